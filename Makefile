@@ -1,0 +1,33 @@
+# Two commands: `make train` (first run, from nothing to a picture) and `make test`.
+PYTHON ?= python3.11
+BIN := .venv/bin
+BUNDLE ?= cotr
+RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs
+
+.PHONY: train test fix bench index
+
+.venv/run: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --progress-bar off -r requirements.txt
+	touch $@
+
+.venv/test: .venv/run requirements-test.txt
+	$(BIN)/python -m pip install --progress-bar off -r requirements-test.txt
+	touch $@
+
+train: .venv/run
+	$(RUN)/train.json
+	$(RUN)/inference.json
+	@echo "Look at bundles/$(BUNDLE)/eval: preview.png, curves.png, metrics.csv, preview_inference.png"
+
+test: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fix: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/test
+	$(BIN)/python -m benchmarks

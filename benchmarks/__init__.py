@@ -1,0 +1,1 @@
+"""Speed and memory of what Method Zoo wrote for speed, against the direct published path."""

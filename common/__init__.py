@@ -1,0 +1,31 @@
+"""Building blocks shared by the bundles of Method Zoo.
+
+Importing this package has one side effect: in a checkout it appends every ``bundles/<name>/``
+folder to ``sys.path``, so that ``cotr.network.CoTr`` and its like resolve from the repository
+root with nothing set.  In an unpacked bundle there is no ``bundles`` folder and nothing happens.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+__all__ = ["bundle_root", "__version__"]
+
+
+def bundle_root(package: ModuleType) -> str:
+    """The folder of the bundle whose Python package is given (``bundles/cotr`` for ``cotr``)."""
+    return str(Path(package.__file__).absolute().parents[1])
+
+
+def _append_checkout_bundles() -> None:
+    for configs in sorted((Path(__file__).resolve().parents[1] / "bundles").glob("*/configs")):
+        folder = str(configs.parent)
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
+_append_checkout_bundles()

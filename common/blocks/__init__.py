@@ -1,0 +1,1 @@
+"""Building blocks: each module holds one idea; import from the module."""

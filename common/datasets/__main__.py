@@ -1,0 +1,79 @@
+"""``python -m common.datasets``: ``check DIR`` reads every case, ``list DIR`` writes dataset.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import fire
+
+from common.datasets.bundle_needs import BundleNeeds, needs_of
+from common.datasets.check import check_cases
+from common.datasets.datalist import labels_of, modality_of, read_datalist
+from common.datasets.facts import read_facts
+from common.datasets.findings import findings_table
+from common.datasets.folders import write_datalist
+from common.errors import show_input_errors_as_one_line
+
+
+def check(
+    directory: str,
+    *,
+    bundle: str | None = None,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    label_map: Mapping[int, int] | None = None,
+) -> None:
+    """Read every case of a data set and print what is to be repaired; exit code 1 if there are errors.
+
+    Args:
+        directory: folder with dataset.json.
+        bundle: hold the data against what this bundle's network takes.
+        num_classes: classes, background included, instead of the bundle's.
+        in_channels: image channels, instead of the bundle's.
+        label_map: label values to replace before judging: '{255: 0}'.
+    """
+    folder = Path(str(directory)).absolute()
+    needs = needs_of(str(bundle)) if bundle is not None else BundleNeeds()
+    facts = read_facts(read_datalist(folder, holdout=0))
+    findings = check_cases(
+        facts,
+        channels=needs.channels if in_channels is None else in_channels,
+        classes=needs.classes if num_classes is None else num_classes,
+        dims=needs.dims,
+        label_map=label_map,
+        declared=labels_of(folder),
+        modality=modality_of(folder),
+    )
+    if not findings:
+        print(f"{len(facts)} cases checked, nothing to repair")
+        return
+    print(findings_table(findings, folder))
+    errors = sum(one.severity == "error" for one in findings)
+    print(f"{len(facts)} cases checked, {errors} to repair, {len(findings) - errors} to look at")
+    if errors:
+        raise SystemExit(1)
+
+
+def list_cases(
+    directory: str, *, modality: str | Sequence[str] | None = None, overwrite: bool = False
+) -> None:
+    """Write dataset.json from imagesTr and labelsTr (with imagesTs, labelsTs), or images and labels.
+
+    Args:
+        directory: the folder that holds these folders.
+        modality: of the channels, one name or several: CT or T1,T2,FLAIR.
+        overwrite: replace a dataset.json that is there.
+    """
+    listing = write_datalist(str(directory), modality=modality, overwrite=overwrite)
+    print(f"{listing.path}: {listing.training} training and {listing.test} test cases")
+    for file in listing.unpaired:
+        print(f"left out, without a partner: {file}")
+    for file in listing.unreadable:
+        print(f"cannot be read: {file}")
+    print(f"Name the labels in it, then:  python -m common.datasets check {listing.path.parent}")
+
+
+if __name__ == "__main__":
+    show_input_errors_as_one_line()
+    fire.Fire({"check": check, "list": list_cases}, name="common.datasets")

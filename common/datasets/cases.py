@@ -1,0 +1,58 @@
+"""What a run takes from a data set: the cases to predict or to score, and the names of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.datasets.check import check_cases
+from common.datasets.datalist import inference_list
+from common.datasets.facts import read_facts
+from common.datasets.findings import raise_on_findings
+from common.errors import InputError
+
+__all__ = ["class_names", "images_to_predict", "labelled_cases"]
+
+
+def class_names(plan: Mapping[str, Any], num_classes: int) -> dict[int, str]:
+    """Names of the classes 1..K-1 from a plan; "class c" where it names none."""
+    return {c: plan["labels"].get(str(c), f"class {c}") for c in range(1, num_classes)}
+
+
+def images_to_predict(dataset_dir: str | Path, *, channels: int, dims: int = 3) -> list[dict[str, Any]]:
+    """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
+
+    Args:
+        dataset_dir: folder with dataset.json or with images, or one image.
+        channels: that the network takes.
+        dims: spatial axes, 2 or 3.
+
+    Raises:
+        InputError: no images, or some that cannot be predicted; the first is named.
+    """
+    cases = [{"image": case["image"]} for case in inference_list(dataset_dir)]
+    findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
+    raise_on_findings(findings, dataset_dir, options=f" --in_channels {channels}")
+    return cases
+
+
+def labelled_cases(datalist: Mapping[str, Sequence[dict]], name: str) -> list[dict]:
+    """One list of a data set for scoring: every case must have a label.
+
+    Raises:
+        InputError: there is no such list, it is empty, or cases in it have no label.
+    """
+    cases = list(datalist.get(name, []))
+    if not cases:
+        raise InputError(
+            f"dataset.json: the list {name!r} is empty or not there; choose another with --evaluation_list "
+            f"({', '.join(key for key, value in datalist.items() if value)})"
+        )
+    lacking = [case["image"] for case in cases if not case.get("label")]
+    if lacking:
+        raise InputError(
+            f"dataset.json: {len(lacking)} of {len(cases)} cases in {name!r} have no label, the first is "
+            f"{lacking[0]}; add labels, or choose another list with --evaluation_list"
+        )
+    return cases

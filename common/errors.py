@@ -1,0 +1,46 @@
+"""Errors that a user can repair, and how they are shown.
+
+An :class:`InputError` says what was found, what was expected and what to do.  Python code catches
+it as the ``ValueError`` that it is; a command shows its one line instead of a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+__all__ = ["InputError", "show_input_errors_as_one_line", "root_input_error"]
+
+
+class InputError(ValueError):
+    """Something outside the code is wrong: a file, a value in a config, an option."""
+
+
+def root_input_error(error: BaseException | None) -> InputError | None:
+    """The :class:`InputError` at the bottom of a chain of exceptions, if there is one.
+
+    MONAI wraps whatever a config raises in a ``RuntimeError`` that prints the whole config.
+    """
+    found = None
+    while error is not None:
+        if isinstance(error, InputError):
+            found = error
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def show_input_errors_as_one_line() -> None:
+    """From now on an uncaught :class:`InputError` ends the process with its message and exit code 1.
+
+    For commands only: it replaces ``sys.excepthook``; every other exception is shown as before.
+    """
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        cause = root_input_error(error)
+        if cause is None:
+            previous(kind, error, trace)
+        else:
+            print(f"error: {cause}", file=sys.stderr)
+
+    sys.excepthook = hook

@@ -1,0 +1,260 @@
+"""Two predictors that a network must beat: intensity alone, and place alone.
+
+``IntensityThreshold`` knows how bright each class is, ``MeanShapePrior`` where it usually lies.
+Both work on any labelled Decathlon-style folder, 2D or 3D, with one channel or more.
+
+    python -m common.evaluation.baselines DIR --section validation
+
+Axes: C channels, K classes with background first, *S spatial as the reader gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import fire
+import numpy as np
+from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from scipy.ndimage import gaussian_filter
+
+from common.errors import InputError, show_input_errors_as_one_line
+from common.evaluation.labelled_cases import Case, load_cases, number_of_classes
+
+__all__ = [
+    "IntensityThreshold",
+    "MeanShapePrior",
+    "baseline_dice",
+    "dice_per_class",
+    "intensity_threshold",
+    "mean_dice",
+    "mean_shape_prior",
+]
+
+_SMALLEST_SD = 1e-3  # of the foreground's own sd: a constant class stays a very narrow one
+_LARGEST_GRID = 96  # voxels per axis of the prior: 12 classes take about 40 MB
+
+
+class IntensityThreshold:
+    """The most likely class of each voxel given its intensity: one Gaussian per class and channel.
+
+    Args:
+        classes: K.
+        class_prior: weigh classes by their frequency, as Bayes' rule says; without it a rare class
+            is found more often, at the price of false alarms.
+        smoothing: sd in voxels of a Gaussian filter before everything else; 0: none.
+    """
+
+    def __init__(self, *, classes: int, class_prior: bool = True, smoothing: float = 0.0) -> None:
+        self.classes, self.class_prior, self.smoothing = classes, class_prior, smoothing
+
+    def fit(self, cases: Iterable[Case]) -> Self:
+        """Learn each class's mean, sd and frequency."""
+        count: Any = np.zeros(self.classes)
+        total: Any = 0.0
+        square: Any = 0.0
+        for case in cases:
+            label = case.label.ravel()
+            channels = self._smooth(case.image).reshape(len(case.image), -1)
+            count += np.bincount(label, minlength=self.classes)
+            total += np.stack([np.bincount(label, c, self.classes) for c in channels])
+            square += np.stack([np.bincount(label, c**2, self.classes) for c in channels])
+        seen = np.maximum(count, 1)
+        self.mean = total / seen  # (C, K)
+        variance = np.maximum(square / seen - self.mean**2, 0)
+        self.sd = np.maximum(np.sqrt(variance), _SMALLEST_SD * np.sqrt(variance.max(axis=1, keepdims=True)))
+        self.sd[self.sd == 0] = 1.0  # a constant channel says nothing
+        self.frequency = count / count.sum()
+        return self
+
+    def predict(self, case: Case) -> np.ndarray:
+        """The case's label map, (*S) int64."""
+        channels = self._smooth(case.image)
+        best = np.full(channels.shape[1:], -np.inf, np.float32)
+        label = np.zeros(channels.shape[1:], np.int64)
+        for k in np.flatnonzero(self.frequency):
+            score = np.full(best.shape, np.log(self.frequency[k]) if self.class_prior else 0.0)
+            for channel, mean, sd in zip(channels, self.mean[:, k], self.sd[:, k], strict=True):
+                score -= 0.5 * ((channel - mean) / sd) ** 2 + np.log(sd)
+            wins = score > best
+            best[wins], label[wins] = score[wins], k
+        return label
+
+    def _smooth(self, image: np.ndarray) -> np.ndarray:
+        if not self.smoothing:
+            return image
+        return np.stack([gaussian_filter(channel, self.smoothing) for channel in image])
+
+
+class MeanShapePrior:
+    """The same label map for everybody: class frequencies of the training labels by place.
+
+    Place is a voxel's position within its own volume, each axis from 0 to 1, after volumes are
+    turned to RAS+.
+
+    Args:
+        classes: K.
+        rule: how frequencies become labels: ``argmax``; ``foreground``: where the foreground's
+            frequency reaches 0.5, its most frequent class; ``peak``: the most frequent of those classes
+            that reach half of their own highest frequency (kinder to small organs that move).
+    """
+
+    RULES = ("argmax", "foreground", "peak")
+
+    def __init__(self, *, classes: int, rule: str = "argmax") -> None:
+        if rule not in self.RULES:
+            raise InputError(f"rule={rule!r}; expected one of {', '.join(self.RULES)}")
+        self.classes, self.rule = classes, rule
+
+    def fit(self, cases: Iterable[Case]) -> Self:
+        """Learn the frequencies on a grid of the first case's size (at most 96 voxels per axis)."""
+        self.frequency: np.ndarray = np.zeros(0)
+        number = 0
+        for number, case in enumerate(cases, start=1):
+            label = _turn(case.label, case.affine)
+            if number == 1:
+                grid = tuple(min(n, _LARGEST_GRID) for n in label.shape)
+                self.frequency = np.zeros((self.classes, *grid), np.float32)
+            sampled = _sample(label, self.frequency.shape[1:])
+            for k in range(self.classes):
+                self.frequency[k] += sampled == k
+        self.frequency /= max(number, 1)
+        return self
+
+    def predict(self, case: Case) -> np.ndarray:
+        """The case's label map, (*S) int64; of the image only size and orientation are used."""
+        shape = _turn(case.label, case.affine).shape
+        return _turn(_sample(self._labels(), shape), case.affine, back=True)
+
+    def _labels(self) -> np.ndarray:
+        organs = self.frequency[1:]
+        if self.rule == "argmax":
+            return self.frequency.argmax(axis=0)
+        best = organs.argmax(axis=0) + 1
+        if self.rule == "foreground":
+            return np.where(organs.sum(axis=0) >= 0.5, best, 0)
+        peak = organs.reshape(len(organs), -1).max(axis=1).reshape(-1, *[1] * (organs.ndim - 1))
+        likely = np.where((organs >= 0.5 * peak) & (organs > 0), organs, 0)
+        return np.where(likely.any(axis=0), likely.argmax(axis=0) + 1, 0)
+
+
+def _turn(label: np.ndarray, affine: np.ndarray, *, back: bool = False) -> np.ndarray:
+    """A volume turned from its own orientation to RAS+, or back; a 2D image stays as it is."""
+    if label.ndim != 3:
+        return label
+    own, ras = io_orientation(affine), axcodes2ornt("RAS")
+    return apply_orientation(label, ornt_transform(ras, own) if back else ornt_transform(own, ras))
+
+
+def _sample(label: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Nearest neighbour to another size, both boxes covering the same place."""
+    index = [((np.arange(n) + 0.5) / n * old).astype(int) for n, old in zip(shape, label.shape, strict=True)]
+    return label[np.ix_(*index)]
+
+
+def dice_per_class(prediction: np.ndarray, reference: np.ndarray, *, classes: int) -> np.ndarray:
+    """(K - 1,) Dice in 0..1 of each foreground class; nan where neither map has the class."""
+    both = np.bincount(reference[prediction == reference].ravel(), minlength=classes)[1:classes]
+    sizes = sum(np.bincount(x.ravel(), minlength=classes)[1:classes] for x in (prediction, reference))
+    return np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), np.nan)
+
+
+def mean_dice(scores: np.ndarray) -> float:
+    """The mean over classes of the mean over cases; scores (cases, K - 1), nan where there is none."""
+    seen = ~np.isnan(scores)
+    per_class = np.where(seen, scores, 0).sum(axis=0)[seen.any(axis=0)] / seen.sum(axis=0)[seen.any(axis=0)]
+    return float(per_class.mean()) if len(per_class) else float("nan")
+
+
+Predictor = IntensityThreshold | MeanShapePrior
+
+
+def intensity_threshold(
+    folder: str | Path,
+    *,
+    section: str = "validation",
+    classes: int | None = None,
+    limit: int | None = None,
+    class_prior: bool = True,
+) -> list[np.ndarray]:
+    """Label maps (*S) of ``section``'s cases by an ``IntensityThreshold`` fitted on ``training``.
+
+    Args:
+        folder: a Decathlon-style data set.
+        section: the list to predict.
+        classes: K; none: as many as ``dataset.json`` names.
+        limit: fit on only so many cases.
+        class_prior: see ``IntensityThreshold``.
+
+    Raises:
+        InputError: the data set cannot be read.
+    """
+    classes = classes or number_of_classes(folder)
+    predictor = IntensityThreshold(classes=classes, class_prior=class_prior)
+    return _fit_and_predict(predictor, folder, section, classes, limit)
+
+
+def mean_shape_prior(
+    folder: str | Path,
+    *,
+    section: str = "validation",
+    classes: int | None = None,
+    limit: int | None = None,
+    rule: str = "argmax",
+) -> list[np.ndarray]:
+    """Label maps (*S) of ``section``'s cases by a ``MeanShapePrior``; arguments as above, and its rule."""
+    classes = classes or number_of_classes(folder)
+    return _fit_and_predict(MeanShapePrior(classes=classes, rule=rule), folder, section, classes, limit)
+
+
+def baseline_dice(
+    folder: str | Path, *, section: str = "validation", classes: int | None = None, limit: int | None = None
+) -> dict[str, np.ndarray]:
+    """(cases, K - 1) Dice of every variant of both predictors, by the variant's name; arguments as above."""
+    classes = classes or number_of_classes(folder)
+    predictors: dict[str, Predictor] = {
+        "intensity, class prior": IntensityThreshold(classes=classes),
+        "intensity, no prior": IntensityThreshold(classes=classes, class_prior=False),
+    }
+    for rule in MeanShapePrior.RULES:
+        predictors[f"mean shape, {rule}"] = MeanShapePrior(classes=classes, rule=rule)
+    scores = {}
+    for name, predictor in predictors.items():
+        maps = _fit_and_predict(predictor, folder, section, classes, limit)
+        cases = load_cases(folder, section, classes=classes)
+        scores[name] = np.stack(
+            [dice_per_class(m, case.label, classes=classes) for m, case in zip(maps, cases, strict=True)]
+        )
+    return scores
+
+
+def _fit_and_predict(
+    predictor: Predictor, folder: str | Path, section: str, classes: int, limit: int | None
+) -> list[np.ndarray]:
+    predictor.fit(load_cases(folder, "training", classes=classes, limit=limit))
+    return [predictor.predict(case) for case in load_cases(folder, section, classes=classes)]
+
+
+def main(
+    folder: str, section: str = "validation", classes: int | None = None, limit: int | None = None
+) -> None:
+    """Print the mean Dice per class of both predictors, fitted on the training list.
+
+    Args:
+        folder: a Decathlon-style data set.
+        section: the list to score: validation or test.
+        classes: number of classes with background; none: as dataset.json names them.
+        limit: fit on only so many training cases.
+    """
+    scores = baseline_dice(folder, section=section, classes=classes, limit=limit)
+    head = [f"{k:>5d}" for k in range(1, next(iter(scores.values())).shape[1] + 1)]
+    print(f"{'Dice by class':<24s}  mean {' '.join(head)}")
+    for name, table in scores.items():
+        cells = [f"{mean_dice(column[:, None]):5.2f}" for column in table.T]
+        print(f"{name:<24s} {mean_dice(table):5.2f} {' '.join(cells)}")
+
+
+if __name__ == "__main__":
+    show_input_errors_as_one_line()
+    fire.Fire(main)

@@ -1,0 +1,107 @@
+"""Pictures of a run: slices with contours, and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from monai.data import MetaTensor
+from monai.transforms import Orientation
+
+from common.files import atomic_path
+
+__all__ = ["draw_curves", "draw_slices"]
+
+_COLUMNS = 4
+
+
+def _upright(volume: MetaTensor) -> np.ndarray:
+    """First channel, axes (left-right, front-back, feet-head), ascending to L, P and S."""
+    return np.asarray(Orientation(axcodes="LPS", labels=None)(volume.cpu()))[0]
+
+
+def _axial_positions(foreground: np.ndarray) -> list[int]:
+    """Axial slices spread over the extent of the foreground, or over the volume where there is none."""
+    present = np.flatnonzero(foreground.any(axis=(0, 1)))
+    low, high = (present[0], present[-1]) if present.size else (0, foreground.shape[2] - 1)
+    return [round(low + (high - low) * (i + 0.5) / _COLUMNS) for i in range(_COLUMNS)]
+
+
+def draw_slices(
+    image: MetaTensor,
+    contours: Mapping[str, MetaTensor],
+    names: Mapping[int, str],
+    path: str | Path,
+    *,
+    title: str = "",
+) -> None:
+    """Axial slices with the contours of label maps, one row for each map, and a legend of the classes.
+
+    Seen from the feet, the patient's right on the left of the picture.
+
+    Args:
+        image: (C, X, Y, Z) with an affine; its first channel is shown from 1st to 99th percentile.
+        contours: row title -> label map (1, X, Y, Z) on the image's grid.
+        names: class number -> name; 0 is not drawn.
+        path: PNG to write.
+        title: above the rows.
+    """
+    grey = _upright(image)
+    maps = {row: _upright(label) for row, label in contours.items()}
+    spacing = Orientation(axcodes="LPS", labels=None)(image.cpu()).pixdim.tolist()
+    low, high = np.percentile(grey, [1, 99])
+    positions = _axial_positions(np.any([m > 0 for m in maps.values()], axis=0))
+    colours = matplotlib.colormaps["tab20"].colors
+    present = sorted({int(v) for m in maps.values() for v in np.unique(m) if v > 0})
+
+    figure = Figure(
+        figsize=(3 * _COLUMNS + 2, 2.7 * len(maps) + 0.6), layout="constrained", facecolor="white"
+    )
+    axes = figure.subplots(len(maps), _COLUMNS, squeeze=False)
+    for (row, label), line in zip(maps.items(), axes, strict=True):
+        for z, axis in zip(positions, line, strict=True):
+            axis.imshow(grey[:, :, z].T, cmap="gray", vmin=low, vmax=high, aspect=spacing[1] / spacing[0])
+            for value in present:
+                mask = label[:, :, z].T == value
+                if mask.any():
+                    axis.contour(mask, levels=[0.5], colors=[colours[(value - 1) % 20]], linewidths=1.3)
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(row, fontsize=12)
+    handles = [
+        Line2D([], [], color=colours[(v - 1) % 20], label=names.get(v, f"class {v}"), lw=2) for v in present
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def draw_curves(
+    rows: Sequence[Mapping[str, float | None]], path: str | Path, panels: Mapping[str, Sequence[str]]
+) -> None:
+    """Lines over epochs, one panel for each group of columns.
+
+    Args:
+        rows: one mapping per epoch with ``epoch`` and the columns; None where nothing was measured.
+        path: PNG to write.
+        panels: panel title -> columns in it.
+    """
+    figure = Figure(figsize=(4.6 * len(panels), 3.6), layout="constrained", facecolor="white")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for (title, columns), axis in zip(panels.items(), axes, strict=True):
+        for column in columns:
+            points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
+            if points:
+                axis.plot(*zip(*points, strict=True), marker=".", label=column.replace("dice_", ""), lw=1.2)
+        axis.set(title=title, xlabel="epoch")
+        axis.grid(alpha=0.3)
+        if len(columns) > 1:
+            axis.legend(fontsize=6)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)

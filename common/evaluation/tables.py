@@ -1,0 +1,113 @@
+"""Tables of metrics as CSV: one row per epoch, or one row per case and class."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor
+
+from common.files import write_text
+
+__all__ = ["CaseTable", "format_table", "read_rows", "write_rows"]
+
+Row = Mapping[str, Any]
+
+
+def write_rows(path: str | Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV, whole or not at all.
+
+    The columns are those of the row with the most of them; empty cells for what is missing or NaN.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(max(rows, key=len)), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    write_text(path, text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def read_rows(path: str | Path) -> list[dict[str, float | None]]:
+    """Read back a table of numbers; empty cells become None."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{k: float(v) if v else None for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """Aligned text of rows that share their columns."""
+    columns = list(rows[0])
+    cells = [columns, *([str(_cell(row[c])) for c in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+class CaseTable:
+    """After an evaluation write ``<stem>_cases.csv`` (case, class, metrics) and ``<stem>_summary.csv``.
+
+    The summary has mean, standard deviation and number of cases for each class, and a last row over
+    the case means.  Metrics are those that keep details (``save_details``), each (cases, K - 1).
+
+    Args:
+        folder: where to write.
+        names: class number -> name, for the classes without background.
+        stem: begin of the file names.
+        show: print the summary.
+    """
+
+    def __init__(self, folder: str | Path, names: Mapping[int, str], *, stem: str = "evaluation", show: bool = True) -> None:
+        self.folder, self.names, self.stem, self.show = Path(folder), dict(names), stem, show
+        self.cases: list[str] = []
+
+    def attach(self, evaluator: Engine) -> None:
+        """Collect case names during the epoch, write at its end."""
+        evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: self.cases.clear())
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+
+    def collect(self, evaluator: Engine) -> None:
+        """Note the files of the batch."""
+        names = evaluator.state.batch["image"].meta["filename_or_obj"]
+        self.cases.extend([names] if isinstance(names, str) else names)
+
+    def write(self, evaluator: Engine) -> None:
+        """Write both tables."""
+        details = {name: torch.as_tensor(values) for name, values in evaluator.state.metric_details.items()}
+        rows = [
+            {"case": Path(case).name, "class": c, "name": self.names.get(c, f"class {c}")}
+            | {metric: float(values[i, c - 1]) for metric, values in details.items()}
+            for i, case in enumerate(self.cases)
+            for c in range(1, next(iter(details.values())).shape[1] + 1)
+        ]
+        summary = self._summary(details)
+        write_rows(self.folder / f"{self.stem}_cases.csv", rows)
+        write_rows(self.folder / f"{self.stem}_summary.csv", summary)
+        if self.show:
+            print(format_table(summary))
+
+    def _summary(self, details: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+        columns = next(iter(details.values())).shape[1]
+        series = [(self.names.get(c, f"class {c}"), lambda v, c=c: v[:, c - 1]) for c in range(1, columns + 1)]
+        series.append(("mean over classes", lambda v: torch.nanmean(v, dim=1)))
+        rows = []
+        for name, pick in series:
+            row: dict[str, Any] = {"name": name}
+            for metric, values in details.items():
+                found = [x for x in pick(values).tolist() if not math.isnan(x)]
+                row[f"{metric}_mean"] = fmean(found) if found else math.nan
+                row[f"{metric}_sd"] = stdev(found) if len(found) > 1 else math.nan
+                row[f"{metric}_cases"] = len(found)
+            rows.append(row)
+        return rows

@@ -1,0 +1,63 @@
+"""Files that are whole or absent: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from common.errors import InputError
+
+__all__ = ["atomic_path", "require_writable", "write_json", "write_text"]
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well.
+
+    The temporary name keeps the suffixes (writers choose the format by them).  If the block
+    raises, the temporary file goes.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot write there ({error.strerror}); choose another folder or free this one"
+        ) from error
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def require_writable(*folders: str | Path) -> None:
+    """Make the folders and prove, before a long run, that files can be written there.
+
+    Raises:
+        InputError: a folder cannot be made or written to.
+    """
+    for folder in folders:
+        probe = Path(folder) / ".writable"
+        write_text(probe, "")
+        probe.unlink()

@@ -1,0 +1,39 @@
+"""A picture of the first prediction on its own scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ignite.distributed import get_rank
+from ignite.engine import Engine, Events
+from monai.transforms import LoadImage
+
+from common.evaluation.pictures import draw_slices
+
+__all__ = ["InferencePreview"]
+
+
+class InferencePreview:
+    """Draw the first case of an inference run: the scan as its file holds it, with the prediction's contours.
+
+    Args:
+        path: the PNG.
+        names: class number -> name.
+    """
+
+    def __init__(self, path: str | Path, names: Mapping[int, str]) -> None:
+        self.path, self.names = Path(path), dict(names)
+
+    def attach(self, evaluator: Engine) -> None:
+        """Draw once, after the first case."""
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED(once=1), self)
+
+    def __call__(self, evaluator: Engine) -> None:
+        """Draw."""
+        if get_rank() > 0:
+            return
+        case = evaluator.state.output[0]
+        file = case["image"].meta["filename_or_obj"]
+        scan = LoadImage(image_only=True, ensure_channel_first=True)(file)
+        draw_slices(scan, {"prediction": case["pred"]}, self.names, self.path, title=Path(file).name)

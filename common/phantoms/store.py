@@ -1,0 +1,231 @@
+"""Where a phantom lies: a Decathlon-style folder that is made on first use and reused after.
+
+The parameters a folder was made with stand in its ``dataset.json`` under the key ``phantom``; they
+decide between reuse and rebuild.  A folder is built under a temporary name beside its place and then
+renamed, so it is whole or absent, also when several processes (one per GPU) ask for it at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from common.errors import InputError
+from common.files import write_json
+
+__all__ = ["SECTIONS", "WriteCase", "case_generator", "ensure_phantom"]
+
+SECTIONS = ("training", "validation", "test")
+
+Entry = dict[str, Any]
+"""One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it."""
+
+WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
+"""``write_case(root, subset, case, rng)`` writes ``images<subset>/<case>...`` and so on, gives its entry.
+
+``subset`` is ``Tr`` or ``Ts``; ``rng`` belongs to this case alone.
+"""
+
+_PARTIAL = ".partial"
+_ABANDONED_AFTER_S = 24 * 3600.0  # no build takes a day: what is older was left by a killed process
+
+
+def case_generator(seed: int, section: str, index: int) -> np.random.Generator:
+    """The random numbers of one case: they depend on nothing but these three values."""
+    return np.random.default_rng([seed, SECTIONS.index(section), index])
+
+
+def ensure_phantom(
+    folder: str | Path,
+    *,
+    description: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    counts: Mapping[str, int],
+    write_case: WriteCase,
+) -> str:
+    """Make the data set in ``folder`` unless it lies there already, and give the folder back.
+
+    Args:
+        folder: where it lies (``imagesTr``, ``labelsTr``, ``imagesTs``, ``labelsTs``, ``dataset.json``).
+        description: the head of ``dataset.json``: at least ``name``, ``description``, ``modality``,
+            ``labels``.
+        parameters: everything that decides what the cases hold, as JSON values: the generator's
+            ``name`` and ``version``, ``seed``, sizes.  The counts are added here.
+        counts: number of cases of each of ``SECTIONS``.
+        write_case: writes one case; see ``WriteCase``.
+
+    Raises:
+        InputError: a count is no whole number from 0, the folder cannot be written, or it holds
+            something that was not made here.
+    """
+    for section in SECTIONS:
+        count = counts[section]
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise InputError(f"{section}={count!r}: the number of cases must be a whole number from 0")
+    folder = Path(folder).expanduser()
+    target = folder.resolve()
+    wanted = json.loads(json.dumps({**parameters, "counts": dict(counts)}))
+    if _is_whole(target, wanted):
+        return str(folder)
+    _refuse_foreign(target, wanted["name"])
+    with _partial_folder(target) as partial:
+        _build(partial, description, wanted, write_case)
+        _publish(partial, target, wanted)
+    return str(folder)
+
+
+def _read_phantom(target: Path) -> dict[str, Any] | None:
+    """``dataset.json`` of a folder that was made here, else None."""
+    try:
+        dataset = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return dataset if isinstance(dataset, dict) and isinstance(dataset.get("phantom"), dict) else None
+
+
+def _listed_files(dataset: Mapping[str, Any]) -> set[str]:
+    """The relative paths in the three lists, in one spelling."""
+    entries = [entry for section in SECTIONS for entry in dataset.get(section, [])]
+    return {str(PurePosixPath(entry[key])) for entry in entries for key in ("image", "label") if key in entry}
+
+
+def _is_whole(target: Path, wanted: Mapping[str, Any]) -> bool:
+    dataset = _read_phantom(target)
+    if dataset is None or dataset["phantom"] != wanted:
+        return False
+    return all((target / file).is_file() for file in _listed_files(dataset))
+
+
+def _refuse_foreign(target: Path, name: str) -> None:
+    """Stop before a rebuild would delete anything that this module has not written."""
+    while True:
+        before = _identity(target)
+        problem = _what_is_foreign(target, name)
+        if problem is None:
+            return
+        if _identity(target) == before:  # else another process has put its phantom there meanwhile
+            raise InputError(f"{target}: {problem}")
+
+
+def _identity(target: Path) -> tuple[int, int] | None:
+    try:
+        state = target.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns
+
+
+def _what_is_foreign(target: Path, name: str) -> str | None:
+    if target.is_file():
+        return f"a file lies where the phantom {name!r} should go; choose another folder"
+    present = {
+        Path(folder, file).relative_to(target).as_posix()
+        for folder, _, files in os.walk(target)
+        for file in files
+    }
+    if not present:
+        return None
+    dataset = _read_phantom(target)
+    if dataset is None:
+        return (
+            "not a phantom made here (no 'phantom' in dataset.json), so it is not replaced; "
+            "choose another folder"
+        )
+    if dataset["phantom"].get("name") != name:
+        return f"holds the phantom {dataset['phantom'].get('name')!r}, not {name!r}; choose another folder"
+    others = present - _listed_files(dataset) - {"dataset.json"}
+    foreign = sorted(file for file in others if not Path(file).name.startswith("."))  # .DS_Store, caches
+    if foreign:
+        return (
+            f"must be rebuilt (other parameters, or files are missing) but holds {foreign[0]}, "
+            "which is no part of the phantom; move it away or choose another folder"
+        )
+    return None
+
+
+@contextmanager
+def _partial_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target``; whatever is left of it goes when the block ends."""
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{_PARTIAL}")
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    _remove_abandoned(target)
+    try:
+        yield partial
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _cannot_write(target: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{target}: cannot make the phantom there ({error.strerror or error}); "
+        "choose another folder or free this one"
+    )
+
+
+def _remove_abandoned(target: Path) -> None:
+    for folder in target.parent.glob(f".{target.name}.*{_PARTIAL}"):
+        try:
+            age_s = time.time() - folder.stat().st_mtime
+        except FileNotFoundError:
+            continue  # its own process has just finished with it
+        if age_s > _ABANDONED_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build(
+    root: Path, description: Mapping[str, Any], wanted: Mapping[str, Any], write_case: WriteCase
+) -> None:
+    for kind in ("images", "labels"):
+        for subset in ("Tr", "Ts"):
+            (root / f"{kind}{subset}").mkdir()
+    counts, name = wanted["counts"], wanted["name"]
+    lists: dict[str, list[Entry]] = {section: [] for section in SECTIONS}
+    with tqdm(total=sum(counts.values()), desc=f"making phantom '{name}'", unit="case") as bar:
+        for section in SECTIONS:
+            subset = "Ts" if section == "test" else "Tr"
+            for index in range(counts[section]):
+                case = f"{name}_{section}_{index:03d}"
+                rng = case_generator(wanted["seed"], section, index)
+                lists[section].append(write_case(root, subset, case, rng))
+                bar.update()
+    numbers = {"numTraining": counts["training"], "numTest": counts["test"]}
+    write_json(root / "dataset.json", {**description, "phantom": wanted, **numbers, **lists})
+
+
+def _publish(partial: Path, target: Path, wanted: Mapping[str, Any]) -> None:
+    """Move ``partial`` to ``target``, in place of a phantom with other parameters."""
+    while not _is_whole(target, wanted):  # whole: another process was faster, and its cases equal ours
+        try:
+            os.rename(partial, target)  # succeeds where nothing or an empty folder lies
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            _refuse_foreign(target, wanted["name"])
+            _remove_phantom(target)
+
+
+def _remove_phantom(target: Path) -> None:
+    """Take ``target`` away in one step, so that nobody sees it half deleted."""
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{_PARTIAL}")
+    try:
+        os.rename(target, old)
+    except FileNotFoundError:
+        return  # another process has just done so
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,182 @@
+"""Before a run: every key and argument of its config is looked at, and errors become one line.
+
+The first item of ``initialize`` in a bundle's configs is ``$common.preflight.begin()``.  It sees the
+config with all overrides applied, and refuses
+
+* a ``_target_`` that cannot be imported, an argument that it does not have, one that it lacks;
+* a reference to a key that does not exist;
+* a key that nothing reads: not referred to, and not one of those that MONAI, MONAI Label or FL read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from pydoc import locate
+from typing import Any
+
+from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle.config_item import ConfigComponent
+
+from common.errors import InputError, show_input_errors_as_one_line
+
+__all__ = ["begin", "check_config"]
+
+#: Read by MONAI, MONAI Label or MONAI FL without a reference in the file (and by nobody else).
+KEYS_OF_TOOLS = frozenset(
+    """
+    imports initialize run finalize bundle_root device dataset_dir network_def network inferer
+    dataset evaluator preprocessing postprocessing pre_transforms post_transforms handlers key_metric
+    displayable_configs detector detector_ops train validate val_interval output_dir ckpt_dir epochs
+    train::trainer train::dataset train::inferer train::preprocessing train::postprocessing
+    train::handlers train::key_metric validate::evaluator validate::dataset validate::inferer
+    validate::preprocessing validate::postprocessing validate::handlers validate::key_metric
+    """.split()
+)
+
+
+def begin() -> None:
+    """Start a run of ``python -m monai.bundle``: check its config, show input errors as one line.
+
+    Raises:
+        InputError: something in the config is wrong.
+    """
+    show_input_errors_as_one_line()
+    check_config(_parser_of_caller().get())
+
+
+def _parser_of_caller() -> ConfigParser:
+    """The parser that evaluates the expression which called us: MONAI hands expressions no reference to it."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ConfigParser):
+            return owner
+        frame = frame.f_back
+    raise RuntimeError("common.preflight.begin() belongs into the initialize list of a bundle's config")
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Check a whole config, overrides applied.
+
+    Args:
+        config: as ``ConfigParser.get()`` returns it.
+
+    Raises:
+        InputError: names the key, what is wrong and the closest valid name.
+    """
+    config = {key: value for key, value in config.items() if key != "_meta_"}
+    for path, node in _components(config, ""):
+        _check_component(path, node)
+    references = set(_references(config))
+    for reference in sorted(references):
+        _check_reference(config, reference)
+    _check_keys(config, "", references)
+
+
+def _components(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield path, node
+        for key, value in node.items():
+            yield from _components(value, f"{path}::{key}" if path else str(key))
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from _components(value, f"{path}::{i}")
+
+
+def _show(path: str) -> str:
+    return path.replace("::", "#")
+
+
+def _closest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f'; did you mean "{_show(close[0])}"?' if close else "."
+
+
+def _check_component(path: str, node: Mapping[str, Any]) -> None:
+    target = node["_target_"]
+    if not isinstance(target, str) or target.startswith(("$", "@")):
+        return
+    function = locate(ConfigComponent(config=dict(node), id=path).resolve_module_name())
+    if function is None:
+        raise InputError(f"config: {_show(path)}: there is no {target} to import; is the name spelt right?")
+    if not callable(function):
+        return
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return
+    _check_arguments(path, target, node, dict(parameters))
+
+
+def _check_arguments(path: str, target: str, node: Mapping[str, Any], parameters: dict) -> None:
+    kinds = {p.kind for p in parameters.values()}
+    name = target.rsplit(".", 1)[-1]
+    given = [key for key in node if not key.startswith("_")]
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        for key in given:
+            if key not in parameters:
+                raise InputError(
+                    f'config: {_show(path)}: {name} has no argument "{key}"{_closest(key, list(parameters))} '
+                    f"It has: {', '.join(parameters) or 'none'}"
+                )
+    if node.get("_mode_", "default") != "default" or "_args_" in node:
+        return
+    lacking = [
+        key
+        for key, p in parameters.items()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and key not in given
+    ]
+    if lacking:
+        raise InputError(f"config: {_show(path)}: {name} needs {', '.join(lacking)}, which is not given")
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+    elif isinstance(node, str):
+        yield from ReferenceResolver.match_refs_pattern(node)
+
+
+def _check_reference(config: Mapping[str, Any], reference: str) -> None:
+    node: Any = config
+    for key in reference.split("::"):
+        if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+            node = node[int(key)]
+        elif isinstance(node, Mapping) and key in node:
+            node = node[key]
+        elif isinstance(node, str) or (isinstance(node, Mapping) and "_target_" in node):
+            return  # something that an expression makes; it is known only when it runs
+        else:
+            names = list(node) if isinstance(node, Mapping) else []
+            raise InputError(
+                f"config: something refers to @{_show(reference)}, which is not there{_closest(key, names)}"
+            )
+
+
+def _check_keys(node: Mapping[str, Any], path: str, references: set[str]) -> None:
+    inside: Callable[[str, str], bool] = lambda part, whole: part == whole or part.startswith(f"{whole}::")  # noqa: E731
+    for key, value in node.items():
+        full = f"{path}::{key}" if path else key
+        if any(inside(full, r) or (inside(r, full) and not _is_group(value)) for r in references):
+            continue
+        if _is_group(value):
+            _check_keys(value, full, references)
+        elif full not in KEYS_OF_TOOLS:
+            valid = [*node, *(k.rsplit("::", 1)[-1] for k in KEYS_OF_TOOLS if k.rpartition("::")[0] == path)]
+            raise InputError(
+                f'config: nothing reads "{_show(full)}"{_closest(key, [k for k in valid if k != key])} '
+                "Leave it out or correct it"
+            )
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" not in value
+
+

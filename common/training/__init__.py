@@ -1,0 +1,1 @@
+"""Handlers and helpers around MONAI's trainers; import from the module."""

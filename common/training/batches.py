@@ -1,0 +1,36 @@
+"""How a batch reaches the network: as plain tensors, since metadata would slow every operation down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.engines import PrepareBatch
+from torch import Tensor
+
+__all__ = ["PrepareImageLabel", "plain"]
+
+
+def plain(x: Tensor) -> Tensor:
+    """The same values without MONAI's metadata."""
+    return x.as_tensor() if isinstance(x, MetaTensor) else x
+
+
+class PrepareImageLabel(PrepareBatch):
+    """``image`` and ``label`` of a batch on the device; the batch itself keeps its metadata."""
+
+    def __call__(
+        self,
+        batchdata: Mapping[str, Tensor],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor]:
+        """The pair (image, label)."""
+        image, label = (
+            plain(batchdata[key]).to(device=device, non_blocking=non_blocking, **kwargs)
+            for key in ("image", "label")
+        )
+        return image, label

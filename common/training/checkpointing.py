@@ -1,0 +1,147 @@
+"""What a run leaves behind: the best weights, and the state to go on from."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.distributed import get_rank
+from ignite.engine import Engine, Events
+from torch import nn
+
+from common.checkpoints import load_weights, read_checkpoint, save_state
+from common.errors import InputError
+from common.files import atomic_path
+
+__all__ = ["KeepWeights", "ResumePoint", "StrictCheckpointLoader"]
+
+logger = logging.getLogger(__name__)
+
+
+class KeepWeights:
+    """Write the bare state dict after a validation: of the best key metric so far, or always of the last.
+
+    The weights of an earlier run under the same name are kept beside it as ``*_previous.pt``.
+
+    Args:
+        network: whose weights.
+        path: ``models/model.pt``.
+        which: "best", or "last" where a recipe ends with its last epoch's weights.
+        resumed: whether this run goes on with the one that wrote ``path``.
+
+    Raises:
+        ValueError: ``which`` is another word.
+    """
+
+    def __init__(self, network: nn.Module, path: str | Path, *, which: str = "best", resumed: bool = False) -> None:
+        if which not in ("best", "last"):
+            raise ValueError(f'KeepWeights: which={which!r}; expected "best" or "last"')
+        self.network, self.path, self.which = network, Path(path), which
+        self.keep_earlier = not resumed
+
+    def attach(self, evaluator: Engine) -> None:
+        """Act after every validation."""
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, evaluator: Engine) -> None:
+        """Save if this validation was the best, or the last one counts."""
+        best = evaluator.state.best_metric_epoch == evaluator.state.epoch
+        if get_rank() > 0 or not (best or self.which == "last"):
+            return
+        if self.keep_earlier and self.path.is_file():
+            shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
+        self.keep_earlier = False
+        save_state(self.network, self.path)
+
+
+class ResumePoint:
+    """After every epoch write all that the run needs to go on; read it back on request.
+
+    Args:
+        path: the file, ``models/checkpoint.pt``.
+        parts: name -> object with ``state_dict`` and ``load_state_dict`` (network, optimizer, ...).
+        evaluator: its best metric is part of the state.
+        resume: read the file when the training starts.
+    """
+
+    def __init__(
+        self, path: str | Path, *, parts: Mapping[str, Any], evaluator: Engine, resume: bool = False
+    ) -> None:
+        self.path, self.parts, self.evaluator, self.resume = Path(path), dict(parts), evaluator, resume
+
+    def attach(self, trainer: Engine) -> None:
+        """Restore before the first epoch; list this handler behind everything else that acts on an epoch's end."""
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        if self.resume:
+            self.restore(trainer)
+
+    def save(self, trainer: Engine) -> None:
+        """Write the state of the epoch that has just ended."""
+        if get_rank() > 0:
+            return
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        best = self.evaluator.state
+        state["run"] = {
+            "epoch": trainer.state.epoch,
+            "iteration": trainer.state.iteration,
+            "best_metric": float(best.best_metric),
+            "best_metric_epoch": int(best.best_metric_epoch),
+        }
+        with atomic_path(self.path) as temporary:
+            torch.save(state, temporary)
+
+    def restore(self, trainer: Engine) -> None:
+        """Read the state back.
+
+        Raises:
+            InputError: the file is damaged or of another network, or the run had ended.
+        """
+        if not self.path.is_file():
+            logger.warning("%s is not there: nothing to resume, starting from the beginning", self.path)
+            return
+        state = read_checkpoint(self.path)
+        run = state["run"]
+        if run["epoch"] >= trainer.state.max_epochs:
+            raise InputError(
+                f"{self.path}: this training ended after epoch {run['epoch']}; to go on give "
+                f"--epochs with more than {run['epoch']}, to start anew leave --resume out"
+            )
+        for name, part in self.parts.items():
+            try:
+                part.load_state_dict(state[name])
+            except (KeyError, RuntimeError, ValueError) as error:
+                raise InputError(
+                    f"{self.path}: its {name} does not fit this config ({str(error).splitlines()[0]}); "
+                    "resume with the config that the run began with, or start anew without --resume"
+                ) from error
+        trainer.state.epoch, trainer.state.iteration = run["epoch"], run["iteration"]
+        self.evaluator.state.best_metric = run["best_metric"]
+        self.evaluator.state.best_metric_epoch = run["best_metric_epoch"]
+        logger.info("resumed after epoch %d", run["epoch"])
+
+
+class StrictCheckpointLoader:
+    """Load ``models/model.pt`` when an engine starts, every key accounted for.
+
+    The name matters: MONAI's FL client switches off the handlers called ``*CheckpointLoader``.
+
+    Args:
+        network: receives the weights.
+        path: the bare state dict.
+        bundle: named in the message when there are no weights.
+    """
+
+    def __init__(self, network: nn.Module, path: str | Path, *, bundle: str) -> None:
+        self.network, self.path, self.bundle = network, path, bundle
+
+    def attach(self, engine: Engine) -> None:
+        """Load before the first case."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, _: Engine) -> None:
+        """Load; an :class:`InputError` says what is missing."""
+        load_weights(self.network, self.path, bundle=self.bundle)

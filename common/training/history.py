@@ -1,0 +1,122 @@
+"""The history of a run: ``metrics.csv``, ``curves.png`` and ``preview.png``, kept up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from ignite.distributed import get_rank
+from ignite.engine import Engine, Events
+from monai.data import MetaTensor
+
+from common.evaluation.pictures import draw_curves, draw_slices
+from common.evaluation.tables import read_rows, write_rows
+
+__all__ = ["Preview", "RunHistory"]
+
+
+class RunHistory:
+    """One row per epoch: seconds, learning rate, mean loss, validation metrics, the key metric of every class.
+
+    Args:
+        evaluator: whose metrics; it runs before this handler acts (list the validation first).
+        folder: ``metrics.csv`` and ``curves.png`` go there.
+        names: class number -> name, without background.
+        resume: go on with the table that is there.
+    """
+
+    def __init__(
+        self, evaluator: Engine, folder: str | Path, names: Mapping[int, str], *, resume: bool = False
+    ) -> None:
+        self.evaluator, self.folder, self.names, self.resume = evaluator, Path(folder), dict(names), resume
+        self.rows: list[dict] = []
+        self.loss_sum, self.losses, self.started = 0.0, 0, 0.0
+        self.seconds_before = 0.0
+
+    def attach(self, trainer: Engine) -> None:
+        """Follow the trainer."""
+        trainer.add_event_handler(Events.STARTED, self.start)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self.add_loss)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self.add_row)
+
+    def start(self, trainer: Engine) -> None:
+        """Open the table, with the rows up to the epoch that the run goes on from."""
+        table = self.folder / "metrics.csv"
+        if self.resume and table.is_file():
+            self.rows = [row for row in read_rows(table) if row["epoch"] <= trainer.state.epoch]
+        self.seconds_before = self.rows[-1]["seconds"] if self.rows else 0.0
+        self.started = time.monotonic()
+
+    def add_loss(self, trainer: Engine) -> None:
+        """Add the iteration's loss to the epoch's mean."""
+        output = trainer.state.output[0] if isinstance(trainer.state.output, list) else trainer.state.output
+        self.loss_sum += output["loss"].item()
+        self.losses += 1
+
+    def add_row(self, trainer: Engine) -> None:
+        """Write the table and the curves."""
+        row: dict = {
+            "epoch": trainer.state.epoch,
+            "seconds": self.seconds_before + time.monotonic() - self.started,
+            "learning_rate": trainer.optimizer.param_groups[0]["lr"],
+            "loss": self.loss_sum / max(self.losses, 1),
+        }
+        self.loss_sum, self.losses = 0.0, 0
+        self.rows.append(row | self._validation(trainer.state.epoch))
+        if get_rank() > 0:
+            return
+        write_rows(self.folder / "metrics.csv", self.rows)
+        key = self.evaluator.state.key_metric_name
+        panels = {"loss": ["loss"], key: [key, *(f"{key}_{name}" for name in self.names.values())]}
+        panels |= {name: [name] for name in self.evaluator.state.metrics if name != key}
+        draw_curves(self.rows, self.folder / "curves.png", panels)
+
+    def _validation(self, epoch: int) -> dict[str, float]:
+        """Metrics of this epoch's validation; nothing where there was none."""
+        state, key = self.evaluator.state, self.evaluator.state.key_metric_name
+        if state.epoch != epoch or not state.metrics:
+            return {}
+        classes = torch.nanmean(torch.as_tensor(state.metric_details[key]).double(), dim=0).tolist()
+        return {name: float(value) for name, value in state.metrics.items()} | {
+            f"{key}_{name}": classes[c - 1] for c, name in self.names.items()
+        }
+
+
+class Preview:
+    """At every new best validation draw its first case: reference above, prediction below.
+
+    Args:
+        path: the PNG.
+        names: class number -> name.
+    """
+
+    def __init__(self, path: str | Path, names: Mapping[int, str]) -> None:
+        self.path, self.names = Path(path), dict(names)
+        self.first: dict[str, MetaTensor] | None = None
+
+    def attach(self, evaluator: Engine) -> None:
+        """Keep the first case of the epoch, draw at its end."""
+        evaluator.add_event_handler(Events.EPOCH_STARTED, self.forget)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.keep)
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.draw)
+
+    def forget(self, _: Engine) -> None:
+        """Start over."""
+        self.first = None
+
+    def keep(self, evaluator: Engine) -> None:
+        """Keep image, label and prediction of the first case."""
+        if self.first is None:
+            case = evaluator.state.output[0]
+            self.first = {key: case[key].detach().cpu() for key in ("image", "label", "pred")}
+
+    def draw(self, evaluator: Engine) -> None:
+        """Draw if this validation was the best."""
+        state = evaluator.state
+        if self.first is None or get_rank() > 0 or state.best_metric_epoch != state.epoch:
+            return
+        title = f"{Path(self.first['image'].meta['filename_or_obj']).name}, epoch {state.epoch}"
+        rows = {"reference": self.first["label"], "prediction": self.first["pred"]}
+        draw_slices(self.first["image"], rows, self.names, self.path, title=title)

@@ -1,0 +1,153 @@
+"""Resampling and intensity scaling as nnU-Net plans them for a data set.
+
+Volumes are (C, D, H, W) tensors with an affine (MONAI ``MetaTensor``); spacing in mm, in (D, H, W).
+Source: card cotr, Task; Isensee et al., nnU-Net, Nature Methods 2021, Supplementary Note 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import Compose, MapTransform, Spacing, Spacingd
+from torch import Tensor
+
+__all__ = ["PlannedIntensityd", "PlannedSpacingLabeld", "is_anisotropic", "planned_spacing", "resample_per_class"]
+
+ANISOTROPY = 3.0  # above this ratio of spacings the coarsest axis is resampled by nearest neighbour
+
+
+def is_anisotropic(spacing: Sequence[float]) -> bool:
+    """Whether the largest spacing exceeds the smallest more than threefold."""
+    return max(spacing) > ANISOTROPY * min(spacing)
+
+
+def _steps(spacing: Sequence[float], order: int | str) -> list[tuple[list[float], int | str]]:
+    """(pixdim, interpolation) to apply in turn; a pixdim of -1 leaves its axis alone."""
+    if not is_anisotropic(spacing):
+        return [(list(spacing), order)]
+    coarse = max(range(len(spacing)), key=lambda axis: spacing[axis])
+    fine = [-1.0 if axis == coarse else s for axis, s in enumerate(spacing)]
+    across = [s if axis == coarse else -1.0 for axis, s in enumerate(spacing)]
+    return [(fine, order), (across, "nearest")]
+
+
+def planned_spacing(keys: KeysCollection, spacing: Sequence[float]) -> Compose:
+    """Resample images to a spacing by cubic splines; invertible.
+
+    Where the spacing is anisotropic, its coarsest axis is resampled by nearest neighbour.
+
+    Args:
+        keys: images, (C, D, H, W) each.
+        spacing: mm, (D, H, W).
+    """
+    return Compose(
+        [
+            Spacingd(keys, pixdim=pixdim, mode=mode, padding_mode="nearest" if mode == 3 else "border")
+            for pixdim, mode in _steps(spacing, order=3)
+        ]
+    )
+
+
+def resample_per_class(label: Tensor, resample: Callable[[Tensor], Tensor]) -> Tensor:
+    """Resample a label map class by class: each voxel gets the class with the largest share.
+
+    One class at a time, so that the memory is that of two volumes.
+
+    Args:
+        label: (1, D, H, W) with whole numbers.
+        resample: takes a mask (1, D, H, W) of 0 and 1 and returns its resampled fractions.
+
+    Returns:
+        (1, D', H', W') like ``label`` in type.
+    """
+    best: Tensor | None = None
+    winner: Tensor | None = None
+    for value in torch.unique(label):
+        share = resample((label == value).to(torch.float32))
+        if winner is None or best is None:
+            winner, best = torch.full_like(share, float(value)), share.clone()
+        else:
+            larger = share > best
+            winner[larger], best[larger] = float(value), share[larger]
+    assert winner is not None, "a label map has at least one value"
+    return winner.to(label.dtype)
+
+
+class PlannedSpacingLabeld(MapTransform):
+    """Resample label maps to a spacing, linearly class by class (nearest along a coarse axis).
+
+    Args:
+        keys: label maps, (1, D, H, W) each.
+        spacing: mm, (D, H, W).
+    """
+
+    def __init__(self, keys: KeysCollection, spacing: Sequence[float]) -> None:
+        super().__init__(keys)
+        self.spacing = list(spacing)
+        self.steps = Compose(
+            [
+                Spacing(pixdim=pixdim, mode=mode, padding_mode="border")
+                for pixdim, mode in _steps(spacing, order="bilinear")
+            ]
+        )
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        """Resample every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            label = result[key]
+            resampled = resample_per_class(label, self.steps)
+            if isinstance(resampled, MetaTensor) and isinstance(label, MetaTensor):
+                resampled.meta = {**label.meta, "affine": resampled.affine}
+            result[key] = resampled
+        return result
+
+
+class PlannedIntensityd(MapTransform):
+    """Scale intensities by the plan's scheme for every channel.
+
+    ``{"scheme": "ct", "clip": [lo, hi], "mean": m, "sd": s}``: clip (HU), subtract m, divide by s, all
+    from the training foreground.  ``{"scheme": "zscore"}``: subtract the channel's own mean, divide
+    by its own standard deviation.
+
+    Args:
+        keys: images, (C, D, H, W) each.
+        intensity: one scheme per channel.
+
+    Raises:
+        ValueError: an unknown scheme, or another number of schemes than the image has channels.
+    """
+
+    def __init__(self, keys: KeysCollection, intensity: Sequence[Mapping]) -> None:
+        super().__init__(keys)
+        for scheme in intensity:
+            if scheme.get("scheme") not in ("ct", "zscore"):
+                raise ValueError(f'PlannedIntensityd: scheme {scheme.get("scheme")!r}; expected "ct" or "zscore"')
+        self.intensity = list(intensity)
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        """Scale every key; float32."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            image = result[key]
+            if image.shape[0] != len(self.intensity):
+                raise ValueError(
+                    f"PlannedIntensityd: {key} has {image.shape[0]} channels, "
+                    f"the plan has {len(self.intensity)} intensity schemes"
+                )
+            image = image.to(torch.float32, copy=True)
+            for channel, scheme in zip(image, self.intensity, strict=True):
+                _scale(channel, scheme)
+            result[key] = image
+        return result
+
+
+def _scale(channel: Tensor, scheme: Mapping) -> None:
+    if scheme["scheme"] == "ct":
+        channel.clamp_(*scheme["clip"]).sub_(scheme["mean"]).div_(scheme["sd"])
+    else:
+        mean, sd = channel.mean(), channel.std()
+        channel.sub_(mean).div_(sd.clamp_min(1e-8))

@@ -1,0 +1,128 @@
+import json
+import logging
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.datasets import load_plan, make_plan, read_facts, training_plan
+from common.errors import InputError
+
+
+def test_ct_numbers_are_those_of_numpy_over_the_training_cases_alone(tiny):
+    plan = training_plan(tiny.root, channels=1, classes=3)
+    pooled = np.concatenate([tiny.image(i)[tiny.label() > 0] for i in range(3)])  # the fourth is held out
+    (ct,) = plan["intensity"]
+    assert ct["scheme"] == "ct"
+    assert ct["clip"] == pytest.approx(np.percentile(pooled, [0.5, 99.5]), abs=0.006)
+    assert ct["mean"] == pytest.approx(pooled.mean(), abs=0.006)
+    assert ct["sd"] == pytest.approx(pooled.std(), abs=0.006)
+    assert plan["cases"] == 3
+    assert plan["dataset"] == "Tiny"
+    assert plan["labels"] == {"0": "background", "1": "liver", "2": "tumour"}
+    assert plan["axcodes"] == "SPL"
+    assert plan["spacing"] == [3, 2, 1]
+
+
+def test_voxels_mapped_to_background_are_no_foreground(tiny):
+    plan = training_plan(tiny.root, channels=1, classes=2, label_map={2: 0})
+    pooled = np.concatenate([tiny.image(i)[tiny.label() == 1] for i in range(3)])
+    assert plan["intensity"][0]["mean"] == pytest.approx(pooled.mean(), abs=0.006)
+    assert plan["labels"] == {"0": "background", "1": "liver"}
+
+
+def test_modalities_by_channel(tiny):
+    stack = tiny.write("two.nii.gz", np.stack([tiny.image(0), tiny.image(1)], axis=-1))
+    facts = read_facts([{"image": str(tiny.root / stack), "label": str(tiny.root / "labelsTr/c0.nii.gz")}])
+    plan = make_plan(facts, {0: "b"}, ["PET", "Ct"])
+    assert plan["intensity"][0] == {"scheme": "zscore"}
+    assert plan["intensity"][1]["mean"] == pytest.approx(tiny.image(1)[tiny.label() > 0].mean(), abs=0.006)
+    assert make_plan(facts, {0: "b"}, [])["intensity"] == [{"scheme": "zscore"}] * 2
+
+
+def oblique(spacing, axcodes, degrees):
+    """Affine of a volume whose axes run along ``axcodes``, turned by ``degrees`` about (1, 1, 1)."""
+    ornt = nib.orientations.axcodes2ornt(axcodes)
+    axes = np.zeros((3, 3))
+    for column, (row, sign) in enumerate(ornt):
+        axes[int(row), column] = sign
+    angle, k = np.deg2rad(degrees), np.ones(3) / np.sqrt(3)
+    cross = np.array([[0, -k[2], k[1]], [k[2], 0, -k[0]], [-k[1], k[0], 0]])
+    turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ axes @ np.diag(spacing)
+    affine[:3, 3] = [10, -20, 30]
+    return affine
+
+
+@pytest.mark.parametrize("degrees", [0, 17])
+@pytest.mark.parametrize(
+    ("axcodes", "spacing"),
+    [("RAS", (0.7, 0.8, 5)), ("LPI", (0.7, 0.8, 5)), ("SPL", (5, 0.8, 0.7)), ("AIR", (0.8, 5, 0.7))],
+)
+def test_spacing_is_in_the_order_of_the_axcodes(tiny, axcodes, spacing, degrees):
+    name = tiny.write("turned.nii.gz", tiny.image(), oblique(spacing, axcodes, degrees))
+    facts = read_facts([{"image": str(tiny.root / name)}])
+    assert make_plan(facts, {}, [])["spacing"] == pytest.approx([5, 0.8, 0.7], abs=1e-4)
+    assert make_plan(facts, {}, [], axcodes="RAS")["spacing"] == pytest.approx([0.7, 0.8, 5], abs=1e-4)
+
+
+def test_spacing_is_the_median_of_each_axis_or_the_override(tiny):
+    spacings = np.array([[1, 1, 9], [2, 1, 3], [3, 8, 1], [4, 2, 2]], dtype=float)
+    names = [tiny.write(f"{i}.nii", tiny.image(), np.diag([*s, 1])) for i, s in enumerate(spacings)]
+    facts = read_facts([{"image": str(tiny.root / name)} for name in names])
+    assert make_plan(facts, {}, [])["spacing"] == list(np.median(spacings, axis=0)[::-1])
+    assert make_plan(facts, {}, [], spacing=[3, 0.76, 0.76])["spacing"] == [3, 0.76, 0.76]
+    for wrong in ([1, 2], [1, 2, 0], "abc", [1, 2, float("inf")]):
+        with pytest.raises(InputError, match="spacing"):
+            make_plan(facts, {}, [], spacing=wrong)
+
+
+def test_pictures_have_no_spacing(tmp_path):
+    Image.new("RGB", (6, 5)).save(tmp_path / "a.png")
+    plan = make_plan(read_facts([{"image": str(tmp_path / "a.png")}]), {}, [])
+    assert "spacing" not in plan
+    assert plan["intensity"] == [{"scheme": "zscore"}] * 3
+
+
+def test_a_saved_plan_is_loaded_and_an_absent_one_is_the_default(tiny, tmp_path):
+    path = tmp_path / "models" / "plan.json"
+    default = {"spacing": [1, 1, 1]}
+    assert load_plan(path, default) is default
+    plan = training_plan(tiny.root, channels=1, classes=3, save_as=path)
+    assert load_plan(path, default) == plan == json.loads(path.read_text())
+    for broken in ("{", "[]", "{}"):
+        path.write_text(broken)
+        with pytest.raises(InputError, match="is no plan"):
+            load_plan(path, default)
+
+
+def test_a_bad_data_set_stops_before_anything_is_written(tiny, tmp_path):
+    (tiny.root / "labelsTr/c0.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"training\[0\]\.label = labelsTr/c0\.nii\.gz is missing") as told:
+        training_plan(tiny.root, channels=1, classes=3, label_map={9: 0}, save_as=tmp_path / "plan.json")
+    assert "--in_channels 1 --num_classes 3 --label_map '{9: 0}'" in str(told.value)
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_a_bad_held_out_case_is_named_by_its_place_in_the_file(tiny):
+    (tiny.root / "imagesTr/c3.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"training\[3\]\.image"):
+        training_plan(tiny.root, channels=1, classes=3)
+
+
+def test_warnings_go_to_the_log(tiny, caplog):
+    with caplog.at_level(logging.WARNING):
+        training_plan(tiny.root, channels=1, classes=5)
+    assert "--num_classes 3" in caplog.text
+
+
+def test_ct_without_any_label_is_told(tiny):
+    for i in range(4):
+        tiny.write(f"labelsTr/c{i}.nii.gz", np.zeros(tiny.shape, np.uint8))
+    with pytest.raises(InputError, match="no labelled voxel"):
+        training_plan(tiny.root, channels=1, classes=3)
+    tiny.save(modality={"0": "MRI"}, labels=None)
+    plan = training_plan(tiny.root, channels=1, classes=3)
+    assert plan["labels"] == {"0": "background", "1": "class 1", "2": "class 2"}
