@@ -1,5 +1,5 @@
 # Two commands: `make train` (first run, from nothing to a picture) and `make test`.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 BUNDLE ?= cotr
 RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pydoc import locate
 from typing import Any
 
-from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.bundle.config_item import ConfigComponent
 
 from common.errors import InputError, show_input_errors_as_one_line
@@ -43,25 +43,29 @@ def begin() -> None:
         InputError: something in the config is wrong.
     """
     show_input_errors_as_one_line()
-    check_config(_parser_of_caller().get())
+    workflow = _calling_workflow()
+    siblings = [ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))]
+    check_config(workflow.parser.get(), siblings)
 
 
-def _parser_of_caller() -> ConfigParser:
-    """The parser that evaluates the expression which called us: MONAI hands expressions no reference to it."""
+def _calling_workflow() -> ConfigWorkflow:
+    """The workflow that evaluates the expression which called us: MONAI hands expressions no reference to it."""
     frame = inspect.currentframe()
     while frame is not None:
         owner = frame.f_locals.get("self")
-        if isinstance(owner, ConfigParser):
+        if isinstance(owner, ConfigWorkflow):
             return owner
         frame = frame.f_back
     raise RuntimeError("common.preflight.begin() belongs into the initialize list of a bundle's config")
 
 
-def check_config(config: Mapping[str, Any]) -> None:
+def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]] = ()) -> None:
     """Check a whole config, overrides applied.
 
     Args:
         config: as ``ConfigParser.get()`` returns it.
+        siblings: the other configs of the bundle: what one of them refers to is known, though an
+            overlay may have replaced its only reader in this run.
 
     Raises:
         InputError: names the key, what is wrong and the closest valid name.
@@ -72,7 +76,8 @@ def check_config(config: Mapping[str, Any]) -> None:
     references = set(_references(config))
     for reference in sorted(references):
         _check_reference(config, reference)
-    _check_keys(config, "", references)
+    known = references.union(*map(_references, siblings))
+    _check_keys(config, "", known)
 
 
 def _components(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

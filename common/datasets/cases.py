@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.datasets.check import check_cases
-from common.datasets.datalist import inference_list
+from common.datasets.datalist import DATALIST, inference_list
 from common.datasets.facts import read_facts
 from common.datasets.findings import raise_on_findings
 from common.errors import InputError
@@ -33,7 +33,7 @@ def images_to_predict(dataset_dir: str | Path, *, channels: int, dims: int = 3) 
     """
     cases = [{"image": case["image"]} for case in inference_list(dataset_dir)]
     findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
-    raise_on_findings(findings, dataset_dir, options=f" --in_channels {channels}")
+    raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
     return cases
 
 

@@ -95,13 +95,15 @@ def draw_curves(
     figure = Figure(figsize=(4.6 * len(panels), 3.6), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for (title, columns), axis in zip(panels.items(), axes, strict=True):
+        drawn = 0
         for column in columns:
             points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
             if points:
+                drawn += 1
                 axis.plot(*zip(*points, strict=True), marker=".", label=column.replace("dice_", ""), lw=1.2)
         axis.set(title=title, xlabel="epoch")
         axis.grid(alpha=0.3)
-        if len(columns) > 1:
+        if drawn > 1:
             axis.legend(fontsize=6)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)

@@ -79,8 +79,7 @@ class CaseTable:
 
     def collect(self, evaluator: Engine) -> None:
         """Note the files of the batch."""
-        names = evaluator.state.batch["image"].meta["filename_or_obj"]
-        self.cases.extend([names] if isinstance(names, str) else names)
+        self.cases.extend(case["image"].meta["filename_or_obj"] for case in evaluator.state.output)
 
     def write(self, evaluator: Engine) -> None:
         """Write both tables."""

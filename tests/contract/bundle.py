@@ -1,0 +1,155 @@
+"""A bundle under test, and how its commands are run: in a fresh process, elsewhere, with nothing set."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/metadata.json"))
+
+Overrides = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One folder below ``bundles/``; ``quick`` holds what makes its runs tiny (tests/bundles/NAME/quick.json)."""
+
+    name: str
+
+    @property
+    def root(self) -> Path:
+        return ROOT / "bundles" / self.name
+
+    def config_file(self, kind: str) -> Path:
+        return self.root / "configs" / f"{kind}.json"
+
+    def config(self, kind: str) -> dict[str, Any]:
+        return json.loads(self.config_file(kind).read_text())
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        return self.config("metadata")
+
+    @cached_property
+    def quick(self) -> dict[str, dict[str, Any]]:
+        return json.loads((ROOT / "tests" / "bundles" / self.name / "quick.json").read_text())
+
+    @property
+    def kinds(self) -> set[str]:
+        return {path.stem for path in (self.root / "configs").iterdir()}
+
+    @property
+    def input_format(self) -> dict[str, Any]:
+        return self.metadata["network_data_format"]["inputs"]["image"]
+
+    @property
+    def output_format(self) -> dict[str, Any]:
+        return self.metadata["network_data_format"]["outputs"]["pred"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a finished command left: exit code, both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    def ok(self) -> Told:
+        assert self.code == 0, self.err[-4000:]
+        return self
+
+    def error(self) -> str:
+        """The one line of an error that a user can repair; anything like a traceback fails."""
+        lines = re.split(r"[\r\n]+", self.err.strip())
+        errors = [line for line in lines if line.startswith("error: ")]
+        assert self.code != 0, self.out[-2000:] + self.err[-2000:]
+        assert "Traceback" not in self.err, self.err[-4000:]
+        assert len(errors) == 1, self.err[-4000:]
+        assert lines[-1] == errors[0], self.err[-4000:]
+        return errors[0]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs commands from ``folder`` with no more than a home and the test machine's thread settings."""
+
+    folder: Path
+    home: Path
+
+    def python(self, *words: Any, path: Path | None = None) -> Told:
+        environment = {
+            "HOME": str(self.home),
+            "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "OMP_NUM_THREADS": "1",
+            "OMP_WAIT_POLICY": "passive",
+        }
+        if path is not None:
+            environment["PYTHONPATH"] = str(path)
+        done = subprocess.run(
+            [sys.executable, *map(str, words)], cwd=self.folder, env=environment, capture_output=True, text=True
+        )
+        return Told(done.returncode, done.stdout, done.stderr)
+
+    def run(self, files: list[Path], overrides: Overrides, *, path: Path | None = None) -> Told:
+        """``python -m monai.bundle run`` on configs; bundles need no ``path``, stand-ins of tests do."""
+        return self.python("-m", "monai.bundle", "run", *config_words(files), *words_of(overrides), path=path)
+
+
+def config_words(files: list[Path]) -> list[str]:
+    names = [str(file) for file in files]
+    return ["--config_file", names[0] if len(names) == 1 else str(names)]
+
+
+def words_of(overrides: Overrides) -> list[str]:
+    """``--key value`` as one types it."""
+    return [word for key, value in overrides.items() for word in (f"--{key}", str(value))]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where one run of a bundle reads and writes; the name has a space since users' folders have."""
+
+    bundle: Bundle
+    folder: Path
+    phantom: Path
+
+    @property
+    def output_dir(self) -> Path:
+        return self.folder / "eval"
+
+    @property
+    def ckpt_dir(self) -> Path:
+        return self.folder / "models"
+
+    @property
+    def weights(self) -> Path:
+        return self.ckpt_dir / "model.pt"
+
+    @property
+    def places(self) -> dict[str, Any]:
+        return {"output_dir": self.output_dir, "ckpt_dir": self.ckpt_dir}
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {"dataset_dir#folder": self.phantom, **self.bundle.quick["data"]}
+
+    @property
+    def train_overrides(self) -> dict[str, Any]:
+        return {**self.places, **self.data, **self.bundle.quick["train"]}
+
+    @property
+    def inference_overrides(self) -> dict[str, Any]:
+        return {**self.places, **self.data}
+
+    def written(self) -> set[str]:
+        return {os.path.relpath(path, self.folder) for path in self.folder.rglob("*") if path.is_file()}

@@ -1,0 +1,102 @@
+"""Fixtures of the contract: every test that asks for ``bundle`` is run for each folder below bundles/."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.contract.bundle import NAMES, Bundle, Run, Shell
+
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture(params=NAMES, scope="session")
+def bundle(request) -> Bundle:
+    return Bundle(request.param)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder of this session that all pytest-xdist workers see."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "contract shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def home(shared) -> Path:
+    """A home for the commands, one for all: matplotlib's font cache takes seconds to make."""
+    folder = shared / "home"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shell(shared, home) -> Shell:
+    """Commands run from a folder that has nothing to do with the checkout."""
+    folder = shared / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    return Shell(folder, home)
+
+
+@pytest.fixture(scope="session")
+def trained(bundle, shared, shell) -> Run:
+    """The quick training, done once for all tests and workers; read it, write elsewhere."""
+    run = Run(bundle, shared / f"{bundle.name} trained", shared / f"{bundle.name} phantom")
+    done = shared / f"{bundle.name}.done"
+    with FileLock(shared / f"{bundle.name}.lock"):
+        if not done.exists():
+            told = shell.run([bundle.config_file("train")], run.train_overrides).ok()
+            (run.folder / "stderr.txt").write_text(told.err)
+            done.touch()
+    return run
+
+
+@pytest.fixture
+def make_run(bundle, tmp_path, trained) -> MakeRun:
+    """A place for another run on the same phantom; ``weights=True`` puts the quick training's into it."""
+
+    def make(name: str = "a run", *, weights: bool = False) -> Run:
+        run = Run(bundle, tmp_path / name, trained.phantom)
+        if weights:
+            run.ckpt_dir.mkdir(parents=True)
+            for file in ("model.pt", "plan.json"):
+                shutil.copy2(trained.ckpt_dir / file, run.ckpt_dir / file)
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def unpacked(bundle, shared, trained) -> Path:
+    """The bundle as a user has it: its own copy of ``common``, weights in models/, no checkout around."""
+    folder = shared / "unpacked" / bundle.name
+    with FileLock(shared / f"{bundle.name}.unpacked.lock"):
+        if not folder.exists():
+            leave_out = shutil.ignore_patterns("eval", "data", "models", "__pycache__")
+            (folder.parent / "partial").mkdir(parents=True)
+            half = folder.parent / "partial" / bundle.name
+            shutil.copytree(bundle.root / "configs", half / "configs")
+            shutil.copytree(bundle.root / bundle.name, half / bundle.name, ignore=leave_out)
+            shutil.copytree(
+                bundle.root / "common", half / "common", ignore=shutil.ignore_patterns("__pycache__")
+            )
+            (half / "models").mkdir()
+            shutil.copy2(trained.weights, half / "models" / "model.pt")
+            half.rename(folder)
+            (folder.parent / "partial").rmdir()
+    return folder
+
+
+@pytest.fixture
+def volumes(bundle) -> Bundle:
+    """Only bundles that segment volumes; the others have tests of their own kind of image."""
+    if len(bundle.input_format["spatial_shape"]) != 3 or bundle.output_format["format"] != "segmentation":
+        pytest.skip(f"{bundle.name} does not segment volumes")
+    return bundle

@@ -1,0 +1,72 @@
+"""The files of a bundle, and the rules for its name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.contract.bundle import NAMES, ROOT
+
+REQUIRED = (
+    "LICENSE",
+    "configs/metadata.json",
+    "configs/train.json",
+    "configs/inference.json",
+    "configs/evaluate.json",
+    "configs/paper.json",
+    "configs/multi_gpu_train.json",
+    "docs/README.md",
+    "docs/data_license.txt",
+)
+
+# Which test runs each kind of config.  A new kind must be run somewhere and be named here.
+MET_IN = {
+    "metadata": "test_metadata.py::test_monai_accepts_it",
+    "train": "test_training.py::test_first_run_leaves_all_that_the_card_promises",
+    "inference": "test_inference.py::test_one_mask_per_case_on_its_own_grid",
+    "evaluate": "test_inference.py::test_evaluation_writes_both_tables",
+    "paper": "test_training.py::test_paper_recipe_trains_through_every_augmentation",
+    "multi_gpu_train": "test_training.py::test_two_processes_end_with_equal_weights",
+}
+
+
+def test_there_are_bundles():
+    """A glob that finds nothing would make the whole contract green."""
+    folders = {path.name for path in (ROOT / "bundles").iterdir() if path.is_dir()}
+    assert folders
+    assert set(NAMES) == folders
+
+
+@pytest.mark.parametrize("file", REQUIRED)
+def test_required_file(bundle, file):
+    assert (bundle.root / file).read_text().strip()
+
+
+def test_licence_is_one_that_tools_recognise(bundle):
+    """``push_to_hf_hub`` looks for these words."""
+    assert re.search(r"Apache License\s+Version 2\.0|MIT License", (bundle.root / "LICENSE").read_text())
+
+
+def test_package_has_the_bundles_name(bundle):
+    """So that many bundles live in one process."""
+    assert (bundle.root / bundle.name / "__init__.py").is_file()
+    assert (bundle.root / bundle.name / "network.py").is_file()
+    packages = {path.parent.name for path in bundle.root.glob("*/__init__.py")}
+    assert packages == {bundle.name, "common"}
+
+
+def test_name(bundle):
+    """MONAI cuts names at ``_v`` and modules cannot have a hyphen."""
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", bundle.name)
+    assert "_v" not in bundle.name
+
+
+def test_every_kind_of_config_is_met_by_a_test(bundle):
+    assert bundle.kinds == set(MET_IN), "name the new kind here, with the test that runs it"
+    for kind, test in MET_IN.items():
+        file, function = test.split("::")
+        source = (ROOT / "tests" / "contract" / file).read_text()
+        body = re.search(rf"^def {function}\(.*?(?=^def |^@|\Z)", source, re.M | re.S)
+        assert body is not None, test
+        assert f'"{kind}"' in body.group() or (kind == "train" and "trained" in body.group()), test

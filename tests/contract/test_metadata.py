@@ -1,0 +1,77 @@
+"""metadata.json: MONAI's schema, the versions, the classes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+
+import jsonschema
+import pytest
+
+from tests.contract.bundle import ROOT
+
+SCHEMA_FILE = ROOT / "tests" / "contract" / "meta_schema_20240725.json"
+SCHEMA = json.loads(SCHEMA_FILE.read_text())
+
+
+def verify(shell, meta_file):
+    words = ("--meta_file", meta_file, "--filepath", SCHEMA_FILE)
+    return shell.python("-m", "monai.bundle", "verify_metadata", *words)
+
+
+def test_monai_accepts_it(bundle, shell):
+    verify(shell, bundle.config_file("metadata")).ok()
+
+
+def test_monai_refuses_a_broken_one(bundle, shell, tmp_path):
+    """The test above would be worthless if the schema were not read."""
+    broken = {key: value for key, value in bundle.metadata.items() if key != "task"}
+    (tmp_path / "metadata.json").write_text(json.dumps(broken))
+    told = verify(shell, tmp_path / "metadata.json")
+    assert told.code != 0
+    assert "'task' is a required property" in told.err
+
+
+@pytest.mark.parametrize("key", SCHEMA["required"])
+def test_every_required_key_is_required(bundle, key):
+    jsonschema.validate(bundle.metadata, SCHEMA)
+    broken = {k: v for k, v in bundle.metadata.items() if k != key}
+    with pytest.raises(jsonschema.ValidationError, match=f"'{key}' is a required property"):
+        jsonschema.validate(broken, SCHEMA)
+
+
+@pytest.mark.parametrize("key", SCHEMA["$defs"]["tensor"]["required"])
+def test_every_key_of_a_tensor_is_required(bundle, key):
+    broken = copy.deepcopy(bundle.metadata)
+    del broken["network_data_format"]["inputs"]["image"][key]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, SCHEMA)
+
+
+def test_version_is_in_the_changelog(bundle):
+    version = bundle.metadata["version"]
+    assert re.fullmatch(r"\d\.\d\.\d", version), "MONAI sorts versions as text: one digit a field"
+    assert bundle.metadata["changelog"][version]
+
+
+def test_every_channel_has_a_name(bundle):
+    for tensor in (bundle.input_format, bundle.output_format):
+        assert set(tensor["channel_def"]) == {str(i) for i in range(tensor["num_channels"])}
+        assert len(set(tensor["channel_def"].values())) == tensor["num_channels"]
+    assert bundle.output_format["channel_def"]["0"] == "background"
+
+
+def test_says_what_it_is_for(bundle):
+    for key in ("name", "intended_use", "data_source", "references"):
+        assert bundle.metadata[key], key
+
+
+def test_versions_are_those_of_the_requirements(bundle):
+    """What is tested is what metadata.json promises."""
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
+    promised = {"monai": "monai_version", "torch": "pytorch_version", "numpy": "numpy_version"}
+    for package, key in promised.items():
+        assert bundle.metadata[key] == pins[package]
+    for package, version in bundle.metadata["required_packages_version"].items():
+        assert version == pins[package]

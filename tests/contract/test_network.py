@@ -1,0 +1,88 @@
+"""The network through MONAI's own commands, each in a fresh process from a foreign folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from common.bundles import parse_config
+from tests.contract.bundle import ROOT
+
+
+def shape_of(tensor_format, n=2):
+    """A spatial shape that the metadata allow; they are expressions in n and p."""
+    return [eval(str(size).replace("*n", f"*{n}"), {"n": n, "p": 1}) for size in tensor_format["spatial_shape"]]
+
+
+@pytest.mark.parametrize("path", ["repository root", "bundle root", "unpacked"])
+def test_verify_net_in_out(bundle, shell, path, request):
+    """With the one documented variable, PYTHONPATH, set to either root."""
+    root = request.getfixturevalue("unpacked") if path == "unpacked" else bundle.root
+    configs = ("--meta_file", root / "configs/metadata.json", "--config_file", root / "configs/inference.json")
+    python_path = ROOT if path == "repository root" else root
+    told = shell.python("-m", "monai.bundle", "verify_net_in_out", "network_def", *configs, path=python_path)
+    assert "is verified with no error" in told.ok().out + told.err
+
+
+def test_load(bundle, trained, unpacked, shell, tmp_path):
+    """``monai.bundle.load`` gives the network with the very weights of model.pt."""
+    code = (
+        "import sys, torch, monai.bundle\n"
+        "name, folder, target = sys.argv[1:]\n"
+        "network = monai.bundle.load(name, bundle_dir=folder, workflow_type='inference', source='github')\n"
+        "torch.save([type(network).__module__, network.state_dict()], target)\n"
+    )
+    words = (bundle.name, unpacked.parent, tmp_path / "loaded.pt")
+    shell.python("-c", code, *words, path=unpacked).ok()
+    module, loaded = torch.load(tmp_path / "loaded.pt", weights_only=True)
+    saved = torch.load(trained.weights, weights_only=True)
+    assert module == f"{bundle.name}.network"
+    assert loaded.keys() == saved.keys()
+    assert all(torch.equal(loaded[key], saved[key]) for key in saved)
+
+
+def test_exported_network_computes_the_same(bundle, trained, shell, tmp_path):
+    """At another size than the one it was scripted with."""
+    words = ("--filepath", tmp_path / "model.ts", "--ckpt_file", trained.weights)
+    configs = ("--meta_file", bundle.config_file("metadata"), "--config_file", bundle.config_file("inference"))
+    shell.python("-m", "monai.bundle", "ckpt_export", "network_def", *words, *configs, path=bundle.root).ok()
+
+    network = parse_config(bundle.name).get_parsed_content("network_def").eval()
+    network.load_state_dict(torch.load(trained.weights, weights_only=True))
+    exported = torch.jit.load(tmp_path / "model.ts").eval()
+    shape = shape_of(bundle.input_format, n=1)
+    shape[-1] = shape_of(bundle.input_format, n=2)[-1]
+    x = torch.randn(1, bundle.input_format["num_channels"], *shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(exported(x), network(x), rtol=1e-5, atol=1e-5)
+
+
+def test_network_is_importable_alone(bundle, shell):
+    """A researcher takes the network and nothing of ours that runs bundles."""
+    target = bundle.config("inference")["network_def"]["_target_"]
+    module, _, name = target.rpartition(".")
+    code = f"import sys, json; from {module} import {name}; print(json.dumps(sorted(sys.modules)))"
+    loaded = json.loads(shell.python("-c", code, path=bundle.root).ok().out.splitlines()[-1])
+    unwanted = ("monai.bundle", "monai.engines", "ignite", "common.training", "common.datasets", "common.preflight")
+    assert module in loaded
+    assert not [m for m in loaded if m.startswith(unwanted)]
+
+
+def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
+    """Extra heads exist in training only, and ``dropout`` is an argument (MONAI Label scores with it)."""
+    network = parse_config(bundle.name, **{"network_def#dropout": 0.0}).get_parsed_content("network_def").eval()
+    x = torch.zeros(1, bundle.input_format["num_channels"], *shape_of(bundle.input_format, n=1))
+    with torch.no_grad():
+        pred = network(x)
+    assert isinstance(pred, torch.Tensor)
+    assert pred.shape[1] == bundle.output_format["num_channels"]
+    assert pred.dtype == torch.float32
+
+
+def test_weights_file_holds_nothing_but_tensors(bundle, trained):
+    state = torch.load(trained.weights, weights_only=True)
+    network = parse_config(bundle.name).get_parsed_content("network_def")
+    assert state.keys() == network.state_dict().keys()
+    assert all(type(value) is torch.Tensor and value.device.type == "cpu" for value in state.values())
