@@ -131,7 +131,10 @@ def train(
 
     def run(*names: str | Path) -> ConfigWorkflow:
         workflow = ConfigWorkflow(
-            [str(n) for n in names], meta_file=str(configs / "metadata.json"), workflow_type="train", **settings
+            [str(n) for n in names],
+            meta_file=str(configs / "metadata.json"),
+            workflow_type="train",
+            **settings,
         )
         workflow.initialize()
         workflow.run()

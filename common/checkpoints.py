@@ -89,7 +89,10 @@ def state_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
     Raises:
         InputError: none is found.
     """
-    for candidate in (checkpoint, *(checkpoint.get(k) for k in _STATE_KEYS if isinstance(checkpoint, Mapping))):
+    for candidate in (
+        checkpoint,
+        *(checkpoint.get(k) for k in _STATE_KEYS if isinstance(checkpoint, Mapping)),
+    ):
         if isinstance(candidate, Mapping) and candidate:
             tensors = {k: v for k, v in candidate.items() if isinstance(v, Tensor)}
             if len(tensors) == len(candidate):
@@ -116,7 +119,9 @@ def _differences(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[list[
     return missing, left_over, reshaped
 
 
-def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str | Path, *, partial: bool = False) -> list[str]:
+def load_state(
+    network: nn.Module, state: Mapping[str, Tensor], source: str | Path, *, partial: bool = False
+) -> list[str]:
     """Copy a state dict into a network.
 
     Args:
@@ -149,22 +154,27 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str | Pa
     own = network.state_dict()
     fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     if not fitting:
-        raise InputError(f"{source}: not one of its {len(state)} keys fits this network; it is of another one")
+        raise InputError(
+            f"{source}: not one of its {len(state)} keys fits this network; it is of another one"
+        )
     network.load_state_dict(fitting, strict=False)
     return notes
 
 
-def load_weights(network: nn.Module, path: str | Path, *, bundle: str = "", partial: bool = False) -> list[str]:
+def load_weights(
+    network: nn.Module, path: str | Path, *, bundle: str = "", partial: bool = False
+) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
     Raises:
         InputError: no file (says how to get one), damaged, or of another network.
     """
     if not Path(path).is_file():
+        name = bundle or "NAME"
         raise InputError(
-            f"{path}: no weights yet. Train (python -m monai.bundle run --config_file bundles/{bundle or 'NAME'}"
-            f"/configs/train.json) or import (python -m common.checkpoints import --bundle {bundle or 'NAME'} "
-            "--source FILE)"
+            f"{path}: no weights yet. Train "
+            f"(python -m monai.bundle run --config_file bundles/{name}/configs/train.json) or import "
+            f"(python -m common.checkpoints import --bundle {name} --source FILE)"
         )
     return load_state(network, state_of(read_checkpoint(path), path), path, partial=partial)
 

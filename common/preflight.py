@@ -23,16 +23,40 @@ from common.errors import InputError, show_input_errors_as_one_line
 
 __all__ = ["begin", "check_config"]
 
+_ENGINE_KEYS = ("dataset", "inferer", "preprocessing", "postprocessing", "handlers", "key_metric")
 #: Read by MONAI, MONAI Label or MONAI FL without a reference in the file (and by nobody else).
 KEYS_OF_TOOLS = frozenset(
-    """
-    imports initialize run finalize bundle_root device dataset_dir network_def network inferer
-    dataset evaluator preprocessing postprocessing pre_transforms post_transforms handlers key_metric
-    displayable_configs detector detector_ops train validate val_interval output_dir ckpt_dir epochs
-    train::trainer train::dataset train::inferer train::preprocessing train::postprocessing
-    train::handlers train::key_metric validate::evaluator validate::dataset validate::inferer
-    validate::preprocessing validate::postprocessing validate::handlers validate::key_metric
-    """.split()
+    [
+        "imports",
+        "initialize",
+        "run",
+        "finalize",
+        "bundle_root",
+        "device",
+        "dataset_dir",
+        "network_def",
+        "network",
+        "inferer",
+        "dataset",
+        "evaluator",
+        "preprocessing",
+        "postprocessing",
+        "pre_transforms",
+        "post_transforms",
+        "handlers",
+        "key_metric",
+        "displayable_configs",
+        "detector",
+        "detector_ops",
+        "train",
+        "validate",
+        "val_interval",
+        "output_dir",
+        "ckpt_dir",
+        "epochs",
+        *(f"train::{key}" for key in ("trainer", *_ENGINE_KEYS)),
+        *(f"validate::{key}" for key in ("evaluator", *_ENGINE_KEYS)),
+    ]
 )
 
 
@@ -49,7 +73,7 @@ def begin() -> None:
 
 
 def _calling_workflow() -> ConfigWorkflow:
-    """The workflow that evaluates the expression which called us: MONAI hands expressions no reference to it."""
+    """The workflow whose expression called us; MONAI hands expressions no reference to it."""
     frame = inspect.currentframe()
     while frame is not None:
         owner = frame.f_locals.get("self")
@@ -183,5 +207,3 @@ def _check_keys(node: Mapping[str, Any], path: str, references: set[str]) -> Non
 
 def _is_group(value: Any) -> bool:
     return isinstance(value, Mapping) and "_target_" not in value
-
-

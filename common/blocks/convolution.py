@@ -11,7 +11,14 @@ import torch.nn.functional as F
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
-__all__ = ["INSTANCE_NORM", "LEAKY_RELU", "ConvNormAct", "ResidualBlock", "WeightStandardizedConv3d", "conv3d"]
+__all__ = [
+    "INSTANCE_NORM",
+    "LEAKY_RELU",
+    "ConvNormAct",
+    "ResidualBlock",
+    "WeightStandardizedConv3d",
+    "conv3d",
+]
 
 Layer = str | tuple[str, dict]
 Size = int | tuple[int, int, int]

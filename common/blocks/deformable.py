@@ -23,7 +23,13 @@ from torch import Tensor, nn
 from common.blocks.convolution import Layer
 from common.kernels.deformable_attention import deformable_attention
 
-__all__ = ["AXIS_ORDERS", "DeformableAttention3d", "DeformableEncoderLayer", "flatten_maps", "reference_points"]
+__all__ = [
+    "AXIS_ORDERS",
+    "DeformableAttention3d",
+    "DeformableEncoderLayer",
+    "flatten_maps",
+    "reference_points",
+]
 
 # Positions of (D, H, W) in the order in which the three coordinates stand.  The sampler moves its
 # first coordinate along W, the second along H, the third along D.  "paper" hands it exactly that;
@@ -125,9 +131,7 @@ class DeformableAttention3d(nn.Module):
         steps = torch.arange(1, self.points + 1, dtype=torch.float32)
         return (direction[:, None, None, :] * steps[:, None]).expand(-1, self.levels, -1, -1)
 
-    def forward(
-        self, query: Tensor, reference: Tensor, value: Tensor, shapes: list[list[int]]
-    ) -> Tensor:
+    def forward(self, query: Tensor, reference: Tensor, value: Tensor, shapes: list[list[int]]) -> Tensor:
         """Attend.
 
         Args:
@@ -199,9 +203,7 @@ class DeformableEncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.residual_scale = residual_scale
 
-    def forward(
-        self, x: Tensor, position: Tensor, reference: Tensor, shapes: list[list[int]]
-    ) -> Tensor:
+    def forward(self, x: Tensor, position: Tensor, reference: Tensor, shapes: list[list[int]]) -> Tensor:
         """Tokens (B, N, C) with their position code (1 or B, N, C) to tokens (B, N, C)."""
         attended = self.attention(x + position, reference, x, shapes)
         x = self.norm1(self.residual_scale * x + self.dropout(attended))

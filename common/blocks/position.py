@@ -30,9 +30,7 @@ class SinePositionCode3d(nn.Module):
         ValueError: fewer than three channels.
     """
 
-    def __init__(
-        self, channels: int, *, half_voxel_shift: bool = True, temperature: float = 10000.0
-    ) -> None:
+    def __init__(self, channels: int, *, half_voxel_shift: bool = True, temperature: float = 10000.0) -> None:
         super().__init__()
         if channels < 3:
             raise ValueError(f"SinePositionCode3d: channels={channels}; every axis needs one, so at least 3")

@@ -66,7 +66,7 @@ def draw_slices(
         for z, axis in zip(positions, line, strict=True):
             axis.imshow(grey[:, :, z].T, cmap="gray", vmin=low, vmax=high, aspect=spacing[1] / spacing[0])
             for value in present:
-                mask = label[:, :, z].T == value
+                mask = value == label[:, :, z].T
                 if mask.any():
                     axis.contour(mask, levels=[0.5], colors=[colours[(value - 1) % 20]], linewidths=1.3)
             axis.set(xticks=[], yticks=[])

@@ -51,7 +51,9 @@ def format_table(rows: Sequence[Row]) -> str:
     columns = list(rows[0])
     cells = [columns, *([str(_cell(row[c])) for c in columns] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells
+    )
 
 
 class CaseTable:
@@ -67,7 +69,9 @@ class CaseTable:
         show: print the summary.
     """
 
-    def __init__(self, folder: str | Path, names: Mapping[int, str], *, stem: str = "evaluation", show: bool = True) -> None:
+    def __init__(
+        self, folder: str | Path, names: Mapping[int, str], *, stem: str = "evaluation", show: bool = True
+    ) -> None:
         self.folder, self.names, self.stem, self.show = Path(folder), dict(names), stem, show
         self.cases: list[str] = []
 
@@ -98,7 +102,9 @@ class CaseTable:
 
     def _summary(self, details: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         columns = next(iter(details.values())).shape[1]
-        series = [(self.names.get(c, f"class {c}"), lambda v, c=c: v[:, c - 1]) for c in range(1, columns + 1)]
+        series = [
+            (self.names.get(c, f"class {c}"), lambda v, c=c: v[:, c - 1]) for c in range(1, columns + 1)
+        ]
         series.append(("mean over classes", lambda v: torch.nanmean(v, dim=1)))
         rows = []
         for name, pick in series:

@@ -62,9 +62,7 @@ class ProbabilityWindowInferer(SlidingWindowInferer):
         super().__init__(roi_size, **arguments)
         self.mirror_axes = tuple(mirror_axes)
 
-    def __call__(
-        self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any
-    ) -> Tensor:
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, C, D, H, W) of any size to probabilities (B, K, D, H, W)."""
 
         def predict(x: Tensor, *a: Any, **k: Any) -> Tensor:

@@ -37,7 +37,9 @@ class KeepWeights:
         ValueError: ``which`` is another word.
     """
 
-    def __init__(self, network: nn.Module, path: str | Path, *, which: str = "best", resumed: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, path: str | Path, *, which: str = "best", resumed: bool = False
+    ) -> None:
         if which not in ("best", "last"):
             raise ValueError(f'KeepWeights: which={which!r}; expected "best" or "last"')
         self.network, self.path, self.which = network, Path(path), which
@@ -74,7 +76,7 @@ class ResumePoint:
         self.path, self.parts, self.evaluator, self.resume = Path(path), dict(parts), evaluator, resume
 
     def attach(self, trainer: Engine) -> None:
-        """Restore before the first epoch; list this handler behind everything else that acts on an epoch's end."""
+        """Restore before the first epoch; list this handler last, so that it saves what the others left."""
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
         if self.resume:
             self.restore(trainer)

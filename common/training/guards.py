@@ -34,9 +34,9 @@ class NonFiniteLossStop:
         if not torch.isfinite(loss):
             names = ", ".join(_file_names(engine.state.batch)) or "unknown files"
             raise InputError(
-                f"the loss is {loss.item()} in epoch {engine.state.epoch}, iteration {engine.state.iteration}, "
-                f"on {names}. Look at these files; if they are sound, lower learning_rate. "
-                "The last good state is kept: go on from it with --resume true"
+                f"the loss is {loss.item()} in epoch {engine.state.epoch}, "
+                f"iteration {engine.state.iteration}, on {names}. Look at these files; if they are sound, "
+                "lower learning_rate. The last good state is kept: go on from it with --resume true"
             )
 
 
@@ -81,9 +81,7 @@ class RestartWhenStuck:
         """Re-initialise the network if the best metric so far is 0."""
         if self.evaluator.state.best_metric > 0:
             return
-        logger.warning(
-            "nothing learnt in %d epochs: new weights, momentum %g", self.epoch, self.momentum
-        )
+        logger.warning("nothing learnt in %d epochs: new weights, momentum %g", self.epoch, self.momentum)
         getattr(engine.network, "module", engine.network).reset_parameters()
         for group in engine.optimizer.param_groups:
             group["momentum"] = self.momentum

@@ -18,7 +18,7 @@ __all__ = ["Preview", "RunHistory"]
 
 
 class RunHistory:
-    """One row per epoch: seconds, learning rate, mean loss, validation metrics, the key metric of every class.
+    """One row per epoch: seconds, learning rate, mean loss, and what the validation measured.
 
     Args:
         evaluator: whose metrics; it runs before this handler acts (list the validation first).

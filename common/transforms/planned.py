@@ -14,7 +14,13 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, MapTransform, Spacing, Spacingd
 from torch import Tensor
 
-__all__ = ["PlannedIntensityd", "PlannedSpacingLabeld", "is_anisotropic", "planned_spacing", "resample_per_class"]
+__all__ = [
+    "PlannedIntensityd",
+    "PlannedSpacingLabeld",
+    "is_anisotropic",
+    "planned_spacing",
+    "resample_per_class",
+]
 
 ANISOTROPY = 3.0  # above this ratio of spacings the coarsest axis is resampled by nearest neighbour
 
@@ -125,7 +131,9 @@ class PlannedIntensityd(MapTransform):
         super().__init__(keys)
         for scheme in intensity:
             if scheme.get("scheme") not in ("ct", "zscore"):
-                raise ValueError(f'PlannedIntensityd: scheme {scheme.get("scheme")!r}; expected "ct" or "zscore"')
+                raise ValueError(
+                    f'PlannedIntensityd: scheme {scheme.get("scheme")!r}; expected "ct" or "zscore"'
+                )
         self.intensity = list(intensity)
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:

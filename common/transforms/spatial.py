@@ -30,7 +30,9 @@ def rotation_range(in_plane: bool) -> list[float]:
     return [math.pi, 0.0, 0.0] if in_plane else [math.pi / 6] * 3
 
 
-def enlarged_size(patch_size: Sequence[int], angles: Sequence[float], largest_scale: float, in_plane: bool) -> list[int]:
+def enlarged_size(
+    patch_size: Sequence[int], angles: Sequence[float], largest_scale: float, in_plane: bool
+) -> list[int]:
     """The crop from which a rotated and scaled patch can be taken without touching its border often.
 
     The box around the patch turned by the largest angle (at most 90 degrees) about each axis,

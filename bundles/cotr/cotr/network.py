@@ -116,7 +116,7 @@ class DeTrans(nn.Module):
         for layer in self.layers:
             tokens = layer(tokens, position, reference, shapes)
         pieces = tokens.transpose(1, 2).split([s[0] * s[1] * s[2] for s in shapes], dim=2)
-        return [piece.reshape(m.shape) for piece, m in zip(pieces, maps)]
+        return [piece.reshape(m.shape) for piece, m in zip(pieces, maps)]  # noqa: B905 (TorchScript has no strict)
 
 
 class UpBlock(nn.Module):

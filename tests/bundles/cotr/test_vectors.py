@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cotr.checkpoint import from_authors
+from cotr.network import CoTr, DeTrans
 
 import common  # noqa: F401 (makes bundles importable)
 from common.blocks.deformable import DeformableAttention3d
 from common.kernels.deformable_attention import deformable_attention, deformable_attention_reference
-from cotr.checkpoint import from_authors
-from cotr.network import CoTr, DeTrans
 from tests.vectors import load
 
 
@@ -26,7 +26,9 @@ def test_network():
         alone = network.eval()(vector.inputs["x"])
     quarter = (slice(None), slice(None), slice(0, None, 4), slice(0, None, 4), slice(0, None, 4))
     half = (slice(None), slice(None), slice(0, None, 2), slice(0, None, 2), slice(0, None, 2))
-    vector.compare({"final_strided": final[quarter], "ds0_strided": ds0[quarter], "ds1": ds1[half], "ds2": ds2})
+    vector.compare(
+        {"final_strided": final[quarter], "ds0_strided": ds0[quarter], "ds1": ds1[half], "ds2": ds2}
+    )
     torch.testing.assert_close(alone, final)
 
 
