@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cotr.checkpoint import from_authors
-from cotr.network import CoTr, DeTrans
 
 import common  # noqa: F401 (makes bundles importable)
 from common.blocks.deformable import DeformableAttention3d
 from common.kernels.deformable_attention import deformable_attention, deformable_attention_reference
+from cotr.checkpoint import from_authors
+from cotr.network import CoTr, DeTrans
 from tests.vectors import load
 
 

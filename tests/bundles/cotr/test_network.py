@@ -1,0 +1,91 @@
+"""CoTr's sizes, parameters and initialisation (card cotr, Network)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import common  # noqa: F401 (makes bundles importable)
+from cotr.labels import label_map
+from cotr.network import CoTr
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.fixture(scope="module")
+def network() -> CoTr:
+    torch.manual_seed(0)
+    return CoTr()
+
+
+def test_parameters_to_the_unit(network):
+    assert count(network) == 41_871_088
+    assert count(network.encoder) == 20_500_800
+    assert count(network.transformer) == 9_316_992
+
+
+def test_shapes_of_all_scales(network):
+    maps = network.train()(torch.randn(1, 1, 16, 32, 48))
+    assert [tuple(m.shape) for m in maps] == [
+        (1, 12, 16, 32, 48),
+        (1, 12, 16, 16, 24),
+        (1, 12, 8, 8, 12),
+        (1, 12, 4, 4, 6),
+    ]
+
+
+def test_one_tensor_in_eval_mode(network):
+    with torch.no_grad():
+        output = network.eval()(torch.randn(2, 1, 16, 32, 32))
+    assert isinstance(output, torch.Tensor)
+    assert output.shape == (2, 12, 16, 32, 32)
+
+
+def test_initialisation(network):
+    """Kaiming fan-out; a transposed convolution's fan is C_in * 8; level vectors N(0, 1)."""
+    conv, up = network.encoder.layer2[1].branch[0].conv.weight, network.decoder.up1.up.weight
+    assert math.isclose(float(conv.std()), math.sqrt(2 / (384 * 27)), rel_tol=0.02)
+    assert math.isclose(float(up.std()), math.sqrt(2 / (8 * 384)), rel_tol=0.02)
+    assert math.isclose(float(network.transformer.level_embedding.std()), 1, rel_tol=0.1)
+    attention = network.transformer.layers[3].attention
+    assert not attention.sampling_offsets.weight.any()
+    assert not attention.attention_weights.weight.any()
+    assert network.encoder.stem.norm.weight.eq(1).all()
+
+
+def test_reset_gives_other_weights(network):
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    torch.manual_seed(1)
+    network.reset_parameters()
+    changed = [k for k, v in network.state_dict().items() if not torch.equal(v, before[k])]
+    assert "encoder.stem.conv.weight" in changed
+    assert "transformer.layers.0.feedforward.0.weight" in changed
+
+
+def test_position_reaches_queries_and_never_values(network):
+    """With constant maps all values are equal, so the position code must not show in the first attention."""
+    layer = network.eval().transformer.layers[0]
+    tokens = torch.ones(1, 4 * 4 * 4 + 8, 384)
+    reference = torch.full((1, tokens.shape[1], 1, 3), 0.5)
+    with torch.no_grad():
+        layer.attention.sampling_offsets.bias.zero_()
+        outputs = [
+            layer.attention(tokens + code, reference, tokens, [[4, 4, 4], [2, 2, 2]])
+            for code in (torch.zeros(1, 1, 384), torch.randn(1, tokens.shape[1], 384))
+        ]
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-5, atol=1e-5)
+
+
+def test_size_that_does_not_fit():
+    with pytest.raises(ValueError, match=r"\[16, 30, 32\].*multiples of \[8, 16, 16\]"):
+        CoTr()(torch.zeros(1, 1, 16, 30, 32))
+
+
+def test_adrenal_glands_are_background_with_the_papers_classes():
+    assert label_map(12) == {12: 0, 13: 0}
+    assert label_map(14) == {}
+    assert label_map(2) == {}

@@ -1,0 +1,61 @@
+"""inference.json and evaluate.json with the weights of the quick training."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import nibabel as nib
+import numpy as np
+
+from tests.contract.bundle import Run
+
+
+def prediction_of(run: Run, image) -> nib.Nifti1Image:
+    return nib.load(run.output_dir / image.name.replace(".nii.gz", "_seg.nii.gz"))
+
+
+def test_one_mask_per_case_on_its_own_grid(volumes, make_run, shell):
+    run = make_run(weights=True)
+    shell.run([volumes.config_file("inference")], run.inference_overrides).ok()
+    listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
+    assert len(list(run.output_dir.glob("*_seg.nii.gz"))) == len(listed) > 1
+    for case in listed:
+        scan = nib.load(run.phantom / case["image"])
+        mask = prediction_of(run, run.phantom / case["image"])
+        assert mask.shape == scan.shape
+        np.testing.assert_allclose(mask.affine, scan.affine, atol=1e-4)
+        assert mask.get_data_dtype() == np.uint8
+        assert np.asarray(mask.dataobj).max() < volumes.output_format["num_channels"]
+    assert (run.output_dir / "preview_inference.png").is_file()
+
+
+def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
+    """Padded inside, cut back to its own shape."""
+    run = make_run(weights=True)
+    small = tmp_path / "small.nii.gz"
+    voxels = np.random.default_rng(0).integers(-200, 300, (9, 7, 5)).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.diag([4.5, 4.5, 6, 1])), small)
+    shell.run([volumes.config_file("inference")], {**run.places, "dataset_dir": small}).ok()
+    assert prediction_of(run, small).shape == (9, 7, 5)
+
+
+def test_evaluation_writes_both_tables(volumes, make_run, shell):
+    """Every case and class has a row, the summary a last row over the classes."""
+    run = make_run(weights=True)
+    files = [volumes.config_file("train"), volumes.config_file("evaluate")]
+    told = shell.run(files, run.train_overrides).ok()
+    tables = {}
+    for part in ("cases", "summary"):
+        with open(run.output_dir / f"evaluation_{part}.csv", newline="") as file:
+            tables[part] = list(csv.DictReader(file))
+    classes = volumes.output_format["num_channels"] - 1
+    assert len(tables["cases"]) == classes * volumes.quick["data"]["dataset_dir#test"]
+    assert {row["name"] for row in tables["cases"]} == set(volumes.output_format["channel_def"].values()) - {
+        "background"
+    }
+    assert len(tables["summary"]) == classes + 1
+    assert all(0 <= float(row["dice"]) <= 1 for row in tables["cases"] if row["dice"])
+    assert tables["summary"][-1]["name"] == "mean over classes"
+    assert "mean over classes" in told.out
+    assert not (run.ckpt_dir / "checkpoint.pt").exists(), "an evaluation trains nothing"
