@@ -14,28 +14,34 @@ __all__ = ["bundle_folder", "bundle_names", "bundle_package", "parse_config"]
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def _folders() -> dict[str, Path]:
+def _folders(root: Path) -> dict[str, Path]:
     """Name -> folder: the bundles of a checkout, or the one bundle that this copy was packed with."""
-    found = {path.parents[1].name: path.parents[1] for path in _ROOT.glob("bundles/*/configs/metadata.json")}
-    if not found and (_ROOT / "configs" / "metadata.json").is_file():
-        found = {_ROOT.name: _ROOT}
+    found = {path.parents[1].name: path.parents[1] for path in root.glob("bundles/*/configs/metadata.json")}
+    if (root / "configs" / "metadata.json").is_file():  # unpacked: the folder may have any name
+        packages = (path.parent.name for path in root.glob("*/__init__.py"))
+        found |= {name: root for name in packages if name != "common"}
     return found
 
 
 def bundle_names() -> list[str]:
     """The names of the bundles at hand, sorted."""
-    return sorted(_folders())
+    return sorted(_folders(_ROOT))
 
 
-def bundle_folder(name: str) -> Path:
+def bundle_folder(name: str, *, root: Path | None = None) -> Path:
     """The folder of a bundle.
+
+    Args:
+        name: of the bundle.
+        root: the folder that holds ``common``; found by itself.
 
     Raises:
         InputError: no bundle has this name.
     """
-    folders = _folders()
+    folders = _folders(root or _ROOT)
     if name not in folders:
-        raise InputError(f"bundle {name!r} is not here; there are: {', '.join(sorted(folders)) or 'none'}")
+        valid = ", ".join(sorted(folders)) or "(none here)"
+        raise InputError(f"bundle {name}: unknown; expected one of: {valid}")
     return folders[name]
 
 

@@ -5,7 +5,8 @@ config with all overrides applied, and refuses
 
 * a ``_target_`` that cannot be imported, an argument that it does not have, one that it lacks;
 * a reference to a key that does not exist;
-* a key that nothing reads: not referred to, and not one of those that MONAI, MONAI Label or FL read.
+* a key that nothing reads: not referred to, and not one of those that MONAI, MONAI Label or FL read;
+* the words ``false`` and ``null``, which a command line hands over as text, and text counts as true.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ KEYS_OF_TOOLS = frozenset(
     ]
 )
 
+_WORDS = {"false": "False", "null": "None"}
+
 
 def begin() -> None:
     """Start a run of ``python -m monai.bundle``: check its config, show input errors as one line.
@@ -97,6 +100,7 @@ def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]
     config = {key: value for key, value in config.items() if key != "_meta_"}
     for path, node in _components(config, ""):
         _check_component(path, node)
+    _check_words(config, "")
     references = set(_references(config))
     for reference in sorted(references):
         _check_reference(config, reference)
@@ -113,6 +117,17 @@ def _components(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]
     elif isinstance(node, list):
         for i, value in enumerate(node):
             yield from _components(value, f"{path}::{i}")
+
+
+def _check_words(node: Any, path: str) -> None:
+    if isinstance(node, str) and node in _WORDS:
+        raise InputError(
+            f'config: {_show(path)} is the text "{node}", which counts as true; write {_WORDS[node]}'
+        )
+    for key, value in (
+        node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    ):
+        _check_words(value, f"{path}::{key}" if path else str(key))
 
 
 def _show(path: str) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import common
+from common.bundles import bundle_folder
 from common.errors import InputError
 
 __all__ = ["BundleNeeds", "needs_of"]
@@ -31,10 +31,7 @@ def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
     Raises:
         InputError: no such bundle (the valid names are listed), or its metadata lack the formats.
     """
-    places = _metadata_files(root or Path(common.__file__).resolve().parents[1])
-    if bundle not in places:
-        raise InputError(f"--bundle {bundle}: unknown; expected one of: {', '.join(places) or '(none here)'}")
-    path = places[bundle]
+    path = bundle_folder(bundle, root=root) / "configs" / "metadata.json"
     try:
         formats = json.loads(path.read_text(encoding="utf-8"))["network_data_format"]
         image = formats["inputs"]["image"]
@@ -47,14 +44,3 @@ def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
             f"{path}: cannot be read as metadata ({type(error).__name__}: {error}); expected "
             f"network_data_format with inputs.image and outputs.pred: use --num_classes and --in_channels"
         ) from error
-
-
-def _metadata_files(root: Path) -> dict[str, Path]:
-    files = {
-        path.parents[1].name: path for path in sorted((root / "bundles").glob("*/configs/metadata.json"))
-    }
-    own = root / "configs" / "metadata.json"
-    if own.is_file():
-        packages = sorted(path.parent.name for path in root.glob("*/__init__.py"))
-        files |= {name: own for name in packages if name != "common"}
-    return files

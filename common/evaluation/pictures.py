@@ -17,6 +17,7 @@ from common.files import atomic_path
 __all__ = ["draw_curves", "draw_slices"]
 
 _COLUMNS = 4
+_COLOURS = matplotlib.colormaps["tab20"].colors
 
 
 def _upright(volume: MetaTensor) -> np.ndarray:
@@ -55,7 +56,6 @@ def draw_slices(
     spacing = Orientation(axcodes="LPS", labels=None)(image.cpu()).pixdim.tolist()
     low, high = np.percentile(grey, [1, 99])
     positions = _axial_positions(np.any([m > 0 for m in maps.values()], axis=0))
-    colours = matplotlib.colormaps["tab20"].colors
     present = sorted({int(v) for m in maps.values() for v in np.unique(m) if v > 0})
 
     figure = Figure(
@@ -68,11 +68,14 @@ def draw_slices(
             for value in present:
                 mask = value == label[:, :, z].T
                 if mask.any():
-                    axis.contour(mask, levels=[0.5], colors=[colours[(value - 1) % 20]], linewidths=1.3)
+                    axis.contour(
+                        mask, levels=[0.5], colors=[_COLOURS[(value - 1) % len(_COLOURS)]], linewidths=1.3
+                    )
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(row, fontsize=12)
     handles = [
-        Line2D([], [], color=colours[(v - 1) % 20], label=names.get(v, f"class {v}"), lw=2) for v in present
+        Line2D([], [], color=_COLOURS[(v - 1) % len(_COLOURS)], label=names.get(v, f"class {v}"), lw=2)
+        for v in present
     ]
     if handles:
         figure.legend(handles=handles, loc="outside right upper", frameon=False)
@@ -92,18 +95,23 @@ def draw_curves(
         path: PNG to write.
         panels: panel title -> columns in it.
     """
-    figure = Figure(figsize=(4.6 * len(panels), 3.6), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for (title, columns), axis in zip(panels.items(), axes, strict=True):
-        drawn = 0
-        for column in columns:
+        for i, column in enumerate(columns):
             points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
             if points:
-                drawn += 1
-                axis.plot(*zip(*points, strict=True), marker=".", label=column.replace("dice_", ""), lw=1.2)
-        axis.set(title=title, xlabel="epoch")
+                colour, width = ("black", 2.5) if i == 0 else (_COLOURS[(i - 1) % len(_COLOURS)], 1.2)
+                axis.plot(
+                    *zip(*points, strict=True),
+                    marker=".",
+                    color=colour,
+                    lw=width,
+                    label=column.replace("_", " "),
+                )
+        axis.set(title=title.replace("_", " "), xlabel="epoch")
         axis.grid(alpha=0.3)
-        if drawn > 1:
-            axis.legend(fontsize=6)
+        if len(axis.lines) > 1:
+            axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)

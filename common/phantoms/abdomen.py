@@ -16,7 +16,7 @@ from common.phantoms.volumes import write_labelled_volume
 
 __all__ = ["abdomen"]
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 2  # raise it with every change of what the cases hold: folders of older versions are rebuilt
 _MAX_VOXELS = 512**3
 
 
@@ -34,7 +34,7 @@ def abdomen(
 
     Images are int16 HU in -1024..2000, labels uint8 0..11: 1 spleen, 2 right kidney, 3 left kidney,
     4 gallbladder (absent in a few cases), 5 oesophagus, 6 liver, 7 stomach, 8 aorta, 9 inferior vena
-    cava, 10 portal and splenic vein, 11 pancreas.  Orientation RAS+, in scanner coordinates.  A case
+    cava, 10 portal and splenic vein, 11 pancreas.  Stored as LAS, in scanner coordinates.  A case
     depends on ``shape``, ``spacing``, ``seed``, its list and its place there, not on the counts.
 
     Args:

@@ -1,6 +1,6 @@
 """Bowel of the abdominal phantom: unlabelled, and in HU much like the organs around it.
 
-Body coordinates in mm, RAS+.  It fills what the organs leave free.
+Body coordinates in mm, LAS+.  It fills what the organs leave free.
 """
 
 from __future__ import annotations

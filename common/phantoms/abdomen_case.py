@@ -22,6 +22,7 @@ _TILT_SD_DEG = (3.0, 3.0, 4.0)
 _LOW_MM = 12.0  # the scan reaches further down than up
 _PLANNING = 0.7  # the share of the diaphragm's position that the planned range follows
 _OFF_CENTRE_SD_MM = (9.0, 8.0, 10.0)
+_LAS_TO_WORLD = (-1, 1, 1)  # NIfTI's world is RAS+
 _SCANNER_ORIGIN_MM = ((-15.0, -40.0, -900.0), (15.0, 60.0, 300.0))  # the scan's middle, lowest and highest
 
 
@@ -55,6 +56,7 @@ def make_case(
 
     image = scan(canvas.tissue, attenuation=draw_attenuation(rng), texture=texture_of_tissue(), rng=rng)
     label = majority_label(label_of_tissue()[canvas.tissue], classes=len(ORGANS))
-    affine = np.diag([*voxel, 1.0])
-    affine[:3, 3] = rng.uniform(*_SCANNER_ORIGIN_MM) - (np.asarray(shape) - 1) / 2 * voxel
+    step = voxel * _LAS_TO_WORLD
+    affine = np.diag([*step, 1.0])
+    affine[:3, 3] = rng.uniform(*_SCANNER_ORIGIN_MM) - (np.asarray(shape) - 1) / 2 * step
     return image, label, affine

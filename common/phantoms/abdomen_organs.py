@@ -1,7 +1,7 @@
 """The eleven labelled organs of the abdominal phantom.
 
 Each function paints one organ into the free cavity; what is painted first keeps its voxels, so the
-order of ``paint_organs`` decides who yields at a contact.  Body coordinates in mm, RAS+ (the liver at
+order of ``paint_organs`` decides who yields at a contact.  Body coordinates in mm, LAS+ (the liver at
 negative x); sizes, places and angles vary about those of an adult.
 """
 

@@ -1,6 +1,6 @@
 """Smooth solids on a voxel grid: bumpy superellipsoids and tubes along splines.
 
-Axes of every array: (X, Y, Z).  Coordinates in mm, RAS+: x to the patient's left, y forwards, z up.
+Axes of every array: (X, Y, Z).  Coordinates in mm, LAS+: x to the patient's left, y forwards, z up.
 *Body* coordinates belong to the standard body; a ``Pose`` takes them to *scan* coordinates, whose
 axes are the grid's.  Solids are given in body coordinates.
 """

@@ -69,14 +69,14 @@ class Told:
         return self
 
     def error(self) -> str:
-        """The one line of an error that a user can repair; anything like a traceback fails."""
+        """The last line, an error that a user can repair, perhaps with a second line that says how."""
         lines = re.split(r"[\r\n]+", self.err.strip())
-        errors = [line for line in lines if line.startswith("error: ")]
+        places = [i for i, line in enumerate(lines) if line.startswith("error: ")]
         assert self.code != 0, self.out[-2000:] + self.err[-2000:]
         assert "Traceback" not in self.err, self.err[-4000:]
-        assert len(errors) == 1, self.err[-4000:]
-        assert lines[-1] == errors[0], self.err[-4000:]
-        return errors[0]
+        assert len(places) == 1, self.err[-4000:]
+        assert len(lines) - places[0] <= 2, self.err[-4000:]
+        return "\n".join(lines[places[0] :])
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
-from common.training.batches import plain
-
 
 class BandNetwork(nn.Module):
     """The class whose centre is nearest to a voxel's intensity; the centres are weights, so they must be loaded."""
@@ -22,17 +20,6 @@ class BandNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         assert x.shape[1] == self.in_channels
         return -50 * (x[:, :1] - self.centres[None, :, None, None, None]) ** 2
-
-
-class FirstOutput(nn.Module):
-    """A network of one output for training loops; in this module so that a wrapped one can be named."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network(plain(x))
 
 
 class PowerCut:

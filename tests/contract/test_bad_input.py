@@ -87,9 +87,7 @@ def test_label_outside_the_classes(volumes, data_set, make_run, shell):
     label = np.zeros((20, 18, 12), np.uint8)
     label[2:4] = 77
     write_image(data_set / "a_label.nii.gz", label)
-    overrides = {**run.train_overrides, "dataset_dir": data_set}
-    del overrides["dataset_dir#folder"]
-    overrides = {key: value for key, value in overrides.items() if not key.startswith("dataset_dir#")}
+    overrides = {**run.places, **volumes.quick["train"], "dataset_dir": data_set}
     error = shell.run([volumes.config_file("train")], overrides).error()
     assert "a_label.nii.gz" in error
     assert "77" in error

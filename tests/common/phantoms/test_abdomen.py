@@ -68,7 +68,7 @@ def test_files(folder, cases):
         assert label.get_data_dtype() == np.uint8
         assert image.shape == label.shape == (80, 80, 36)
         assert np.array_equal(image.affine, label.affine)
-        assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
+        assert nib.aff2axcodes(image.affine) == ("L", "A", "S")
         assert np.allclose(image.get_qform(), image.get_sform(), atol=1e-4)
 
 
@@ -130,11 +130,11 @@ def test_attenuation_is_plausible_and_varies(cases, value):
 
 
 def test_sides_and_heights(cases):
-    """RAS+: the patient's right is at smaller x, the back at smaller y, the feet at smaller z."""
+    """RAS+: the patient's right is at larger x, the back at smaller y, the feet at smaller z."""
     for _, label in cases:
         at = {value: centre_mm(label, value) for value in (1, 2, 3, 6, 7, 8, 9)}
-        assert at[6][0] < at[8][0] - 30 < at[1][0] - 60  # liver, aorta, spleen
-        assert at[2][0] < at[9][0] < at[8][0] < at[3][0]  # right kidney, cava, aorta, left kidney
+        assert at[6][0] > at[8][0] + 30 > at[1][0] + 60  # liver, aorta, spleen
+        assert at[2][0] > at[9][0] > at[8][0] > at[3][0]  # right kidney, cava, aorta, left kidney
         assert max(at[2][1], at[3][1]) < min(at[6][1], at[7][1])  # kidneys behind liver and stomach
         assert max(at[2][2], at[3][2]) < at[6][2] + 5  # and not above the liver
 

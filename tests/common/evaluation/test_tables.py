@@ -1,0 +1,52 @@
+"""Tables: what is written is what was measured, and it is written whole."""
+
+from __future__ import annotations
+
+import csv
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from common.evaluation.tables import CaseTable, format_table, read_rows, write_rows
+
+
+def test_rows_round_trip_with_gaps(tmp_path):
+    path = tmp_path / "a" / "metrics.csv"
+    write_rows(path, [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25, "dice": math.nan}])
+    assert read_rows(path) == [
+        {"epoch": 1, "loss": 0.5, "dice": None},
+        {"epoch": 2, "loss": 0.25, "dice": None},
+    ]
+    assert [p.name for p in path.parent.iterdir()] == ["metrics.csv"]
+
+
+def test_case_table_means_deviations_and_counts(tmp_path, capsys):
+    table = CaseTable(tmp_path, {1: "liver", 2: "spleen"})
+    for name in ("/data/a.nii.gz", "/data/b.nii.gz", "/data/c.nii.gz"):
+        meta = {"filename_or_obj": name}
+        output = [{"image": SimpleNamespace(meta=meta)}]
+        table.collect(SimpleNamespace(state=SimpleNamespace(output=output)))
+    dice = torch.tensor([[0.9, 0.5], [0.7, math.nan], [0.8, 0.1]])
+    table.write(SimpleNamespace(state=SimpleNamespace(metric_details={"dice": dice})))
+
+    with open(tmp_path / "evaluation_cases.csv", newline="") as file:
+        cases = list(csv.DictReader(file))
+    assert [(r["case"], r["name"], r["dice"]) for r in cases][2:4] == [
+        ("b.nii.gz", "liver", "0.7"),
+        ("b.nii.gz", "spleen", ""),
+    ]
+    with open(tmp_path / "evaluation_summary.csv", newline="") as file:
+        summary = {row["name"]: row for row in csv.DictReader(file)}
+    assert float(summary["liver"]["dice_mean"]) == pytest.approx(0.8)
+    assert float(summary["liver"]["dice_sd"]) == pytest.approx(0.1)
+    assert summary["spleen"]["dice_cases"] == "2"
+    assert float(summary["mean over classes"]["dice_mean"]) == pytest.approx((0.7 + 0.7 + 0.45) / 3)
+    assert "mean over classes" in capsys.readouterr().out
+
+
+def test_format_table_aligns():
+    lines = format_table([{"name": "a", "x": 1.0}, {"name": "longer", "x": None}]).splitlines()
+    assert lines[0].index("x") == 8
+    assert lines[1].startswith("a       1")

@@ -1,0 +1,231 @@
+"""The handlers on a trainer that does nothing but count."""
+
+from __future__ import annotations
+
+import csv
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.data import DataLoader, Dataset, MetaTensor
+from monai.engines import SupervisedTrainer
+from monai.transforms import RandShiftIntensityd
+
+from common.errors import InputError
+from common.training.checkpointing import KeepWeights, ResumePoint
+from common.training.guards import GradientClipping, NonFiniteLossStop, RestartWhenStuck
+from common.training.history import RunHistory
+from common.training.progress import Progress
+from common.training.seeding import EpochSeed
+
+
+def make_trainer(handlers=(), *, loss=None, epochs=2, items=2, network=None) -> SupervisedTrainer:
+    data = [
+        {
+            "image": MetaTensor(torch.ones(1, 2), meta={"filename_or_obj": f"case{i}.nii.gz"}),
+            "label": torch.ones(1, 2),
+        }
+        for i in range(items)
+    ]
+    network = network or torch.nn.Linear(2, 2)
+    return SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=epochs,
+        train_data_loader=DataLoader(Dataset(data), batch_size=1),
+        network=network,
+        optimizer=torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9),
+        loss_function=loss or torch.nn.MSELoss(),
+        train_handlers=list(handlers),
+        decollate=False,
+    )
+
+
+def make_evaluator(scores, *, names=("dice",)) -> Engine:
+    """An engine that "measures" the given scores, one for each run."""
+    engine = Engine(lambda _, batch: batch)
+    engine.state.key_metric_name = names[0]
+    engine.state.metric_details = {}
+    engine.state.best_metric, engine.state.best_metric_epoch = -1.0, -1
+    remaining = iter(scores)
+
+    def measure(epoch: int) -> None:
+        score = next(remaining)
+        engine.state.epoch = epoch
+        engine.state.metrics = {names[0]: score}
+        engine.state.metric_details = {names[0]: torch.tensor([[score, math.nan]])}
+        if score > engine.state.best_metric:
+            engine.state.best_metric, engine.state.best_metric_epoch = score, epoch
+
+    engine.measure = measure
+    return engine
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_the_files():
+    network = torch.nn.Linear(2, 2)
+    before = network.weight.detach().clone()
+    trainer = make_trainer([NonFiniteLossStop()], loss=lambda pred, _: pred.sum() * math.inf, network=network)
+    with pytest.raises(InputError, match=r"loss is -?(inf|nan) in epoch 1, iteration 1, on case0\.nii\.gz"):
+        trainer.run()
+    assert torch.equal(network.weight, before)
+
+
+def test_gradients_are_clipped_to_the_norm():
+    norms = []
+
+    class Spy:
+        def attach(self, engine):
+            engine.add_event_handler(
+                Events.ITERATION_COMPLETED,
+                lambda e: norms.append(
+                    math.sqrt(sum(float(p.grad.pow(2).sum()) for p in e.network.parameters()))
+                ),
+            )
+
+    make_trainer([GradientClipping(0.5), Spy()], loss=lambda pred, _: 1e4 * pred.pow(2).sum()).run()
+    assert norms == pytest.approx([0.5] * 4, rel=1e-3)
+
+
+@pytest.mark.parametrize(("best", "restarts"), [(0.0, True), (0.2, False)])
+def test_restart_when_nothing_was_learnt(best, restarts):
+    evaluator = SimpleNamespace(state=SimpleNamespace(best_metric=best))
+    network = torch.nn.Linear(2, 2)
+    resets = []
+    network.reset_parameters = lambda: resets.append(True)
+    trainer = make_trainer([RestartWhenStuck(evaluator, epoch=2, momentum=0.95)], epochs=3, network=network)
+    trainer.run()
+    assert bool(resets) is restarts
+    assert trainer.optimizer.param_groups[0]["momentum"] == (0.95 if restarts else 0.9)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epoch_draws_the_same_whatever_came_before(workers):
+    """What makes a resumed run equal to an unbroken one."""
+
+    def draws(first_epoch: int) -> torch.Tensor:
+        data = Dataset([{"image": torch.zeros(1, 2)}] * 4, RandShiftIntensityd("image", 1.0, prob=1.0))
+        loader = DataLoader(data, batch_size=1, num_workers=workers, shuffle=True)
+        engine = Engine(lambda _, batch: batch["image"])
+        engine.data_loader = loader
+        EpochSeed(7).attach(engine)
+        seen = []
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(e.state.output.clone()))
+        engine.state.epoch, engine.state.epoch_length = first_epoch - 1, len(loader)
+        engine.state.max_epochs, engine.state.iteration = 3, (first_epoch - 1) * len(loader)
+        engine.run(loader, max_epochs=3)
+        return torch.cat(seen[-4:])
+
+    assert torch.equal(draws(1), draws(3))
+
+
+def test_weights_of_the_best_validation_are_kept_and_earlier_ones_saved(tmp_path):
+    path, network = tmp_path / "model.pt", torch.nn.Linear(2, 2)
+    torch.save({"earlier": torch.zeros(1)}, path)
+    evaluator = make_evaluator([0.3, 0.5, 0.4])
+    keep = KeepWeights(network, path)
+    saved = []
+    for epoch in (1, 2, 3):
+        with torch.no_grad():
+            network.weight.fill_(epoch)
+        evaluator.measure(epoch)
+        keep(evaluator)
+        saved.append(float(torch.load(path, weights_only=True)["weight"][0, 0]))
+    assert saved == [1, 2, 2]
+    assert list(torch.load(tmp_path / "model_previous.pt", weights_only=True)) == ["earlier"]
+
+
+def test_weights_of_the_last_validation(tmp_path):
+    path, network = tmp_path / "model.pt", torch.nn.Linear(2, 2)
+    evaluator = make_evaluator([0.5, 0.1])
+    keep = KeepWeights(network, path, which="last")
+    for epoch in (1, 2):
+        with torch.no_grad():
+            network.weight.fill_(epoch)
+        evaluator.measure(epoch)
+        keep(evaluator)
+    assert float(torch.load(path, weights_only=True)["weight"][0, 0]) == 2
+    with pytest.raises(ValueError, match="'best_of_all'"):
+        KeepWeights(network, path, which="best_of_all")
+
+
+def test_resume_point_round_trip_and_refusals(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+
+    def setup(epochs: int, resume: bool, width: int = 2):
+        torch.manual_seed(epochs)
+        network, evaluator = torch.nn.Linear(2, width), make_evaluator([])
+        point = ResumePoint(path, parts={"network": network}, evaluator=evaluator, resume=resume)
+        return network, evaluator, point, epochs
+
+    network, evaluator, point, _ = setup(2, resume=False)
+    evaluator.state.best_metric, evaluator.state.best_metric_epoch = 0.7, 1
+    trained = make_trainer([point], epochs=2)
+    trained.run()
+
+    again, evaluator, point, _ = setup(5, resume=True)
+    trainer = make_trainer([point], epochs=5)
+    assert (trainer.state.epoch, trainer.state.iteration) == (2, 4)
+    assert torch.equal(again.weight, network.weight)
+    assert (evaluator.state.best_metric, evaluator.state.best_metric_epoch) == (0.7, 1)
+    trainer.run()
+    assert trainer.state.epoch == 5
+
+    with pytest.raises(InputError, match="ended after epoch 5; to go on give --epochs with more than 5"):
+        make_trainer([setup(5, resume=True)[2]], epochs=5)
+    with pytest.raises(InputError, match=r"its network does not fit this config"):
+        make_trainer([setup(9, resume=True, width=3)[2]], epochs=9)
+
+
+def test_resume_without_a_checkpoint_starts_anew(tmp_path, caplog):
+    point = ResumePoint(tmp_path / "none.pt", parts={}, evaluator=make_evaluator([]), resume=True)
+    assert make_trainer([point]).state.epoch == 0
+    assert "nothing to resume" in caplog.text
+
+
+def test_history_has_a_row_per_epoch_and_survives_a_resume(tmp_path):
+    def run(resume: bool, epochs: int, start: int) -> list[dict]:
+        evaluator = make_evaluator([0.25, 0.5, 0.75])
+        history = RunHistory(evaluator, tmp_path, {1: "liver", 2: "spleen"}, resume=resume)
+
+        class Validate:
+            def attach(self, engine):
+                engine.add_event_handler(
+                    Events.EPOCH_COMPLETED(every=2), lambda e: evaluator.measure(e.state.epoch)
+                )
+
+        trainer = make_trainer([Validate(), history], epochs=epochs)
+        trainer.state.epoch, trainer.state.iteration = start, start * 2
+        trainer.run()
+        with open(tmp_path / "metrics.csv", newline="") as file:
+            return list(csv.DictReader(file))
+
+    rows = run(resume=False, epochs=3, start=0)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [row["dice"] for row in rows] == ["", "0.25", ""]
+    assert [row["dice_liver"] for row in rows] == ["", "0.25", ""]
+    assert rows[1]["dice_spleen"] == ""
+    assert float(rows[2]["loss"]) < float(rows[0]["loss"])
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+    longer = run(resume=True, epochs=5, start=3)
+    assert [float(row["epoch"]) for row in longer] == [1, 2, 3, 4, 5]
+    assert float(longer[4]["seconds"]) >= float(longer[2]["seconds"])
+
+
+def test_progress_shows_epoch_loss_and_time_left(capsys):
+    evaluator = make_evaluator([])
+    evaluator.state.best_metric, evaluator.state.best_metric_epoch = 0.321, 1
+    progress = Progress("training", evaluator)
+    make_trainer([progress]).run()
+    shown = capsys.readouterr().err
+    assert "4/4" in shown
+    assert "epoch=2/2" in shown
+    assert "loss=" in shown
+    assert "best=0.321" in shown
+    assert progress.bar is None
+
+
+def test_progress_lets_an_error_through():
+    with pytest.raises(ZeroDivisionError):
+        make_trainer([Progress()], loss=lambda *_: 1 / 0).run()

@@ -1,0 +1,117 @@
+"""Augmentation: what was drawn decides, identity where nothing was, seeds, shapes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from monai.transforms import RandGaussianSmooth
+
+from common.transforms.labels import LabelMapd
+from common.transforms.low_resolution import RandLowResolutiond, simulate_low_resolution
+from common.transforms.per_channel import RandPerChanneld
+from common.transforms.spatial import RandRotateScaled, acts_in_plane, enlarged_size, rotation_range
+
+
+def ball(shape=(24, 40, 40), centre=(12, 20, 26), radius=5.0) -> torch.Tensor:
+    grid = torch.stack(torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij")).float()
+    distance = (grid - torch.tensor(centre).view(3, 1, 1, 1)).norm(dim=0)
+    return (distance < radius).float()[None]
+
+
+def rotate(**options) -> RandRotateScaled:
+    return RandRotateScaled(["image", "label"], patch_size=[16, 32, 32], **options)
+
+
+def test_the_plan_rule_of_nnunet():
+    assert acts_in_plane([48, 192, 192])
+    assert not acts_in_plane([64, 192, 192])
+    assert rotation_range(True) == [math.pi, 0, 0]
+    assert rotation_range(False) == [math.pi / 6] * 3
+
+
+def test_enlarged_size():
+    assert enlarged_size([48, 192, 192], [math.pi, 0, 0], 1.4, True) == [48, 269, 269]
+    size = enlarged_size([64, 64, 64], [math.pi / 6] * 3, 1.4, False)
+    assert size == [math.ceil(64 * (math.cos(math.pi / 6) + 0.5) * 1.4)] * 3
+
+
+def test_nothing_drawn_is_the_centre_patch():
+    data = {"image": torch.randn(1, 24, 40, 40), "label": ball()}
+    result = rotate(prob_rotate=0, prob_scale=0)(data)
+    assert torch.equal(result["image"], data["image"][:, 4:20, 4:36, 4:36])
+    assert torch.equal(result["label"], data["label"][:, 4:20, 4:36, 4:36])
+
+
+def test_rotation_moves_image_and_label_together():
+    transform = rotate(prob_rotate=1, prob_scale=0, angles=[math.pi, 0, 0], in_plane=True).set_random_state(3)
+    result = transform({"image": ball(), "label": ball()})
+    assert result["image"].shape == result["label"].shape == (1, 16, 32, 32)
+    inside = result["image"] > 0.5
+    assert float((inside == (result["label"] > 0)).float().mean()) > 0.999
+    assert not torch.equal(result["label"], ball()[:, 4:20, 4:36, 4:36])
+    assert set(result["label"].unique().tolist()) == {0.0, 1.0}
+
+
+def test_rotation_in_the_plane_keeps_slices():
+    transform = rotate(prob_rotate=1, prob_scale=1, angles=[math.pi, 0, 0], in_plane=True).set_random_state(0)
+    result = transform({"image": ball(), "label": ball()})
+    occupied = [d for d in range(16) if result["label"][0, d].any()]
+    assert occupied == [d - 4 for d in range(24) if ball()[0, d].any()]
+
+
+@pytest.mark.parametrize(("factor", "grows"), [(0.7, True), (1.4, False)])
+def test_a_scale_above_one_shows_more_of_the_volume(factor, grows):
+    transform = rotate(prob_rotate=0, prob_scale=1, scale=(factor, factor))
+    centred = ball(centre=(12, 20, 20))
+    volume = float(transform({"image": centred, "label": centred})["label"].sum())
+    assert volume / float(centred.sum()) == pytest.approx(factor**-3, rel=0.15)
+    assert (volume > float(centred.sum())) is grows
+
+
+def test_same_seed_same_draw():
+    data = {"image": torch.randn(1, 24, 40, 40), "label": ball()}
+    one, two = (rotate(prob_rotate=1, prob_scale=1).set_random_state(5)(data) for _ in range(2))
+    assert torch.equal(one["image"], two["image"])
+
+
+def test_low_resolution_loses_detail_and_keeps_the_shape():
+    noise = np.random.RandomState(0).standard_normal((9, 17, 23))
+    for in_plane in (False, True):
+        low = simulate_low_resolution(noise, 0.5, in_plane=in_plane)
+        assert low.shape == noise.shape
+        assert not np.allclose(low, noise)
+    ramp = np.broadcast_to(np.arange(9.0)[:, None, None], (9, 17, 23))
+    assert np.allclose(simulate_low_resolution(ramp, 0.5, in_plane=True), ramp, atol=1e-5)
+    assert np.allclose(simulate_low_resolution(noise, 1.0, in_plane=False), noise, atol=1e-5)
+
+
+def test_low_resolution_probabilities():
+    transform = RandLowResolutiond("image", prob=0.25, channel_prob=0.5).set_random_state(0)
+    acted = 0
+    for _ in range(2000):
+        transform.randomize(2)
+        acted += sum(z is not None for z in transform.zooms)
+    assert acted / 4000 == pytest.approx(0.125, abs=0.02)
+
+
+def test_per_channel_leaves_the_other_channels():
+    transform = RandPerChanneld(
+        "image", transform=RandGaussianSmooth(prob=1.0), prob=1.0, channel_prob=0.5
+    ).set_random_state(1)
+    image = torch.randn(4, 6, 6, 6)
+    result = transform({"image": image})["image"]
+    same = [torch.equal(a, b) for a, b in zip(result, image, strict=True)]
+    assert same == [not chosen for chosen in transform.chosen]
+    assert True in same
+    assert False in same
+
+
+def test_label_map_replaces_and_leaves():
+    label = torch.tensor([0, 1, 12, 13, 255]).view(1, 1, 1, 5)
+    mapped = LabelMapd("label", {"12": 0, 13: 0, 255: 1})({"label": label})["label"]
+    assert mapped.ravel().tolist() == [0, 1, 0, 0, 1]
+    swapped = LabelMapd("label", {0: 1, 1: 0})({"label": label[..., :2]})["label"]
+    assert swapped.ravel().tolist() == [1, 0]
