@@ -71,13 +71,12 @@ def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(source, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:global|class|operand)[: ]+([\w.]+)", str(error))
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))  # else the bytes are no pickle of torch.save
         if wanted is None:
             raise InputError(f"{source}: not a PyTorch checkpoint, or a damaged one") from error
-        what = wanted.group(1) or wanted.group(2)
         raise InputError(
-            f"{source}: holds a Python object ({what}) besides tensors, and loading it could run code. "
-            "If you trust where the file comes from, repeat with --trust true"
+            f"{source}: holds a Python object ({wanted.group(1)}) besides tensors, and loading it could run "
+            "code. If you trust where the file comes from, repeat with --trust true"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{source}: not a PyTorch checkpoint, or a damaged one") from error

@@ -1,6 +1,6 @@
 """Before a run: every key and argument of its config is looked at, and errors become one line.
 
-The first item of ``initialize`` in a bundle's configs is ``$common.preflight.begin()``.  It sees the
+The first item of ``run`` in a bundle's configs is ``$common.preflight.begin()``.  It sees the
 config with all overrides applied, and refuses
 
 * a ``_target_`` that cannot be imported, an argument that it does not have, one that it lacks;
@@ -83,7 +83,7 @@ def _calling_workflow() -> ConfigWorkflow:
         if isinstance(owner, ConfigWorkflow):
             return owner
         frame = frame.f_back
-    raise RuntimeError("common.preflight.begin() belongs into the initialize list of a bundle's config")
+    raise RuntimeError("common.preflight.begin() belongs into the run list of a bundle's config")
 
 
 def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]] = ()) -> None:

@@ -1,7 +1,8 @@
 """The abdominal phantom's frame: wall, lung bases, heart, spine, ribs; none of it labelled.
 
 Body coordinates in mm, LAS+ (x to the patient's left), origin in the middle of the body at the
-height of the first lumbar vertebra.  The frame leaves the abdominal cavity as ``Tissue.CAVITY``, for organs to fill.
+height of the first lumbar vertebra.  The frame leaves the abdominal cavity as ``Tissue.CAVITY``,
+for organs to fill.
 """
 
 from __future__ import annotations

@@ -74,18 +74,27 @@ class ResumePoint:
         self, path: str | Path, *, parts: Mapping[str, Any], evaluator: Engine, resume: bool = False
     ) -> None:
         self.path, self.parts, self.evaluator, self.resume = Path(path), dict(parts), evaluator, resume
+        self.scaler_state: dict[str, Any] | None = None
 
     def attach(self, trainer: Engine) -> None:
         """Restore before the first epoch; list this handler last, so that it saves what the others left."""
+        trainer.add_event_handler(Events.STARTED, self._restore_scaler)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
         if self.resume:
             self.restore(trainer)
+
+    def _restore_scaler(self, trainer: Engine) -> None:
+        """The gradient scaler of mixed precision, which the trainer makes after its handlers."""
+        if self.scaler_state is not None and trainer.scaler is not None:
+            trainer.scaler.load_state_dict(self.scaler_state)
 
     def save(self, trainer: Engine) -> None:
         """Write the state of the epoch that has just ended."""
         if get_rank() > 0:
             return
         state = {name: part.state_dict() for name, part in self.parts.items()}
+        if trainer.scaler is not None:
+            state["scaler"] = trainer.scaler.state_dict()
         best = self.evaluator.state
         state["run"] = {
             "epoch": trainer.state.epoch,
@@ -106,7 +115,11 @@ class ResumePoint:
             logger.warning("%s is not there: nothing to resume, starting from the beginning", self.path)
             return
         state = read_checkpoint(self.path)
-        run = state["run"]
+        if "run" not in state:
+            raise InputError(
+                f"{self.path}: not the state of a run; it holds {', '.join(map(str, state))[:200]}"
+            )
+        run, self.scaler_state = state["run"], state.get("scaler")
         if run["epoch"] >= trainer.state.max_epochs:
             raise InputError(
                 f"{self.path}: this training ended after epoch {run['epoch']}; to go on give "

@@ -21,7 +21,7 @@ Overrides = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Bundle:
-    """One folder below ``bundles/``; ``quick`` holds what makes its runs tiny (tests/bundles/NAME/quick.json)."""
+    """One folder below ``bundles/``; ``quick`` makes its runs tiny (tests/bundles/NAME/quick.json)."""
 
     name: str
 
@@ -96,7 +96,11 @@ class Shell:
         if path is not None:
             environment["PYTHONPATH"] = str(path)
         done = subprocess.run(
-            [sys.executable, *map(str, words)], cwd=self.folder, env=environment, capture_output=True, text=True
+            [sys.executable, *map(str, words)],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         return Told(done.returncode, done.stdout, done.stderr)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class BandNetwork(nn.Module):
-    """The class whose centre is nearest to a voxel's intensity; the centres are weights, so they must be loaded."""
+    """The class whose centre is nearest to a voxel's intensity; the centres are weights, to be loaded."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

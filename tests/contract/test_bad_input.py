@@ -66,8 +66,8 @@ def with_nan(path):
     ("spoil", "says"),
     [
         (missing, "missing"),
-        (truncated, "read"),
-        (not_an_image, "read"),
+        (truncated, "truncated"),
+        (not_an_image, "not an image"),
         (two_channels, "channel"),
         (with_nan, "NaN"),
     ],
@@ -118,7 +118,9 @@ def test_no_weights_yet(bundle, make_run, shell):
 
 def test_weights_of_another_network(bundle, make_run, shell):
     run = make_run(weights=True)
-    error = shell.run([bundle.config_file("inference")], {**run.inference_overrides, "num_classes": 5}).error()
+    error = shell.run(
+        [bundle.config_file("inference")], {**run.inference_overrides, "num_classes": 5}
+    ).error()
     assert "model.pt: the weights do not fit this network" in error
     assert "num_classes" in error
     assert not list(run.output_dir.glob("*"))

@@ -1,4 +1,4 @@
-"""A misspelt or unknown thing in a command: one line that names it and the closest valid name, nothing written."""
+"""A misspelt thing in a command: one line names it and the closest valid name, and nothing is written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import pytest
 
 MISTAKES = {
     "top-level key": ({"epocs": 3}, ['"epocs"', 'did you mean "epochs"?']),
-    "argument": ({"network_def#out_chanels": 3}, ["network_def", '"out_chanels"', 'did you mean "out_channels"?']),
+    "argument": (
+        {"network_def#out_chanels": 3},
+        ["network_def", '"out_chanels"', 'did you mean "out_channels"?'],
+    ),
     "key of a group": ({"train#trainr": 1}, ['"train#trainr"', 'did you mean "trainer"?']),
-    "target": ({"network_def#_target_": "{name}.network.Nonesuch"}, ["network_def", "{name}.network.Nonesuch"]),
+    "target": (
+        {"network_def#_target_": "{name}.network.Nonesuch"},
+        ["network_def", "{name}.network.Nonesuch"],
+    ),
     "reference": ({"batch_size": "@batch_sise"}, ["@batch_sise", 'did you mean "batch_size"?']),
     "word for a truth value": ({"resume": "false"}, ["resume", '"false"', "False"]),
 }

@@ -13,14 +13,15 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
 from tests.contract.bundle import ROOT
 
-CLASSES = 4
-HU = (-800.0, -300.0, 200.0, 700.0)  # of the classes; the plan below maps them to -8, -3, 2, 7
+CLASSES = 3
+# Of the classes; the plan below divides by 100.  Background lies between the others, so that a blurred
+# edge of one box never looks like the other.
+HU = (0.0, -700.0, 700.0)
 
 # Boxes in world millimetres (R, A, S), lowest and highest corner: no symmetry of any kind.
 BOXES = {
     1: ((-45, -40, -30), (-5, 20, 10)),
     2: ((5, -45, -35), (45, -5, 35)),
-    3: ((-35, 28, 12), (40, 48, 40)),
 }
 
 
@@ -41,7 +42,9 @@ def rotation(*degrees: float) -> np.ndarray:
     return matrix
 
 
-def grid(axcodes: str, spacing, extent=(120.0, 124.0, 110.0), turn=None) -> tuple[tuple[int, ...], np.ndarray]:
+def grid(
+    axcodes: str, spacing, extent=(120.0, 124.0, 110.0), turn=None
+) -> tuple[tuple[int, ...], np.ndarray]:
     """Shape and affine of a volume around the origin whose axes point along ``axcodes``, perhaps turned."""
     shape = np.ceil(np.asarray(extent) / spacing).astype(int)
     ras = np.diag([*spacing, 1.0])
@@ -126,7 +129,7 @@ def test_prediction_lies_on_the_anatomy(predicted, name):
     np.testing.assert_allclose(mask.affine, affine, atol=1e-3)
     values = np.asarray(mask.dataobj)
     for c in BOXES:
-        assert dice(values == c, label == c) > 0.9, f"class {c}"
+        assert dice(values == c, label == c) > 0.95, f"class {c}"
         off = centre(values == c, affine) - centre(label == c, affine)
         assert np.linalg.norm(off) < 0.5, f"class {c} is {off} mm off"  # a shift by one voxel is 1.5 to 5 mm
 

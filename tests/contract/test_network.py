@@ -13,14 +13,21 @@ from tests.contract.bundle import ROOT
 
 def shape_of(tensor_format, n=2):
     """A spatial shape that the metadata allow; they are expressions in n and p."""
-    return [eval(str(size).replace("*n", f"*{n}"), {"n": n, "p": 1}) for size in tensor_format["spatial_shape"]]
+    return [
+        eval(str(size).replace("*n", f"*{n}"), {"n": n, "p": 1}) for size in tensor_format["spatial_shape"]
+    ]
 
 
 @pytest.mark.parametrize("path", ["repository root", "unpacked"])
 def test_verify_net_in_out(bundle, shell, path, request):
     """With the one documented variable, PYTHONPATH, set to either root."""
     root = request.getfixturevalue("unpacked") if path == "unpacked" else bundle.root
-    configs = ("--meta_file", root / "configs/metadata.json", "--config_file", root / "configs/inference.json")
+    configs = (
+        "--meta_file",
+        root / "configs/metadata.json",
+        "--config_file",
+        root / "configs/inference.json",
+    )
     python_path = ROOT if path == "repository root" else root
     told = shell.python("-m", "monai.bundle", "verify_net_in_out", "network_def", *configs, path=python_path)
     assert "is verified with no error" in told.ok().out + told.err
@@ -46,7 +53,12 @@ def test_load(bundle, trained, unpacked, shell, tmp_path):
 def test_exported_network_computes_the_same(bundle, trained, shell, tmp_path):
     """At another size than the one it was scripted with."""
     words = ("--filepath", tmp_path / "model.ts", "--ckpt_file", trained.weights)
-    configs = ("--meta_file", bundle.config_file("metadata"), "--config_file", bundle.config_file("inference"))
+    configs = (
+        "--meta_file",
+        bundle.config_file("metadata"),
+        "--config_file",
+        bundle.config_file("inference"),
+    )
     shell.python("-m", "monai.bundle", "ckpt_export", "network_def", *words, *configs, path=bundle.root).ok()
 
     network = parse_config(bundle.name).get_parsed_content("network_def").eval()
@@ -54,7 +66,9 @@ def test_exported_network_computes_the_same(bundle, trained, shell, tmp_path):
     exported = torch.jit.load(tmp_path / "model.ts").eval()
     shape = shape_of(bundle.input_format, n=1)
     shape[-1] = shape_of(bundle.input_format, n=2)[-1]
-    x = torch.randn(1, bundle.input_format["num_channels"], *shape, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(
+        1, bundle.input_format["num_channels"], *shape, generator=torch.Generator().manual_seed(0)
+    )
     with torch.no_grad():
         torch.testing.assert_close(exported(x), network(x), rtol=1e-5, atol=1e-5)
 
@@ -73,7 +87,9 @@ def test_network_is_importable_alone(bundle, shell):
 
 def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
     """Extra heads exist in training only, and ``dropout`` is an argument (MONAI Label scores with it)."""
-    network = parse_config(bundle.name, **{"network_def#dropout": 0.0}).get_parsed_content("network_def").eval()
+    network = (
+        parse_config(bundle.name, **{"network_def#dropout": 0.0}).get_parsed_content("network_def").eval()
+    )
     x = torch.zeros(1, bundle.input_format["num_channels"], *shape_of(bundle.input_format, n=1))
     with torch.no_grad():
         pred = network(x)

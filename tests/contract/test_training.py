@@ -77,7 +77,9 @@ def test_interrupted_run_resumes_to_the_same_weights(bundle, trained, make_run, 
     ours, theirs = (weights(r.ckpt_dir / "checkpoint.pt")["network"] for r in (run, trained))
     assert equal(ours, theirs)
     same = ("epoch", "learning_rate", "loss", "dice")
-    assert [[row[k] for k in same] for row in rows_of(run)] == [[row[k] for k in same] for row in rows_of(trained)]
+    assert [[row[k] for k in same] for row in rows_of(run)] == [
+        [row[k] for k in same] for row in rows_of(trained)
+    ]
 
 
 def test_same_seed_same_weights(bundle, trained, make_run, shell):
@@ -124,7 +126,9 @@ def test_paper_recipe_trains_through_every_augmentation(bundle, make_run, shell)
 def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
     """``torchrun`` on two processes (Gloo on the CPU): gradients are averaged, one process writes."""
     run = make_run()
-    save = f"$torch.save(@network_def.state_dict(), '{run.folder}/rank' + str(common.processes.rank()) + '.pt')"
+    save = (
+        f"$torch.save(@network_def.state_dict(), '{run.folder}/rank' + str(common.processes.rank()) + '.pt')"
+    )
     finalize = bundle.config("multi_gpu_train")["finalize"]
     extra = overlay(run.folder.parent, finalize=[save, *finalize])
     files = [bundle.config_file("train"), bundle.config_file("multi_gpu_train"), extra]
@@ -160,5 +164,7 @@ def test_loss_that_is_not_finite_stops_with_the_files(bundle, make_run, shell):
     before = run.weights.read_bytes()
     overrides = {**run.train_overrides, "learning_rate": 1e30, "iterations_per_epoch": 3}
     error = shell.run([bundle.config_file("train")], overrides).error()
-    assert re.search(r"the loss is (nan|inf).* in epoch 1, iteration [23], on .*training_00\d\.nii\.gz", error)
+    assert re.search(
+        r"the loss is (nan|inf).* in epoch 1, iteration [23], on .*training_00\d\.nii\.gz", error
+    )
     assert run.weights.read_bytes() == before

@@ -47,7 +47,10 @@ def test_no_property_is_missing(bundle, kind, make_run, home, monkeypatch):
         config_file=str(bundle.config_file(kind)),
         workflow_type=kind,
         logging_file=False,
-        **{key: str(value) if key in run.places or "folder" in key else value for key, value in overrides.items()},
+        **{
+            key: str(value) if key in run.places or "folder" in key else value
+            for key, value in overrides.items()
+        },
     )
     workflow.initialize()
     assert workflow.check_properties() == []
@@ -65,12 +68,15 @@ def test_federated_client_initialises(bundle, unpacked, make_run, shell):
     code = (
         "import sys, json; from monai.fl.client import MonaiAlgo\n"
         "root, overrides = sys.argv[1], json.loads(sys.argv[2])\n"
-        "client = MonaiAlgo(root, send_weight_diff=False, train_kwargs=overrides, eval_kwargs=dict(overrides))\n"
+        "options = {'train_kwargs': dict(overrides), 'eval_kwargs': dict(overrides)}\n"
+        "client = MonaiAlgo(root, send_weight_diff=False, **options)\n"
         "client.initialize()\n"
-        "from monai.fl.utils.constants import WeightType\n"
-        "print(len(client.get_weights().weights), type(client.trainer).__name__, type(client.evaluator).__name__)\n"
+        "engines = [type(engine).__name__ for engine in (client.trainer, client.evaluator)]\n"
+        "print(len(client.get_weights().weights), *engines)\n"
     )
-    told = shell.python("-c", code, unpacked, json.dumps(run.train_overrides, default=str), path=unpacked).ok()
+    told = shell.python(
+        "-c", code, unpacked, json.dumps(run.train_overrides, default=str), path=unpacked
+    ).ok()
     weights, *engines = told.out.splitlines()[-1].split()
     assert int(weights) > 0
     assert engines == ["SupervisedTrainer", "SupervisedEvaluator"]

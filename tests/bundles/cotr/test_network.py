@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
+from benchmarks.memory import peak_bytes
 from cotr.labels import label_map
 from cotr.network import CoTr
 
@@ -89,3 +90,20 @@ def test_adrenal_glands_are_background_with_the_papers_classes():
     assert label_map(12) == {12: 0, 13: 0}
     assert label_map(14) == {}
     assert label_map(2) == {}
+
+
+def test_memory_of_the_transformer_grows_linearly_with_tokens(network):
+    """Card, How to know it works, 3: double depth, double memory; full attention needs four times as much."""
+
+    def peak(depth: int) -> int:
+        maps = [torch.randn(1, 384, depth, 6, 8), torch.randn(1, 384, depth // 2, 3, 4)]
+        with torch.no_grad():
+            return peak_bytes(lambda: network.eval().transformer(maps))
+
+    def full_attention(depth: int) -> int:
+        tokens = torch.randn(1, 6, depth * 54, 64)
+        with torch.no_grad():
+            return peak_bytes(lambda: (tokens @ tokens.transpose(2, 3)).softmax(-1) @ tokens)
+
+    assert 1.8 < peak(32) / peak(16) < 2.2
+    assert full_attention(32) / full_attention(16) > 3.5

@@ -229,3 +229,30 @@ def test_progress_shows_epoch_loss_and_time_left(capsys):
 def test_progress_lets_an_error_through():
     with pytest.raises(ZeroDivisionError):
         make_trainer([Progress()], loss=lambda *_: 1 / 0).run()
+
+
+def test_resume_brings_back_the_gradient_scaler(tmp_path):
+    """Mixed precision goes on with the scale that it had found."""
+
+    class GiveScaler:
+        def __init__(self, scale: float) -> None:
+            self.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+
+        def attach(self, engine):
+            engine.add_event_handler(Events.STARTED, lambda e: setattr(e, "scaler", self.scaler))
+
+    def run(resume: bool, epochs: int) -> float:
+        point = ResumePoint(tmp_path / "c.pt", parts={}, evaluator=make_evaluator([]), resume=resume)
+        trainer = make_trainer([GiveScaler(8.0 if resume else 1024.0), point], epochs=epochs)
+        trainer.run()
+        return trainer.scaler.get_scale()
+
+    run(resume=False, epochs=1)
+    assert run(resume=True, epochs=2) == 1024.0
+
+
+def test_resume_from_another_kind_of_file(tmp_path):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "c.pt")
+    point = ResumePoint(tmp_path / "c.pt", parts={}, evaluator=make_evaluator([]), resume=True)
+    with pytest.raises(InputError, match=r"c\.pt: not the state of a run; it holds weight"):
+        make_trainer([point])

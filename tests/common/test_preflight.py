@@ -1,0 +1,108 @@
+"""What the check before a run refuses, and what it must let pass."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from monai.bundle import ConfigParser
+
+from common.errors import InputError
+from common.preflight import begin, check_config
+
+
+def config(**changes):
+    """A small run as a parser returns it; keys with # are put in their place."""
+    parser = ConfigParser(
+        {
+            "imports": ["$import torch"],
+            "epochs": 3,
+            "width": 4,
+            "sizes": {"small": 1, "large": [2, 3]},
+            "network_def": {"_target_": "torch.nn.Linear", "in_features": "@width", "out_features": 2},
+            "train": {
+                "inferer": {"_target_": "SimpleInferer"},
+                "steps": "$@epochs * @sizes#small + @sizes#large#1",
+                "trainer": {"_target_": "builtins.dict", "steps": "@train#steps"},
+            },
+            "run": ["$@train#trainer"],
+        }
+    )
+    parser.update(changes)
+    return parser.get()
+
+
+def refusal(**changes) -> str:
+    with pytest.raises(InputError) as caught:
+        check_config(config(**changes))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_sound_config_passes():
+    check_config(config())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"epocs": 3}, 'nothing reads "epocs"; did you mean "epochs"?'),
+        ({"train#trainr": 3}, 'nothing reads "train#trainr"; did you mean "trainer"?'),
+        ({"sizes#smal": 3}, 'nothing reads "sizes#smal"; did you mean "small"?'),
+        ({"network_def#out_feature": 3}, 'no argument "out_feature"; did you mean "out_features"?'),
+        ({"network_def#_target_": "torch.nn.Linea"}, "network_def: there is no torch.nn.Linea to import"),
+        ({"network_def#_target_": "nonesuch.Net"}, "network_def: there is no nonesuch.Net to import"),
+        ({"train#steps": "@epocs"}, 'refers to @epocs, which is not there; did you mean "epochs"?'),
+        ({"train#steps": "@sizes#smll"}, '@sizes#smll, which is not there; did you mean "small"?'),
+        ({"train#steps": "@sizes#large#7"}, "refers to @sizes#large#7, which is not there"),
+        ({"epochs": "false"}, 'epochs is the text "false", which counts as true; write False'),
+        ({"sizes#small": "null"}, 'sizes#small is the text "null", which counts as true; write None'),
+    ],
+)  # fmt: skip
+def test_refused(changes, says):
+    assert says in refusal(**changes)
+
+
+def test_argument_that_is_lacking():
+    assert "network_def: Linear needs out_features" in refusal(
+        network_def={"_target_": "torch.nn.Linear", "in_features": "@width"}
+    )
+
+
+def test_component_inside_a_list_is_named_by_its_place():
+    steps = [{"_target_": "SimpleInferer"}, {"_target_": "torch.nn.ReLU", "inplac": True}]
+    assert 'train#steps#1: ReLU has no argument "inplac"; did you mean "inplace"?' in refusal(
+        **{"train#steps": steps}
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sizes#large": [5, 6, 7]},  # another value
+        {"network_def": {"_target_": "torch.nn.Sequential", "_args_": ["$torch.nn.Linear(@width, 2)"]}},
+        {"network_def#_disabled_": True},
+        {"network_def#_desc_": "why"},
+        {"train#trainer#anything": 1},  # dict(**anything) takes it
+        {"train#trainer#weight": "@network_def#weight"},  # known only when the network is built
+        {"train#preprocessing": {"_target_": "Compose"}},  # read by MONAI Label
+        {"finalize": ["$print(@epochs)"]},
+        {"epochs": "false_positives"},  # contains the word, is not it
+    ],
+)
+def test_let_pass(changes):
+    check_config(config(**changes))
+
+
+def test_key_that_another_config_of_the_bundle_reads():
+    """An overlay may have replaced the only reader in this run."""
+    changed = config(warmup=3)
+    with pytest.raises(InputError):
+        check_config(changed)
+    check_config(changed, [{"schedule": "$@warmup + 1"}])
+
+
+def test_begin_belongs_into_a_workflow():
+    with pytest.raises(RuntimeError, match=re.escape("common.preflight.begin() belongs into")):
+        begin()

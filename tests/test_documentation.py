@@ -1,0 +1,95 @@
+"""Every command that the README or a model card prints is run as printed, with tiny sizes appended."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.phantoms import abdomen
+from tests.contract.bundle import NAMES, ROOT, Bundle, Shell, words_of
+
+PAGES = [
+    ROOT / "README.md",
+    *sorted(ROOT.glob("bundles/*/docs/README.md")),
+    ROOT / "benchmarks" / "README.md",
+]
+COMMAND = re.compile(r"^    (?:python|torchrun) .*", re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    return [line.split("  #")[0].strip() for line in COMMAND.findall(page.read_text())]
+
+
+def own_data(folder: Path, classes: int) -> Path:
+    """Data that no bundle made: images and labels in plain folders, labels 0..classes-1, no dataset.json."""
+    phantom = Path(abdomen(folder / "phantom", training=3, validation=1, test=1, shape=(48, 48, 24)))
+    for file in phantom.glob("labels*/*.nii.gz"):
+        label = nib.load(file)
+        values = np.asarray(label.dataobj) % classes
+        target = folder / "own data" / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(values.astype(np.uint8), label.affine), target)
+    for images in phantom.glob("images*"):
+        (folder / "own data" / images.name).symlink_to(images)
+    return folder / "own data"
+
+
+def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
+    """What makes a printed run small and keeps it out of the checkout."""
+    if "monai.bundle run" not in command:
+        return {}
+    place = "paper" if "paper.json" in command else "own" if "DIR" in command else "phantom"
+    settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
+    if "DIR" not in command:
+        settings |= {"dataset_dir#folder": folder / "phantom", **bundle.quick["data"]}
+    if "train.json" in command:
+        settings |= bundle.quick["train"]
+    if "paper.json" in command:
+        settings |= bundle.quick["paper"]
+    return settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_printed_commands(name, tmp_path):
+    """Those of README and card in their order: own data is listed, checked, trained on, predicted."""
+    bundle, shell = Bundle(name), Shell(ROOT, tmp_path)
+    data = own_data(tmp_path, classes=5)
+    printed = [c for page in (PAGES[0], bundle.root / "docs" / "README.md") for c in commands(page)]
+    assert len(printed) >= 8
+    for command in dict.fromkeys(printed):
+        if f"bundles/{name}/" in command or "common." in command:
+            run = command.replace("DIR", shlex.quote(str(data))).replace(
+                f"bundles/{name}/data/abdomen", shlex.quote(str(tmp_path / "phantom"))
+            )
+            words = [*shlex.split(run)[1:], *words_of(tiny(command, tmp_path, bundle))]
+            shell.python(*words).ok()
+    assert sorted(json.loads((data / "dataset.json").read_text())["labels"]) == list("01234")
+    masks = list((tmp_path / "own" / "eval").glob("*_seg.nii.gz"))
+    assert len(masks) == 1
+    assert np.asarray(nib.load(masks[0]).dataobj).max() < 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert not missing
+
+
+def test_no_page_has_an_open_place():
+    """A figure that was to be filled in after a measurement."""
+    for page in PAGES:
+        assert not re.findall(
+            r"\b[A-Z]{3,}_[A-Z_]{3,}\b",
+            page.read_text()
+            .replace("COMMON_KERNELS", "")
+            .replace("VECTORS_DIR", "")
+            .replace("XDG_CACHE_HOME", ""),
+        )

@@ -1,0 +1,30 @@
+"""The index, the README's table and the folders name the same bundles."""
+
+from __future__ import annotations
+
+import json
+
+from tests.contract.bundle import NAMES, ROOT, Bundle
+
+INDEX = json.loads((ROOT / "bundle_index.json").read_text())
+
+
+def test_the_index_has_every_bundle_at_its_version():
+    assert sorted(INDEX) == [f"{name}_v{Bundle(name).metadata['version']}" for name in NAMES]
+
+
+def test_the_index_says_what_the_metadata_say():
+    for key, entry in INDEX.items():
+        bundle = Bundle(key.rsplit("_v", 1)[0])
+        assert ROOT / entry["folder"] == bundle.root
+        assert entry["task"] == bundle.metadata["task"]
+        assert entry["modality"] == bundle.input_format["modality"]
+        assert entry["dimensions"] == len(bundle.input_format["spatial_shape"])
+
+
+def test_the_readme_lists_every_bundle():
+    table = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
+    for name in NAMES:
+        assert [
+            line for line in table if f"| `{name}` |" in line and f"bundles/{name}/docs/README.md" in line
+        ]
