@@ -22,7 +22,16 @@ from common.bundles import bundle_folder, bundle_package, parse_config
 from common.errors import InputError, show_input_errors_as_one_line
 from common.files import atomic_path
 
-__all__ = ["import_checkpoint", "load_weights", "read_checkpoint", "rename_keys", "save_state", "state_of"]
+__all__ = [
+    "import_checkpoint",
+    "load_state",
+    "load_weights",
+    "read_checkpoint",
+    "rename_keys",
+    "require_weights",
+    "save_state",
+    "state_of",
+]
 
 # Where training programs keep the network's state dict inside a checkpoint.
 _STATE_KEYS = ("state_dict", "network_weights", "model_state_dict", "model", "net", "network")
@@ -160,21 +169,29 @@ def load_state(
     return notes
 
 
+def require_weights(path: str | Path, *, bundle: str = "NAME") -> None:
+    """Stop at once where there are no weights, before anything else is read.
+
+    Raises:
+        InputError: there is no such file; says how to get one.
+    """
+    if not Path(path).is_file():
+        raise InputError(
+            f"{path}: no weights yet. Train "
+            f"(python -m monai.bundle run --config_file bundles/{bundle}/configs/train.json) or import "
+            f"(python -m common.checkpoints import --bundle {bundle} --source FILE)"
+        )
+
+
 def load_weights(
-    network: nn.Module, path: str | Path, *, bundle: str = "", partial: bool = False
+    network: nn.Module, path: str | Path, *, bundle: str = "NAME", partial: bool = False
 ) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
     Raises:
         InputError: no file (says how to get one), damaged, or of another network.
     """
-    if not Path(path).is_file():
-        name = bundle or "NAME"
-        raise InputError(
-            f"{path}: no weights yet. Train "
-            f"(python -m monai.bundle run --config_file bundles/{name}/configs/train.json) or import "
-            f"(python -m common.checkpoints import --bundle {name} --source FILE)"
-        )
+    require_weights(path, bundle=bundle)
     return load_state(network, state_of(read_checkpoint(path), path), path, partial=partial)
 
 
