@@ -4,7 +4,7 @@ BIN := .venv/bin
 BUNDLE ?= cotr
 RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs
 
-.PHONY: train test fix bench index
+.PHONY: train test fix bench catalogue
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -31,3 +31,9 @@ fix: .venv/test
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
+
+URL ?= file://$(CURDIR)/dist
+
+catalogue: .venv/run   # zips, index and a page to browse, in dist/
+	$(BIN)/python -m common.registry pack --all --target dist
+	$(BIN)/python -m common.registry index dist --base-url $(URL)

@@ -8,6 +8,7 @@ which keys are missing or left over, and writes ``models/model.pt`` of the bundl
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import sys
@@ -169,23 +170,21 @@ def load_state(
     return notes
 
 
-def require_weights(path: str | Path, *, bundle: str = "NAME") -> None:
+def require_weights(path: str | Path, *, bundle: str) -> None:
     """Stop at once where there are no weights, before anything else is read.
 
     Raises:
         InputError: there is no such file; says how to get one.
     """
     if not Path(path).is_file():
+        config = os.path.relpath(bundle_folder(bundle) / "configs" / "train.json")
         raise InputError(
-            f"{path}: no weights yet. Train "
-            f"(python -m monai.bundle run --config_file bundles/{bundle}/configs/train.json) or import "
+            f"{path}: no weights yet. Train (python -m monai.bundle run --config_file {config}) or import "
             f"(python -m common.checkpoints import --bundle {bundle} --source FILE)"
         )
 
 
-def load_weights(
-    network: nn.Module, path: str | Path, *, bundle: str = "NAME", partial: bool = False
-) -> list[str]:
+def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
     Raises:

@@ -1,0 +1,123 @@
+"""``python -m common.registry``: list, pack, index, get, verify."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import fire
+
+from common.bundles import bundle_folder, bundle_names
+from common.errors import InputError, show_input_errors_as_one_line
+from common.registry.download import Patience
+from common.registry.entries import facts_of, split_key
+from common.registry.fetch import get as fetch
+from common.registry.fetch import read_index
+from common.registry.index import index as write_index
+from common.registry.pack import pack as pack_one
+from common.registry.verify import verify as verify_one
+
+
+def list_bundles(index: str | None = None) -> None:
+    """Print the bundles of this checkout, or those of an index.
+
+    Args:
+        index: URL or path of bundle_index.json, or of its folder.
+    """
+    if index is not None:
+        _, entries = read_index(str(index))
+        found = [(*split_key(key), entry) for key, entry in entries.items()]
+    else:
+        found = []
+        for name in bundle_names():
+            metadata = json.loads((bundle_folder(name) / "configs" / "metadata.json").read_text())
+            found.append((name, metadata["version"], facts_of(metadata)))
+    rows = [
+        (
+            name,
+            version,
+            str(facts.get("modality", "")),
+            f"{facts.get('dimensions', '?')}D",
+            facts.get("task", ""),
+        )
+        for name, version, facts in sorted(found, key=lambda one: one[:2])
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    for *columns, task in rows:
+        print("  ".join([*(f"{text:{width}}" for text, width in zip(columns, widths, strict=True)), task]))
+
+
+def pack(*names: str, target: str = "dist", all: bool = False) -> None:
+    """Write NAME_v<version>.zip for the named bundles.
+
+    Args:
+        names: of bundles.
+        target: folder for the zips.
+        all: every bundle of the checkout.
+    """
+    if bool(names) == all:
+        raise InputError("pack: name the bundles, or give --all and no name")
+    for name in bundle_names() if all else names:
+        print(pack_one(str(name), str(target)))
+
+
+def index(folder: str, base_url: str, org: str = "method-zoo") -> None:
+    """Write bundle_index.json, index.html and hf/ beside the zips of a folder.
+
+    Args:
+        folder: holds the zips.
+        base_url: where the folder will be served.
+        org: owner of the repositories below hf/.
+    """
+    entries = write_index(str(folder), str(base_url), org=str(org))
+    print(f"{Path(str(folder)) / 'bundle_index.json'}: {len(entries)} bundles; look at index.html")
+
+
+def get(
+    name: str,
+    index: str,
+    version: str | None = None,
+    bundle_dir: str = ".",
+    timeout: float = Patience.timeout,
+    attempts: int = Patience.attempts,
+) -> None:
+    """Fetch a bundle, check it against the index, unpack it into BUNDLE_DIR/NAME.
+
+    Args:
+        name: of the bundle.
+        index: URL or path of bundle_index.json, or of its folder.
+        version: which; the newest by default.
+        bundle_dir: where bundles lie.
+        timeout: seconds after which a silent connection is given up.
+        attempts: connections in all, before giving up.
+    """
+    if not (isinstance(timeout, int | float) and timeout > 0 and isinstance(attempts, int) and attempts > 0):
+        raise InputError(f"get: timeout {timeout}, attempts {attempts}; expected numbers above 0")
+    patience = Patience(timeout=timeout, attempts=attempts)
+    version = None if version is None else str(version)
+    folder = fetch(str(name), str(index), version=version, bundle_dir=str(bundle_dir), patience=patience)
+    print(f"{folder}: checked and unpacked; its commands are in docs/README.md")
+
+
+def verify(*zips: str, index: str | None = None) -> None:
+    """Check packed bundles, and against an index where one is given.
+
+    Args:
+        zips: files as pack writes them.
+        index: URL or path of bundle_index.json, or of its folder.
+    """
+    if not zips:
+        raise InputError("verify: name one zip or more")
+    entries = None if index is None else read_index(str(index))[1]
+    for one in map(str, zips):
+        key = Path(one).stem
+        if entries is not None and key not in entries:
+            raise InputError(f"{one}: the index has no {key}; it has: {', '.join(sorted(entries))}")
+        verify_one(one, None if entries is None else entries[key])
+        print(f"{one}: good")
+
+
+if __name__ == "__main__":
+    show_input_errors_as_one_line()
+    commands = {"list": list_bundles, "pack": pack, "index": index, "get": get, "verify": verify}
+    fire.Fire(commands, name="python -m common.registry")

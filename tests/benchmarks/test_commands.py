@@ -1,0 +1,41 @@
+"""The benchmark's commands run, and say what their pages promise."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common.phantoms import abdomen
+from tests.contract.bundle import NAMES, ROOT, Shell
+
+
+@pytest.mark.parametrize("words", [("--op", "deformable_attention"), ("--bundle", "cotr")])
+def test_quick_run_prints_ratios_and_saves(words, tmp_path):
+    saved = tmp_path / "figures.json"
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words, "--quick", "--save", saved).ok()
+    assert "ratio" in told.out
+    assert "Growth" in told.out
+    assert {"hardware", "versions", "date"} <= set(json.loads(saved.read_text()))
+
+
+def test_every_bundle_has_a_benchmark():
+    assert {f.stem for f in (ROOT / "benchmarks" / "bundles").glob("*.py")} - {"__init__"} == set(NAMES)
+
+
+@pytest.mark.slow
+def test_networks_on_one_data_set(tmp_path):
+    """Two networks and the prior in one table, each within its CPU time."""
+    data = abdomen(tmp_path / "phantom", training=3, validation=1, test=2, shape=(48, 48, 24))
+    tiny = ["--patch_size", "[16,32,32]", "--iterations_per_epoch", "1", "--val_interval", "1"]
+    common = [data, "--num_classes", "12", "--target", tmp_path / "out"]
+    shell = Shell(ROOT, tmp_path)
+    for network in ("cotr", "dynunet"):
+        shell.python(
+            "-m", "benchmarks.real_data", "train", *common, "--network", network, "--minutes", "0.05", *tiny
+        ).ok()
+    table = shell.python("-m", "benchmarks.real_data", "report", *common).ok().out.splitlines()
+    assert [line.split("  ")[0] for line in table] == ["method", "mean-shape prior", "cotr", "dynunet"]
+    facts = json.loads((tmp_path / "out" / "dynunet" / "facts.json").read_text())
+    assert 1 <= facts["iterations"] < 50
+    assert facts["parameters"] > 1_000_000

@@ -1,0 +1,31 @@
+"""Put on PYTHONPATH as sitecustomize.py: refuse packages that a bundle does not name, say what was imported.
+
+Reads ``refused.json`` (top-level modules) beside itself; writes ``origins.json`` there when the process
+ends: module -> file, of ``common`` and the bundle's package.
+"""
+
+import atexit
+import json
+import sys
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_SETTINGS = json.loads((_HERE / "refused.json").read_text())
+
+
+class _Refuse:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in _SETTINGS["modules"]:
+            raise ModuleNotFoundError(f"{name}: metadata.json does not name its package", name=name)
+        return None
+
+
+@atexit.register
+def _report():
+    names = [name for name in ("common", _SETTINGS["bundle"]) if name in sys.modules]
+    origins = {name: sys.modules[name].__file__ for name in names}
+    (_HERE / "origins.json").write_text(json.dumps(origins))
+
+
+sys.meta_path.insert(0, _Refuse)

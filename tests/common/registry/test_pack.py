@@ -1,0 +1,151 @@
+"""What is in a zip, that the same files give the same bytes, and the guard between versions of common."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from common.errors import InputError
+from common.registry.archive import unpack
+from common.registry.pack import pack
+from tests.common.registry import toy
+from tests.contract.bundle import NAMES, ROOT
+
+
+def test_holds_the_bundle_and_nothing_of_the_bench(tmp_path):
+    path = pack("toy", tmp_path / "dist", root=toy.checkout(tmp_path))
+    assert path.name == "toy_v0.1.0.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [
+            "toy/LICENSE",
+            "toy/common/__init__.py",
+            "toy/common/blocks/__init__.py",
+            "toy/configs/inference.json",
+            "toy/configs/metadata.json",
+            "toy/docs/README.md",
+            "toy/docs/preview.png",
+            "toy/models/model.pt",
+            "toy/models/plan.json",
+            "toy/toy/__init__.py",
+            "toy/toy/_packed.py",
+        ]
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_same_files_same_bytes(tmp_path):
+    """Wherever they lie, whenever and with whatever mode they were written."""
+    first = pack("toy", tmp_path / "dist", root=toy.checkout(tmp_path / "one"))
+    other = toy.checkout(tmp_path / "two")
+    for file in other.rglob("*"):
+        os.utime(file, (1e9, 1e9))
+        if file.is_file():
+            file.chmod(0o600)
+    second = pack("toy", tmp_path / "dist 2", root=other)
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as archive:  # nothing of today, of the machine, or of its zlib
+        kinds = {(m.date_time, m.external_attr >> 16, m.compress_type) for m in archive.infolist()}
+    assert kinds == {((1980, 1, 1, 0, 0, 0), 0o100644, zipfile.ZIP_STORED)}
+    (other / "bundles/toy/models/plan.json").write_text("{ }")
+    assert pack("toy", tmp_path / "dist 2", root=other).read_bytes() != first.read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_real_bundles(name, tmp_path):
+    """Every module of common travels, registry apart, and no module that travels needs the registry."""
+    path = pack(name, tmp_path)
+    assert path.read_bytes() == pack(name, tmp_path / "again").read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        held = set(archive.namelist())
+        sources = [archive.read(file).decode() for file in held if file.endswith(".py")]
+        init = archive.read(f"{name}/common/__init__.py")
+    modules = {f"{name}/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "common").rglob("*.py")}
+    assert {file for file in modules if "/registry/" not in file} <= held
+    assert not [file for file in held if re.search(r"/registry/|\.pyc|/data/|/eval/|checkpoint\.pt", file)]
+    assert not [text for text in sources if re.search(r"^\s*(from|import) common\.registry", text, re.M)]
+    assert init == (ROOT / "common/__init__.py").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda b: (b / "LICENSE").unlink(), "LICENSE: there is no such file"),
+        (lambda b: (b / "toy/__init__.py").unlink(), "a Python package of its own name"),
+        (lambda b: (b / "configs/metadata.json").write_text("{"), "metadata.json: is not JSON"),
+        (
+            lambda b: (b / "configs/metadata.json").write_text('{"version": "1"}'),
+            'version "1" in metadata.json; expected three numbers',
+        ),
+        (
+            lambda b: (b / "configs/metadata.json").write_text('{"version": "0.2.0", "changelog": {}}'),
+            "version 0.2.0 has no entry in changelog",
+        ),
+    ],
+)
+def test_incomplete_bundle(spoil, message, tmp_path):
+    root = toy.checkout(tmp_path)
+    spoil(root / "bundles/toy")
+    with pytest.raises(InputError, match=message):
+        pack("toy", tmp_path / "dist", root=root)
+    assert not (tmp_path / "dist").exists() or not os.listdir(tmp_path / "dist")
+
+
+def test_unknown_bundle(tmp_path):
+    with pytest.raises(InputError, match=r"bundle toys: unknown; expected one of: toy"):
+        pack("toys", tmp_path / "dist", root=toy.checkout(tmp_path))
+
+
+def test_guard_comes_before_the_first_import(tmp_path):
+    path = pack("toy", tmp_path, root=toy.checkout(tmp_path))
+    with zipfile.ZipFile(path) as archive:
+        init = archive.read("toy/toy/__init__.py").decode()
+    assert ast.get_docstring(ast.parse(init)) == "A toy."
+    imports = [node.module for node in ast.parse(init).body if isinstance(node, ast.ImportFrom)]
+    assert imports == ["__future__", "toy", "common.blocks"]
+
+
+def import_both(tmp_path, *versions):
+    """In one process: two unpacked bundles whose folders are both on the path, as MONAI Label does it."""
+    for name, version in zip(("first", "second"), versions, strict=True):
+        root = toy.checkout(tmp_path / name, name, common=version)
+        unpack(pack(name, tmp_path / "dist", root=root), tmp_path / "bundles", name)
+    code = "import first, second; print(first.VERSION_OF_BLOCKS, second.VERSION_OF_BLOCKS)"
+    path = os.pathsep.join(str(tmp_path / "bundles" / name) for name in ("first", "second"))
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": path}, capture_output=True, text=True
+    )
+
+
+def test_two_bundles_with_one_common_share_a_process(tmp_path):
+    done = import_both(tmp_path, "0.1.0", "0.1.0")
+    assert (done.returncode, done.stdout) == (0, "0.1.0 0.1.0\n"), done.stderr
+
+
+def test_two_bundles_with_different_commons_do_not(tmp_path):
+    done = import_both(tmp_path, "0.1.0", "0.2.0")
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].startswith(
+        "ImportError: second was packed with common 0.2.0, but this process already uses common 0.1.0 from "
+        f"{tmp_path}/bundles/first/common/__init__.py"
+    )
+
+
+def test_a_stranger_called_common(tmp_path):
+    root = toy.checkout(tmp_path)
+    unpack(pack("toy", tmp_path / "dist", root=root), tmp_path / "bundles", "toy")
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange/common.py").write_text("")
+    path = f"{tmp_path}/strange:{tmp_path}/bundles/toy"
+    done = subprocess.run(
+        [sys.executable, "-c", "import toy"],
+        cwd=tmp_path / "dist",
+        env={"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert "already uses common (of somebody else) from" in done.stderr

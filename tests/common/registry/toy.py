@@ -1,0 +1,118 @@
+"""Checkouts of a few files with the shape of this one, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from common.registry.index import index
+from common.registry.pack import pack
+
+CARD = """# {name}
+
+Finds *things* in **scans**; see [the paper](https://example.org/paper) and [data](data_license.txt).
+
+![What it finds](preview.png)
+
+| predictor | Dice |
+|---|---|
+| `a | b` <script>alert(1)</script> | 0.5 |
+
+    python -m monai.bundle run --config_file bundles/{name}/configs/train.json
+
+- one item
+  that goes on
+- another
+"""
+
+INIT = '''"""A toy."""
+
+from __future__ import annotations
+
+from common.blocks import VERSION_OF_BLOCKS
+'''
+
+
+def png(width: int, height: int) -> bytes:
+    """A blue picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\x20\x60\xa0" * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def metadata(version: str = "0.1.0", **changed: Any) -> dict[str, Any]:
+    image = {"format": "hounsfield", "modality": changed.pop("modality", "CT")}
+    image["spatial_shape"] = ["8*n"] * changed.pop("dimensions", 3)
+    return {
+        "version": version,
+        "changelog": {version: "first"},
+        "name": "A toy",
+        "task": "Organ segmentation in CT",
+        "references": ["Nobody N. Toys. 2020"],
+        "network_data_format": {
+            "inputs": {"image": image},
+            "outputs": {"pred": {"format": "segmentation"}},
+        },
+        **changed,
+    }
+
+
+def checkout(root: Path, *names: str, common: str = "0.1.0", **changed: Any) -> Path:
+    """A checkout with these bundles; ``changed`` goes into their metadata."""
+    blocks = f'VERSION_OF_BLOCKS = "{common}"\n'
+    files: dict[str, str | bytes] = {
+        "common/__init__.py": f'__version__ = "{common}"\n',
+        "common/blocks/__init__.py": blocks,
+        "common/blocks/__pycache__/cached.pyc": b"cache",
+        "common/registry/__init__.py": "",
+    }
+    for name in names or ("toy",):
+        files |= {f"bundles/{name}/{file}": content for file, content in _bundle(name, changed).items()}
+    for file, content in files.items():
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+def _bundle(name: str, changed: dict[str, Any]) -> dict[str, str | bytes]:
+    return {
+        "LICENSE": "Apache License\nVersion 2.0\n",
+        "configs/metadata.json": json.dumps(metadata(**changed)),
+        "configs/inference.json": "{}",
+        "docs/README.md": CARD.format(name=name),
+        "docs/preview.png": png(64, 36),
+        f"{name}/__init__.py": INIT,
+        "models/model.pt": b"weights " * 2000,
+        "models/plan.json": "{}",
+        "models/checkpoint.pt": b"optimizer",
+        "models/model_previous.pt": b"old",
+        "data/case.nii": b"scan",
+        "eval/metrics.csv": b"1",
+    }
+
+
+def dist(folder: Path, base_url: str, *names: str, **changed: Any) -> Path:
+    """A served folder: packed and indexed."""
+    root = checkout(folder / "checkout", *names, **changed)
+    for name in names or ("toy",):
+        pack(name, folder / "dist", root=root)
+    index(folder / "dist", base_url)
+    return folder / "dist"
+
+
+def rewrite(path: Path, edit) -> None:
+    """Pass the members of a zip (name or ZipInfo, content) through ``edit`` and write them back."""
+    with zipfile.ZipFile(path) as archive:
+        members = [(info.filename, archive.read(info)) for info in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in edit(members):
+            archive.writestr(name, content)
