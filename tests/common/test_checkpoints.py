@@ -83,7 +83,7 @@ def test_nnunet_file_becomes_the_bundles_weights(command, nnunet_file, published
     done, target = command(nnunet_file())
     assert done.returncode == 0, done.stderr
     network = parse_config("cotr").get_parsed_content("network_def")
-    assert load_weights(network, target) == []
+    assert load_weights(network, target, bundle="cotr") == []
     ours = torch.load(target, weights_only=True)
     assert f"{len(ours)} of {len(ours)} keys matched, {len(ours)} renamed" in done.stdout
     assert "axis_order published" in done.stdout, "the advice of the bundle's own checkpoint.py"
@@ -186,18 +186,18 @@ def test_two_keys_that_become_one_are_refused():
 
 
 def test_weights_of_a_wholly_other_network(tmp_path):
-    save_state(torch.nn.BatchNorm1d(3), tmp_path / "other.pt")
+    save_state(torch.nn.BatchNorm1d(3), tmp_path / "other.pt", bundle="cotr")
     with pytest.raises(InputError, match="do not fit this network"):
-        load_weights(torch.nn.Conv1d(1, 1, 1, bias=False), tmp_path / "other.pt")
+        load_weights(torch.nn.Conv1d(1, 1, 1, bias=False), tmp_path / "other.pt", bundle="cotr")
     with pytest.raises(InputError, match="not one of its"):
-        load_weights(torch.nn.Conv1d(1, 1, 1, bias=False), tmp_path / "other.pt", partial=True)
+        load_weights(torch.nn.Conv1d(1, 1, 1, bias=False), tmp_path / "other.pt", bundle="cotr", partial=True)
 
 
 def test_failed_load_leaves_the_network_as_it_was(tmp_path):
     """The keys that fit are not copied when others do not."""
-    save_state(torch.nn.Linear(2, 2, bias=False), tmp_path / "other.pt")
+    save_state(torch.nn.Linear(2, 2, bias=False), tmp_path / "other.pt", bundle="cotr")
     network = torch.nn.Linear(2, 2)
     before = network.weight.clone()
     with pytest.raises(InputError):
-        load_weights(network, tmp_path / "other.pt")
+        load_weights(network, tmp_path / "other.pt", bundle="cotr")
     assert torch.equal(network.weight, before)
