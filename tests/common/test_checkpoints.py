@@ -186,7 +186,7 @@ def test_two_keys_that_become_one_are_refused():
 
 
 def test_weights_of_a_wholly_other_network(tmp_path):
-    save_state(torch.nn.BatchNorm1d(3), tmp_path / "other.pt", bundle="cotr")
+    save_state(torch.nn.BatchNorm1d(3), tmp_path / "other.pt")
     with pytest.raises(InputError, match="do not fit this network"):
         load_weights(torch.nn.Conv1d(1, 1, 1, bias=False), tmp_path / "other.pt", bundle="cotr")
     with pytest.raises(InputError, match="not one of its"):
@@ -195,7 +195,7 @@ def test_weights_of_a_wholly_other_network(tmp_path):
 
 def test_failed_load_leaves_the_network_as_it_was(tmp_path):
     """The keys that fit are not copied when others do not."""
-    save_state(torch.nn.Linear(2, 2, bias=False), tmp_path / "other.pt", bundle="cotr")
+    save_state(torch.nn.Linear(2, 2, bias=False), tmp_path / "other.pt")
     network = torch.nn.Linear(2, 2)
     before = network.weight.clone()
     with pytest.raises(InputError):
