@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from common.training.batches import plain
 __all__ = ["HausdorffDistance95", "NormalizedSurfaceDice"]
 
 
-class _PerClassSurfaceMetric(CumulativeIterationMetric):
+class _PerClassSurfaceMetric(CumulativeIterationMetric, ABC):
     """Collects (cases, K - 1); aggregates to the mean of what is not NaN."""
 
     def __init__(self, num_classes: int) -> None:
@@ -59,13 +60,13 @@ class _PerClassSurfaceMetric(CumulativeIterationMetric):
             warnings.filterwarnings("ignore", message=".*always_return_as_numpy")  # MONAI's own call
             return self.compare(*masks, spacing)
 
+    @abstractmethod
     def worst(self, extent: list[float]) -> float:
         """Value of a class that one map lacks; ``extent`` of the volume in mm."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compare(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
         """Value for two masks (1, 1, D, H, W) that are not empty."""
-        raise NotImplementedError
 
     def aggregate(self) -> Tensor:
         """Mean over classes, then cases, of what is not NaN."""

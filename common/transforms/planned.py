@@ -76,7 +76,8 @@ def resample_per_class(label: Tensor, resample: Callable[[Tensor], Tensor]) -> T
         if winner is None or best is None:
             winner, best = torch.full_like(share, float(value)), share.clone()
         else:
-            larger = share >= best  # a tie goes to the higher class, as in nnU-Net
+            # A tie goes to the higher class, as in nnU-Net; where no class has a share it is the lowest's.
+            larger = (share >= best) & (share > 0)
             winner[larger], best[larger] = float(value), share[larger]
     assert winner is not None, "a label map has at least one value"
     return winner.to(label.dtype)

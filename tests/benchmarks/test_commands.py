@@ -16,7 +16,9 @@ def test_quick_run_prints_ratios_and_saves(words, tmp_path):
     told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words, "--quick", "--save", saved).ok()
     assert "ratio" in told.out
     assert "Growth" in told.out
-    assert {"hardware", "versions", "date"} <= set(json.loads(saved.read_text()))
+    figures = json.loads(saved.read_text())
+    assert {"date", "device", "threads", "torch"} <= set(figures["environment"])
+    assert figures["rows"]
 
 
 def test_every_bundle_has_a_benchmark():

@@ -78,6 +78,12 @@ def test_per_class_resampling_is_linear_and_takes_the_larger_share():
     assert list(dict.fromkeys(values.tolist())) == [0.0, 7.0, 3.0]
 
 
+def test_where_no_class_has_a_share_the_label_is_background():
+    """Outside the volume, where a resampling pads with zeros."""
+    empty = resample_per_class(torch.tensor([0.0, 4, 4]).view(1, 1, 1, 3), torch.zeros_like)
+    assert not empty.any()
+
+
 def test_ct_scheme_clips_and_scales():
     scheme = {"scheme": "ct", "clip": [-100, 300], "mean": 50.0, "sd": 25.0}
     image = torch.tensor([-1000.0, -100, 50, 300, 2000]).view(1, 1, 1, 5)
