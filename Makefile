@@ -36,4 +36,4 @@ URL ?= file://$(CURDIR)/dist
 
 catalogue: .venv/run   # zips, index and a page to browse, in dist/
 	$(BIN)/python -m common.registry pack --all --target dist
-	$(BIN)/python -m common.registry index dist --base-url $(URL)
+	$(BIN)/python -m common.registry index dist --base-url "$(URL)"
