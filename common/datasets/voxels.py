@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,8 +99,7 @@ def _is_cut_gzip(path: Path) -> bool:
             return False
     try:
         with gzip.open(path) as file:
-            while file.read(1 << 20):
-                pass
+            deque(iter(lambda: file.read(1 << 20), b""), maxlen=0)  # to its end, keeping nothing
     except (EOFError, OSError, zlib.error):
         return True
     return False
