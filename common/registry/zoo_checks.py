@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -74,22 +74,26 @@ def require_packages() -> None:
 
 
 def check_bundle(
-    source: str | Path, *, say: Callable[[str], None] = lambda _: None, path: Sequence[str | Path] = ()
+    source: str | Path, *, only: Container[str] | None = None, say: Callable[[str], None] = lambda _: None
 ) -> list[Finding]:
     """Run every check on one bundle; a failed one does not keep the others from running.
 
     Args:
         source: name of a bundle of this checkout (it is packed and unpacked), a zip, or a bundle's folder.
+        only: names of the checks to run; by default all.
         say: told the name of each check before it runs.
-        path: folders that the bundle needs on its path besides its own.
 
     Raises:
         InputError: there is no such bundle, or it cannot be packed or unpacked.
     """
     with tempfile.TemporaryDirectory(prefix="verify_") as folder:
         root = _unpacked(source, Path(folder))
-        bundle = _Bundle(bundle_in(root), root, Path(folder), tuple(map(str, path)))
-        return [_finding(bundle, name, check, say) for name, check in _checks(bundle)]
+        bundle = _Bundle(bundle_in(root), root, Path(folder))
+        return [
+            _finding(bundle, name, check, say)
+            for name, check in _checks(bundle)
+            if only is None or name in only
+        ]
 
 
 def _unpacked(source: str | Path, folder: Path) -> Path:
@@ -110,7 +114,6 @@ class _Bundle:
     name: str
     root: Path
     folder: Path  # all that the checks write lies here
-    path: tuple[str, ...]
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -129,7 +132,7 @@ class _Bundle:
         elsewhere.mkdir(exist_ok=True)
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("COMMON_")},
-            "PYTHONPATH": os.pathsep.join([str(self.root), *self.path]),
+            "PYTHONPATH": str(self.root),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }

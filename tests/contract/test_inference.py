@@ -75,16 +75,6 @@ def test_two_processes_evaluate_as_one(volumes, make_run, shell, cases):
     extra.write_text(json.dumps({"validate#dataset#data": listed}))
     files = [volumes.config_file(kind) for kind in ("train", "multi_gpu_train", "evaluate")]
     shell.run([files[0], files[2], extra], one.train_overrides).ok()
-    words = (
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        2,
-        "-m",
-        "monai.bundle",
-        "run",
-    )
     overrides = words_of({**two.train_overrides, "device": "$torch.device('cpu')"})
     told = shell.python(*TORCHRUN, *config_words([*files, extra]), *overrides).ok()
     assert told.out.count("mean over classes") == 1, "one process speaks"
