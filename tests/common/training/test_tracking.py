@@ -1,4 +1,4 @@
-"""What MONAI adds to a config for MLflow, made to fit ours; the run itself is tests/contract/test_tracking.py."""
+"""What MONAI adds to a config for MLflow, made to fit ours (tests/contract/test_tracking.py runs it)."""
 
 from __future__ import annotations
 
