@@ -29,6 +29,20 @@ def test_the_saved_config_is_found(tmp_path, output_dir, monkeypatch):
     assert (tmp_path / parser.get_parsed_content("save_execute_config")).samefile(written)
 
 
+def test_artifacts_lie_in_the_output_folder(tmp_path, monkeypatch):
+    """Also where its name has a space; a server that is named elsewhere decides for itself."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder = tmp_path / "an output folder"
+    parser = tracked(tmp_path, str(folder))
+    fit_tracking(parser)
+    assert parser.get_parsed_content("train#handlers#0#artifact_location") == (folder / "mlruns").as_uri()
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://example.org")
+    parser = tracked(tmp_path, str(folder))
+    fit_tracking(parser)
+    assert "artifact_location" not in parser["train#handlers#0"]
+
+
 def test_the_loss_is_a_number(tmp_path):
     """Of a dictionary or a list of them."""
     parser = tracked(tmp_path, str(tmp_path))
