@@ -78,10 +78,10 @@ SPOILT = {
         (lambda b: change_config(b, "metadata", export(trt="no")), "export has trt; it may have torchscript"),
     ],
     "properties for training": [
-        (lambda b: change_config(b, "train", lack("train", "inferer")), "train.json: lacks, or refers to"),
+        (lambda b: change_config(b, "train", lack("train", "inferer")), "train::inferer' not in the config"),
     ],
     "properties for inference": [
-        (lambda b: change_config(b, "inference", lack("inferer")), "inference.json: lacks, or refers to"),
+        (lambda b: change_config(b, "inference", lack("inferer")), "'inferer' not in the config"),
     ],
     "data shape": [
         (
