@@ -95,9 +95,9 @@ def free_port() -> int:
 def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:  # noqa: F811
     """The command of ``make label`` on a free port; it is gone when the tests end."""
     port, app, log = free_port(), shared / f"{bundle.name} label", shared / f"{bundle.name} server.txt"
-    words = ["--studies", scans, "--models", bundle.name, "--app", app, "--port", port, "--epistemic", "true"]
+    words = ["--studies", scans, "--models", bundle.name, "--app", app, "--port", port]
     environment = {"HOME": str(shell.home), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
-    environment |= {"OMP_WAIT_POLICY": "passive", "MONAI_LABEL_AUTO_UPDATE_SCORING": "false"}
+    environment |= {"OMP_WAIT_POLICY": "passive"}
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "tools.label", *map(str, words)],

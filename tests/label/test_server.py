@@ -80,7 +80,6 @@ def test_info_names_model_labels_and_trainer(server, client):
     assert model["labels"] == names(bundle.output_format["channel_def"])
     assert model["dimension"] == len(bundle.input_format["spatial_shape"])
     assert bundle.name in info["trainers"]
-    assert bundle.name in info["scoring"]
     assert info["datastore"]["total"] == len(list(server.scans.glob("*.nii.gz")))
 
 
@@ -93,21 +92,6 @@ def test_mask_is_that_of_bundle_run(volumes, server, client, which, tmp_path):
 def test_next_scan_to_label(server, client):
     sample = client.next_sample("first", {})
     assert (server.scans / Path(sample["path"]).name).is_file()
-
-
-def test_scans_are_sorted_by_how_unsure_the_network_is(volumes, server, client):
-    """Epistemic scoring: several passes with dropout; it writes an entropy for the scans without label."""
-    import requests
-
-    asked = {"simulation_size": 2, "max_samples": 1, "max_workers": 1}
-    url = f"{server.url}/scoring/{server.bundle.name}?run_sync=true"
-    answer = requests.post(url, json=asked, timeout=TRAIN_S)
-    assert answer.status_code == 200, answer.text
-    store = requests.get(f"{server.url}/datastore/?output=all", timeout=60).json()
-    found = [o["image"]["info"].get("epistemic_entropy") for o in store["objects"].values()]
-    scored = [value for value in found if value is not None]
-    assert len(scored) == 1
-    assert scored[0] > 0
 
 
 def test_training_with_a_bad_label_says_which_and_the_server_lives(

@@ -22,7 +22,6 @@ def serve(
     *,
     app: str = "label",
     port: int = 8000,
-    epistemic: bool = False,
 ) -> None:
     """Serve until Ctrl-C.  Nothing is fetched, and only this machine can connect.
 
@@ -32,7 +31,6 @@ def serve(
         models: names of bundles, separated by commas; by default all that have weights.
         app: folder for the server's own files and the unpacked bundles.
         port: on 127.0.0.1.
-        epistemic: also offer to sort the scans by how unsure the network is of them (slow).
 
     Raises:
         InputError: no weights, no such folder of scans, or the port is taken.
@@ -53,11 +51,7 @@ def serve(
     command = [sys.executable, "-m", "monailabel.main", "start_server"]
     command += ["--app", str(folder / "monaibundle"), "--studies", str(scans)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    settings = {"models": ",".join(served), "zoo_source": "local"}
-    if epistemic:
-        settings["epistemic_model"] = ",".join(served)
-    for key, value in settings.items():
-        command += ["--conf", key, value]
+    command += ["--conf", "models", ",".join(served), "--conf", "zoo_source", "local"]
     os.chdir(folder)  # Python puts the working directory on its path, and the checkout is not to be there
     os.execve(sys.executable, command, _environment())
 
