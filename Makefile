@@ -58,7 +58,7 @@ test-label: .venv-label/run
 	$(LABEL_BIN)/python -m pytest tests/label
 
 test-browser: .venv/test   # installs Debian's chromium where there is none
-	@command -v chromium chromium-browser >/dev/null || { \
-	  [ "$$(id -u)" = 0 ] || { echo "error: no chromium here, and installing it needs root: sudo apt-get install chromium" >&2; exit 1; }; \
-	  apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] || { echo "error: no chromium here; sudo apt-get install chromium chromium-driver" >&2; exit 1; }; \
+	  apt-get update -q && apt-get install -y -q --no-install-recommends chromium chromium-driver; }
 	$(BIN)/python -m pytest tests/common/registry/test_catalogue.py
