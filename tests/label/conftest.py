@@ -26,7 +26,10 @@ START_S = 300  # importing everything on a busy machine
 
 @dataclass
 class Server:
-    """A running server: where it is, its folders, and how its model's folder is used without it."""
+    """A running server: where it is, its folders, and how its model's folder is used without it.
+
+    ``proxy`` listens where all its questions to other hosts would have to pass.
+    """
 
     bundle: Bundle
     shell: Shell
@@ -34,6 +37,7 @@ class Server:
     app: Path
     scans: Path
     log: Path
+    proxy: socket.socket
 
     @property
     def model(self) -> Path:
@@ -97,7 +101,11 @@ def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:  # noqa:
     port, app, log = free_port(), shared / f"{bundle.name} label", shared / f"{bundle.name} server.txt"
     words = ["--studies", scans, "--models", bundle.name, "--app", app, "--port", port]
     environment = {"HOME": str(shell.home), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
-    environment |= {"OMP_WAIT_POLICY": "passive"}
+    proxy = socket.create_server(("127.0.0.1", 0))
+    proxy.setblocking(False)
+    address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+    environment |= {"OMP_WAIT_POLICY": "passive", "no_proxy": "127.0.0.1"}
+    environment |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), address)
     with log.open("w") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "tools.label", *map(str, words)],
@@ -107,13 +115,14 @@ def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:  # noqa:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    running = Server(bundle, shell, f"http://127.0.0.1:{port}", app, scans, log)
+    running = Server(bundle, shell, f"http://127.0.0.1:{port}", app, scans, log, proxy)
     try:
         wait_until_it_answers(process, port, log)
         yield running
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
+        proxy.close()
 
 
 def wait_until_it_answers(process: subprocess.Popen, port: int, log: Path) -> None:

@@ -175,7 +175,7 @@ class TestHands:
         assert window.text("#count") == "1 of 3 bundles"
         assert window.run("return location.hash") == "#q=CURIE+bohr"
         window.click("button[type=reset]")
-        assert window.value("input[type=search]") == ""
+        assert window.read("input[type=search]") == ""
         assert left(window) == set(BUNDLES)
         assert window.text("#count") == "3 bundles"
 
@@ -196,14 +196,14 @@ class TestHands:
 
     def test_copied_command_can_be_pasted(self, window):
         """Pasted into the search field, since a page may not read the clipboard by itself."""
-        command = window.text("#discs .body .command code")
+        command = window.read("#discs .body .command code", "textContent")
         assert command.startswith(
             "python -m monai.bundle download --name discs --url https://example.org/zoo/"
         )
         window.click("#discs .body .command .copy")
         assert window.text("#discs .body .command .copy") == "Copied"
         window.type("input[type=search]", CONTROL + "v")
-        assert window.value("input[type=search]") == command
+        assert window.read("input[type=search]") == command
 
     def test_card_opens_shows_its_picture_and_closes(self, window):
         window.click("#organs .more")

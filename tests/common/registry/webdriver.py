@@ -65,8 +65,9 @@ class Browser:
     def text(self, selector: str) -> str:
         return self.ask("GET", f"{self.find(selector)}/text")
 
-    def value(self, selector: str) -> str:
-        return self.ask("GET", f"{self.find(selector)}/property/value")
+    def read(self, selector: str, name: str = "value") -> str:
+        """A property of the element: ``value``, or ``textContent`` with what is cut off on the screen."""
+        return self.ask("GET", f"{self.find(selector)}/property/{name}")
 
     def run(self, script: str) -> Any:
         return self.ask("POST", "/execute/sync", script=script, args=[])
