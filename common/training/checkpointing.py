@@ -131,6 +131,10 @@ class ResumePoint:
         state = {name: part.state_dict() for name, part in self.parts.items()}
         if trainer.scaler is not None:
             state["scaler"] = trainer.scaler.state_dict()
+        if "network" in state:
+            # MONAI Label offers every *.pt beside the weights, and loads nothing, silently, from a file
+            # without this key.  The tensors are those of "network" and take no space of their own.
+            state["model"] = state["network"]
         best = self.evaluator.state
         state["run"] = {
             "epoch": trainer.state.epoch,

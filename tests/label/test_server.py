@@ -110,6 +110,10 @@ def test_training_with_a_bad_label_says_which_and_the_server_lives(
     assert len(told) == 1, status["details"]
     assert f"{good}.nii.gz" in told[0]
     assert "99" in told[0]
+    import requests
+
+    url = f"{server.url}/train/{server.bundle.name}?run_sync=true"  # inside the server's own process
+    assert requests.post(url, json={"max_epochs": 1, "tracking": "None"}, timeout=TRAIN_S).status_code == 500
     assert server.weights.read_bytes() == before
     assert client.info()["models"]
 

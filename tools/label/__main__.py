@@ -39,7 +39,7 @@ def serve(
     names = [models] if isinstance(models, str) else list(models)
     names = [name.strip() for part in names for name in part.split(",") if name.strip()]
     _require_free(port)
-    scans = Path(studies).absolute() if studies else folder / "scans"
+    scans = Path(str(studies)).expanduser().absolute() if studies else folder / "scans"
     if studies and not scans.is_dir():
         raise InputError(f"{scans}: no such folder; expected one with scans (NIfTI or NRRD): correct STUDIES")
     told = make_app(folder / "monaibundle", names)
@@ -61,7 +61,7 @@ def _require_free(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, TypeError) as error:
             raise InputError(f"port {port}: cannot be used ({error}); choose another with PORT") from error
 
 

@@ -194,6 +194,8 @@ def test_resume_point_round_trip_and_refusals(tmp_path):
     evaluator.state.best_metric, evaluator.state.best_metric_epoch = 0.7, 1
     trained = make_trainer([point], epochs=2)
     trained.run()
+    saved = torch.load(path, weights_only=True)
+    assert saved["model"]["weight"].data_ptr() == saved["network"]["weight"].data_ptr(), "stored once"
 
     again, evaluator, point, _ = setup(5, resume=True)
     trainer = make_trainer([point], epochs=5)
