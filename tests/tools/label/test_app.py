@@ -1,7 +1,8 @@
 import json
 
-from common.bundles import bundle_folder
-from tools.label.app import fit_to_weights
+from common.bundles import bundle_folder, parse_config
+from tools.label import app
+from tools.label.app import fill_scans, fit_to_weights
 
 
 def unpacked(folder, plan=None):
@@ -39,3 +40,14 @@ def test_without_a_plan_the_configs_stay(tmp_path):
     before = {name: config(folder, name) for name in ("train", "inference", "metadata")}
     fit_to_weights(folder)
     assert {name: config(folder, name) for name in before} == before
+
+
+def test_without_a_folder_of_scans_the_phantoms_test_scans_are_served(tmp_path, monkeypatch):
+    tiny = {"training": 2, "validation": 1, "test": 2, "shape": [24, 24, 12]}
+    tiny["folder"] = str(tmp_path / "data")
+    overrides = {f"dataset_dir::{key}": value for key, value in tiny.items()}
+    monkeypatch.setattr(app, "parse_config", lambda name: parse_config(name, **overrides))
+    fill_scans(tmp_path / "label" / "scans", "cotr")
+    scans = sorted(path.name for path in (tmp_path / "label" / "scans").iterdir())
+    assert scans == sorted(path.name for path in (tmp_path / "data" / "imagesTs").iterdir())
+    assert len(scans) == 2
