@@ -22,6 +22,7 @@ _HOME = {
     "raise_on_findings": "findings",
     "make_plan": "plan",
     "training_plan": "plan",
+    "plan_of_cases": "plan",
     "load_plan": "plan",
     "class_names": "cases",
     "images_to_predict": "cases",

@@ -17,14 +17,21 @@ import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from common.datasets.check import check_cases
-from common.datasets.datalist import DATALIST, labels_of, modality_of, read_datalist, read_description
+from common.datasets.datalist import (
+    DATALIST,
+    CaseList,
+    labels_of,
+    modality_of,
+    read_datalist,
+    read_description,
+)
 from common.datasets.facts import CaseFacts, read_facts
 from common.datasets.findings import raise_on_findings
 from common.datasets.label_values import as_label_map, mapped_labels
 from common.errors import InputError
 from common.files import write_json
 
-__all__ = ["load_plan", "make_plan", "training_plan"]
+__all__ = ["load_plan", "make_plan", "plan_of_cases", "training_plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -137,9 +144,71 @@ def training_plan(
         label_map=label_map,
         dataset=str(read_description(folder).get("name") or folder.name),
     )
-    plan |= inference or {}
+    plan |= {"channels": channels, "classes": classes, **(inference or {})}
     if save_as is not None:
         write_json(save_as, plan)
+    return plan
+
+
+def plan_of_cases(
+    cases: Sequence[Mapping[str, Any]],
+    *,
+    channels: int | None,
+    classes: int | None,
+    dims: int | None = 3,
+    label_map: Mapping[int, int] | None = None,
+    spacing: Sequence[float] | None = None,
+    axcodes: str = "SPL",
+    inference: Mapping[str, Any] | None = None,
+    save_as: str | Path,
+) -> dict[str, Any]:
+    """Plan the training on the cases that a run was given.
+
+    Those of a dataset.json are checked and planned with :func:`training_plan`.  Cases that a program
+    gives by itself, as MONAI Label gives the scans that were labelled on it, go on with weights that
+    are there: they are checked, and the plan beside the weights is reused as it is, since the network
+    knows its spacing and intensities.
+
+    Args:
+        cases: with absolute paths under ``image`` and ``label``; a list of
+            :func:`common.datasets.read_datalist`, or a plain one.
+        channels: as in :func:`training_plan`.
+        classes: as in :func:`training_plan`.
+        dims: as in :func:`training_plan`.
+        label_map: as in :func:`training_plan`.
+        spacing: as in :func:`training_plan`; of no effect on a plan that is reused.
+        axcodes: likewise.
+        inference: likewise.
+        save_as: ``models/plan.json``, written or reused.
+
+    Raises:
+        InputError: the cases cannot be used, or there is no plan to reuse.
+    """
+    if isinstance(cases, CaseList):
+        return training_plan(
+            cases.folder,
+            channels=channels,
+            classes=classes,
+            dims=dims,
+            label_map=label_map,
+            spacing=spacing,
+            axcodes=axcodes,
+            inference=inference,
+            save_as=save_as,
+        )
+    plan = load_plan(save_as, {})
+    if not plan:
+        raise InputError(
+            f"{save_as}: there is no plan to go on from; expected the one beside the weights: train on a "
+            "data set with dataset.json (--dataset_dir) before cases are given without one"
+        )
+    findings = check_cases(
+        read_facts(cases), channels=channels, classes=classes, dims=dims, label_map=as_label_map(label_map)
+    )
+    errors = [one for one in findings if one.severity == "error"]
+    if errors:
+        first = errors[0].line("the cases given")
+        raise InputError(f"{first}. To repair: {errors[0].repair} ({len(errors)} in all)")
     return plan
 
 

@@ -95,6 +95,38 @@ def test_another_seed_other_weights(bundle, trained, make_run, shell):
     assert not equal(weights(run.weights), weights(trained.weights))
 
 
+def test_goes_on_with_cases_that_a_program_gives(bundle, trained, make_run, shell):
+    """As MONAI Label calls it: its own cases in place of the data sets', another length, and old weights.
+
+    The plan beside the weights is reused, no phantom is made, and weights come out although the length
+    is no multiple of the validation's interval.
+    """
+    run = make_run(weights=True)
+    listed = json.loads((trained.phantom / "dataset.json").read_text())["training"]
+    cases = [{key: str(trained.phantom / case[key]) for key in ("image", "label")} for case in listed]
+    keys = bundle.config("train").keys() & bundle.quick["train"].keys()
+    overrides = {key: bundle.quick["train"][key] for key in keys} | {
+        "output_dir": str(run.output_dir),
+        "ckpt_dir": str(run.ckpt_dir),
+        "dataset_dir#folder": str(run.folder / "data"),
+        "epochs": 1,
+        "val_interval": 2,
+        "train#trainer#max_epochs": 3,
+        "train#dataset#data": cases[1:],
+        "validate#dataset#data": cases[:1],
+    }
+    plan = (run.ckpt_dir / "plan.json").read_bytes()
+    code = (
+        "import sys, json, monai.bundle\n"
+        "monai.bundle.run(init_id=None, final_id=None, config_file=sys.argv[1], **json.loads(sys.argv[2]))\n"
+    )
+    shell.python("-c", code, bundle.config_file("train"), json.dumps(overrides)).ok()
+    assert [bool(row["dice"]) for row in rows_of(run)] == [False, True, True]
+    assert not equal(weights(run.weights), weights(trained.weights))
+    assert (run.ckpt_dir / "plan.json").read_bytes() == plan
+    assert not (run.folder / "data").exists()
+
+
 def always(config: dict) -> dict:
     """Overrides that make every random transform of an augmentation list act."""
     found = {}
