@@ -23,6 +23,7 @@ _HOME = {
     "make_plan": "plan",
     "training_plan": "plan",
     "plan_of_cases": "plan",
+    "evaluation_plan": "plan",
     "load_plan": "plan",
     "class_names": "cases",
     "images_to_predict": "cases",

@@ -31,7 +31,7 @@ from common.datasets.label_values import as_label_map, mapped_labels
 from common.errors import InputError
 from common.files import write_json
 
-__all__ = ["load_plan", "make_plan", "plan_of_cases", "training_plan"]
+__all__ = ["evaluation_plan", "load_plan", "make_plan", "plan_of_cases", "training_plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -209,6 +209,53 @@ def plan_of_cases(
     if errors:
         first = errors[0].line("the cases given")
         raise InputError(f"{first}. To repair: {errors[0].repair} ({len(errors)} in all)")
+    return plan
+
+
+def evaluation_plan(
+    datalist: Mapping[str, CaseList],
+    section: str,
+    *,
+    channels: int | None,
+    classes: int | None,
+    dims: int | None = 3,
+    label_map: Mapping[int, int] | None = None,
+    spacing: Sequence[float] | None = None,
+    path: str | Path,
+) -> dict[str, Any]:
+    """The plan to score weights with: the one beside them, whatever data they are scored on.
+
+    Only where there is none, as beside imported weights, it is made from the data set's training list.
+    Nothing is written.
+
+    Args:
+        datalist: of :func:`common.datasets.read_datalist`.
+        section: the list to score; its cases are checked.
+        channels: as in :func:`training_plan`.
+        classes: as in :func:`training_plan`.
+        dims: as in :func:`training_plan`.
+        label_map: as in :func:`training_plan`.
+        spacing: as in :func:`training_plan`; of no effect on a plan that is there.
+        path: ``models/plan.json``.
+
+    Raises:
+        InputError: the cases cannot be used; see :func:`common.datasets.raise_on_findings`.
+    """
+    folder = datalist["training"].folder
+    plan = load_plan(path, {})
+    if not plan:
+        return training_plan(
+            folder, channels=channels, classes=classes, dims=dims, label_map=label_map, spacing=spacing
+        )
+    label_map = as_label_map(label_map)
+    findings = check_cases(
+        read_facts({section: datalist.get(section, [])}),
+        channels=channels,
+        classes=classes,
+        dims=dims,
+        label_map=label_map,
+    )
+    raise_on_findings(findings, folder / DATALIST, options=_options(channels, classes, label_map))
     return plan
 
 

@@ -44,6 +44,7 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
 def test_evaluation_writes_both_tables(volumes, make_run, shell):
     """Every case and class has a row, the summary a last row over the classes."""
     run = make_run(weights=True)
+    plan = (run.ckpt_dir / "plan.json").read_bytes()
     files = [volumes.config_file("train"), volumes.config_file("evaluate")]
     told = shell.run(files, run.train_overrides).ok()
     tables = {}
@@ -60,6 +61,7 @@ def test_evaluation_writes_both_tables(volumes, make_run, shell):
     assert tables["summary"][-1]["name"] == "mean over classes"
     assert "mean over classes" in told.out
     assert not (run.ckpt_dir / "checkpoint.pt").exists(), "an evaluation trains nothing"
+    assert (run.ckpt_dir / "plan.json").read_bytes() == plan
 
 
 @pytest.mark.slow

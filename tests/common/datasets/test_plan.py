@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.datasets import load_plan, make_plan, plan_of_cases, read_datalist, read_facts, training_plan
+from common.datasets import (
+    evaluation_plan,
+    load_plan,
+    make_plan,
+    plan_of_cases,
+    read_datalist,
+    read_facts,
+    training_plan,
+)
 from common.errors import InputError
 
 
@@ -149,3 +157,18 @@ def test_cases_that_a_program_gives_go_on_with_the_plan_that_is_there(tiny, tmp_
         plan_of_cases(cases, channels=1, classes=2, save_as=path)
     assert plan_of_cases(cases, channels=1, classes=2, label_map={2: 0}, save_as=path) == first
     assert path.read_bytes() == written
+
+
+def test_weights_are_scored_with_the_plan_beside_them(tiny, tmp_path):
+    """Evaluating on other data once replaced the plan, and later predictions with it."""
+    path, datalist = tmp_path / "plan.json", read_datalist(tiny.root)
+    options = {"channels": 1, "classes": 3, "path": path}
+    made = evaluation_plan(datalist, "validation", **options)
+    assert made == training_plan(tiny.root, channels=1, classes=3)
+    assert not path.exists()
+    first = training_plan(tiny.root, channels=1, classes=3, spacing=[9, 9, 9], save_as=path)
+    written = path.read_bytes()
+    assert evaluation_plan(datalist, "validation", **options, spacing=[1, 1, 1]) == first
+    assert path.read_bytes() == written
+    with pytest.raises(InputError, match=r"validation\[0\]\.label = .* has values .*2"):
+        evaluation_plan(datalist, "validation", **{**options, "classes": 2})
