@@ -162,7 +162,8 @@ class _Bundle:
 def _cause(stderr: str) -> str:
     """The line of a process's last words that names the error."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", stderr) if line.strip()]
-    named = [line for line in lines if re.match(r"error: |[\w.]*(Error|Exception)\b", line)]
+    # Torch's own exceptions have a module's path and names of every kind (GuardOnDataDependentSymNode).
+    named = [line for line in lines if re.match(r"error: |[\w.]*(Error|Exception)\b|torch(\.\w+)+: ", line)]
     return next(iter([*named[::-1], *lines[::-1]]), "")[:300]
 
 

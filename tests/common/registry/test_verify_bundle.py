@@ -93,9 +93,11 @@ SPOILT = {
     ],
     "TorchScript": [
         (lambda b: change_network(b, "y = y * 1.001 if torch.jit.is_scripting() else y"), "differs from the"),
-        (lambda b: change_network(b, "y = y + len({*()})"), "NotSupportedError"),
+        (lambda b: change_network(b, "y = y + len({*()})"), "Set aren't supported"),
     ],
-    "torch.export": [(lambda b: change_network(b, "y = y + float(y.sum() > 0)"), "Error")],
+    "torch.export": [
+        (lambda b: change_network(b, "y = y + float(y.sum() > 0)"), "Could not guard on data-dependent")
+    ],
     "ONNX": [
         (
             lambda b: change_network(b, "y = y + torch.onnx.is_in_onnx_export()"),
