@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Optional
 
+import torch.nn.functional as F
 from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from torch import Tensor, nn
 
 from common.blocks.convolution import ConvNormAct, Layer
+from common.kernels.upsampled_convolution import nearest_upsampled_conv3d
 
 __all__ = ["UPSAMPLINGS", "VNet", "VNetDecoder", "VNetEncoder"]
 
@@ -88,18 +90,35 @@ class VNetEncoder(nn.Module):
         return maps
 
 
+class InterpolatedConv3d(nn.Conv3d):
+    """Double the size by interpolation, then convolve by 3x3x3.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        mode: "trilinear" (align_corners) or "nearest".
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, mode: str) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, X, Y, Z) to (B, C', 2X, 2Y, 2Z)."""
+        if self.mode == "nearest":
+            return nearest_upsampled_conv3d(x, self.weight, self.bias)
+        x = F.interpolate(x, scale_factor=2.0, mode="trilinear", align_corners=True)
+        return F.conv3d(x, self.weight, self.bias, padding=1)
+
+
 def _upsampling(kind: str, channels_in: int, channels: int, norm: Layer) -> nn.Sequential:
     """Double the size and change the width, then norm and ReLU."""
-    if kind == "transposed":
-        return nn.Sequential(
-            nn.ConvTranspose3d(channels_in, channels, 2, stride=2),
-            get_norm_layer(norm, spatial_dims=3, channels=channels),
-            get_act_layer(RELU),
-        )
-    align = True if kind == "trilinear" else None
     return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode=kind, align_corners=align),
-        ConvNormAct(channels_in, channels, bias=True, norm=norm, act=RELU),
+        nn.ConvTranspose3d(channels_in, channels, 2, stride=2)
+        if kind == "transposed"
+        else InterpolatedConv3d(channels_in, channels, mode=kind),
+        get_norm_layer(norm, spatial_dims=3, channels=channels),
+        get_act_layer(RELU),
     )
 
 

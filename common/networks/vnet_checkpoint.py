@@ -78,8 +78,7 @@ def _decoder_key(key: str, transposed: bool) -> str:
         return key
     index, leaf = int(match["index"]), match["leaf"]
     if match["way"] == "_up" and match["name"] in _UPS:
-        inside = f"{index}.{leaf}" if transposed else f"1.{('conv', 'norm')[index - 1]}.{leaf}"
-        return f"ups.{_UPS.index(match['name'])}.{inside}"
+        return f"ups.{_UPS.index(match['name'])}.{index if transposed else index - 1}.{leaf}"
     if match["way"] is None and match["name"] in _DECODER:
         return f"stages.{_DECODER.index(match['name'])}.{_unit(index, leaf)}"
     return key

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from monai.engines import SupervisedTrainer
 from torch import Tensor
 
-__all__ = ["SemiSupervisedTrainer"]
+__all__ = ["SemiSupervisedTrainer", "loss_parts"]
 
 
 class SemiSupervisedTrainer(SupervisedTrainer):
@@ -84,3 +85,9 @@ class SemiSupervisedTrainer(SupervisedTrainer):
             "consistency_weight": weight,
         }
         return self.supervised_weight * supervised + weight * consistency
+
+
+def loss_parts(output: Mapping[str, Any]) -> dict[str, float]:
+    """What TensorBoard shows of an iteration: the loss, and its parts before they are weighted."""
+    parts = ("loss", "supervised_loss", "consistency_loss", "consistency_weight")
+    return {part: float(torch.as_tensor(output[part]).detach()) for part in parts}
