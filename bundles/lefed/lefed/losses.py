@@ -41,8 +41,13 @@ class LeFeDSupervisedLoss(nn.Module):
         self.side_weights = tuple(side_weights)
         self.dice = SoftDiceLoss(squared=True) if dice is None else dice
 
-    def forward(self, output: LeFeDOutput, label: Tensor) -> Tensor:
-        """The labelled samples' output and labels (L, 1, X, Y, Z) to the scalar loss."""
+    def forward(self, output: LeFeDOutput | Tensor, label: Tensor) -> Tensor:
+        """The labelled samples' output and labels (L, 1, X, Y, Z) to the scalar loss.
+
+        The logits of a network with one decoder cost their Dice.
+        """
+        if isinstance(output, Tensor):
+            return self.dice(output, label)
         loss = self.dice(output.logits_a, label) + self.dice(output.logits_b, label)
         if self.side_weights:
             for weight, logits in zip(self.side_weights, output.side_logits, strict=True):
@@ -53,8 +58,13 @@ class LeFeDSupervisedLoss(nn.Module):
 class DecoderConsistencyLoss(nn.Module):
     """Mean squared difference of the decoders' class probabilities; the gradient flows into both."""
 
-    def forward(self, output: LeFeDOutput) -> Tensor:
-        """Output for B samples, labelled or not, to the scalar loss; at least float32."""
+    def forward(self, output: LeFeDOutput | Tensor) -> Tensor:
+        """Output for B samples, labelled or not, to the scalar loss; at least float32.
+
+        0 for the logits of a network with one decoder.
+        """
+        if isinstance(output, Tensor):
+            return output.new_zeros(())
         wide = torch.promote_types(output.logits_a.dtype, torch.float32)
         difference = output.logits_a.softmax(1, dtype=wide) - output.logits_b.softmax(1, dtype=wide)
         return difference.square().mean()

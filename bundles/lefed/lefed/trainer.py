@@ -23,6 +23,8 @@ class LeFeDTrainer(SemiSupervisedTrainer):
     statistics go on from pass to pass, dropout is drawn anew.  The iteration's output is the last
     pass's, with ``feature_discrepancy``.
 
+    A network with one decoder (a tensor as its training output) has no discrepancy: one pass, supervised.
+
     Args:
         passes: N of the paper; 1 for no feedback.
         feedback_scale: lambda of the paper.
@@ -49,6 +51,8 @@ class LeFeDTrainer(SemiSupervisedTrainer):
 
     def _iteration(self, engine: SemiSupervisedTrainer, batchdata: dict[str, Tensor]) -> dict:
         output = self.one_pass(batchdata)
+        if isinstance(output["pred"], Tensor):
+            return output
         for _ in range(self.passes - 1):
             output = self.one_pass(batchdata, feedback=self._feedback(output["pred"]))
         pred = output["pred"]
@@ -60,8 +64,10 @@ class LeFeDTrainer(SemiSupervisedTrainer):
             pred.features_a, pred.features_b, scale=self.feedback_scale, deepest=self.bottleneck_feedback
         )
 
-    def labelled_part(self, pred: LeFeDOutput, labelled: int) -> LeFeDOutput:
+    def labelled_part(self, pred: LeFeDOutput | Tensor, labelled: int) -> LeFeDOutput | Tensor:
         """The output for the first samples: every tensor in it is cut."""
+        if isinstance(pred, Tensor):
+            return pred[:labelled]
         return LeFeDOutput(
             *(x[:labelled] if isinstance(x, Tensor) else [one[:labelled] for one in x] for x in pred)
         )

@@ -9,6 +9,7 @@ from monai.inferers import SimpleInferer
 from torch.nn import functional
 
 import common  # noqa: F401 (makes bundles importable)
+from common.networks.vnet import VNet
 from common.training.batches import PrepareImageLabel
 from common.training.ramp_up import SigmoidRampUp
 from lefed.losses import DecoderConsistencyLoss, LeFeDSupervisedLoss
@@ -134,6 +135,17 @@ def test_discrepancy_stays_while_disagreement_falls():
     disagreement, discrepancy = zip(*history, strict=True)
     assert max(disagreement[-3:]) < 0.5 * max(disagreement)
     assert min(discrepancy) > 0.05
+
+
+def test_a_network_with_one_decoder_is_trained_on_the_labels_alone():
+    torch.manual_seed(0)
+    network = VNet(dropout=0.0)
+    trainer = make_trainer(network, [make_batch()])
+    before = network(make_batch()["image"])
+    trainer.run()
+    output = trainer.state.output
+    assert output["consistency_loss"] == 0
+    torch.testing.assert_close(output["loss"].detach(), dice(before[:2], make_batch()["label"]).detach())
 
 
 @pytest.mark.parametrize("passes", [0, -1])
