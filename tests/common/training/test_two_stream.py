@@ -78,7 +78,7 @@ def test_processes_take_turns(monkeypatch):
 
 
 def test_without_unlabelled_cases_one_line_says_so(caplog):
-    with caplog.at_level(logging.INFO, logger=two_stream.__name__):
+    with caplog.at_level(logging.WARNING, logger=two_stream.__name__):
         sampler = TwoStreamBatchSampler(cases(4, 0))
     assert [record.getMessage() for record in caplog.records] == [
         "no unlabelled case: training on the 4 labelled ones alone"
