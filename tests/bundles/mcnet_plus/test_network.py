@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
+from common.checkpoints import import_checkpoint
 from common.networks.vnet import VNet
 from mcnet_plus.checkpoint import from_authors
 from mcnet_plus.network import MCNetPlus2d, MCNetPlus3d
@@ -103,3 +104,23 @@ def test_checkpoints_of_parallel_training(name):
     state = load(name).state
     wrapped = from_authors({f"module.{key}": value for key, value in state.items()})
     assert wrapped.keys() == from_authors(state).keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("mcnet_plus_3d", {}),
+        (
+            "mcnet_plus_2d",
+            {"network_def": {"_target_": "mcnet_plus.network.MCNetPlus2d", "out_channels": 4}},
+        ),
+    ],
+)
+def test_checkpoint_files_of_the_authors(name, network, tmp_path):
+    """A bare state dict with counters, as theirs; every key is matched."""
+    vector = load(name)
+    integers = [entry["key"] for entry in vector.info["state"] if not entry["dtype"].startswith("float")]
+    torch.save({**vector.state, **{key: torch.tensor(7) for key in integers}}, tmp_path / "theirs.pth")
+    told = import_checkpoint("mcnet_plus", str(tmp_path / "theirs.pth"), str(tmp_path / "ours.pt"), **network)
+    keys = len(vector.info["state"])
+    assert f"{keys} of {keys} keys matched" in told
