@@ -48,7 +48,9 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         return {"partial": True}
     if "monai.bundle run" not in command:
         return {}
+    own_kinds = [kind for kind in bundle.quick.get("configs", {}) if f"{kind}.json" in command]
     place = "paper" if "paper.json" in command else "own" if "DIR" in command else "phantom"
+    place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
     if "DIR" not in command:
         settings |= {"dataset_dir#folder": folder / "phantom", **bundle.quick["data"]}
@@ -56,6 +58,8 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         settings |= bundle.quick["train"]
     if "paper.json" in command:
         settings |= bundle.quick["paper"]
+    for kind in own_kinds:
+        settings |= bundle.quick[kind]
     return settings
 
 
