@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -252,7 +253,7 @@ def test_the_command(raw, tmp_path, cache_home):
     assert checked.stdout == "5 cases checked, nothing to repair\n"
 
 
-REAL = ROOT.parent / "shared" / "data" / "la2018"
+REAL = Path(os.environ.get("REAL_DATA") or ROOT.parent / "shared" / "data") / "la2018"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="real scans are not here")
