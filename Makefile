@@ -4,7 +4,7 @@ BIN := .venv/bin
 BUNDLE ?= cotr
 RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs
 
-.PHONY: train test fix bench catalogue
+.PHONY: train test fix bench catalogue verify
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,9 @@ fix: .venv/test
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
+
+verify: .venv/test   # what the model zoo checks, and ONNX, on every bundle, packed and unpacked
+	$(BIN)/python -m common.registry verify-bundle --all
 
 URL ?= file://$(CURDIR)/dist
 
