@@ -20,7 +20,6 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from common.datasets.check import check_cases
 from common.datasets.datalist import (
     DATALIST,
-    CaseList,
     labels_of,
     modality_of,
     read_datalist,
@@ -33,7 +32,7 @@ from common.datasets.semi_supervised import semi_supervised_datalist
 from common.errors import InputError
 from common.files import write_json
 
-__all__ = ["evaluation_plan", "load_plan", "make_plan", "plan_of_cases", "training_plan"]
+__all__ = ["check_options", "load_plan", "make_plan", "training_plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -148,7 +147,7 @@ def training_plan(
         modality=modality,
         labelled=("validation",) if unlabelled else ("training", "validation"),
     )
-    raise_on_findings(findings, folder / DATALIST, options=_options(channels, classes, label_map))
+    raise_on_findings(findings, folder / DATALIST, options=check_options(channels, classes, label_map))
     for one in findings:
         _log.warning("%s. %s", one.line(folder / DATALIST), one.repair)
     plan = make_plan(
@@ -164,115 +163,6 @@ def training_plan(
     plan |= {"channels": channels, "classes": classes, **(inference or {})}
     if save_as is not None:
         write_json(save_as, plan)
-    return plan
-
-
-def plan_of_cases(
-    cases: Sequence[Mapping[str, Any]],
-    *,
-    channels: int | None,
-    classes: int | None,
-    dims: int | None = 3,
-    label_map: Mapping[int, int] | None = None,
-    spacing: Sequence[float] | None = None,
-    axcodes: str = "SPL",
-    inference: Mapping[str, Any] | None = None,
-    save_as: str | Path,
-) -> dict[str, Any]:
-    """Plan the training on the cases that a run was given.
-
-    Those of a dataset.json are checked and planned with :func:`training_plan`.  Cases that a program
-    gives by itself, as MONAI Label gives the scans that were labelled on it, go on with weights that
-    are there: they are checked, and the plan beside the weights is reused as it is, since the network
-    knows its spacing and intensities.
-
-    Args:
-        cases: with absolute paths under ``image`` and ``label``; a list of
-            :func:`common.datasets.read_datalist`, or a plain one.
-        channels: as in :func:`training_plan`.
-        classes: as in :func:`training_plan`.
-        dims: as in :func:`training_plan`.
-        label_map: as in :func:`training_plan`.
-        spacing: as in :func:`training_plan`; of no effect on a plan that is reused.
-        axcodes: likewise.
-        inference: likewise.
-        save_as: ``models/plan.json``, written or reused.
-
-    Raises:
-        InputError: the cases cannot be used, or there is no plan to reuse.
-    """
-    if isinstance(cases, CaseList):
-        return training_plan(
-            cases.folder,
-            channels=channels,
-            classes=classes,
-            dims=dims,
-            label_map=label_map,
-            spacing=spacing,
-            axcodes=axcodes,
-            inference=inference,
-            save_as=save_as,
-        )
-    plan = load_plan(save_as, {})
-    if not plan:
-        raise InputError(
-            f"{save_as}: there is no plan to go on from; expected the one beside the weights: train on a "
-            "data set with dataset.json (--dataset_dir) before cases are given without one"
-        )
-    findings = check_cases(
-        read_facts(cases), channels=channels, classes=classes, dims=dims, label_map=as_label_map(label_map)
-    )
-    errors = [one for one in findings if one.severity == "error"]
-    if errors:
-        first = errors[0].line("the cases given")
-        raise InputError(f"{first}. To repair: {errors[0].repair} ({len(errors)} in all)")
-    return plan
-
-
-def evaluation_plan(
-    datalist: Mapping[str, CaseList],
-    section: str,
-    *,
-    channels: int | None,
-    classes: int | None,
-    dims: int | None = 3,
-    label_map: Mapping[int, int] | None = None,
-    spacing: Sequence[float] | None = None,
-    path: str | Path,
-) -> dict[str, Any]:
-    """The plan to score weights with: the one beside them, whatever data they are scored on.
-
-    Only where there is none, as beside imported weights, it is made from the data set's training list.
-    Nothing is written.
-
-    Args:
-        datalist: of :func:`common.datasets.read_datalist`.
-        section: the list to score; its cases are checked.
-        channels: as in :func:`training_plan`.
-        classes: as in :func:`training_plan`.
-        dims: as in :func:`training_plan`.
-        label_map: as in :func:`training_plan`.
-        spacing: as in :func:`training_plan`; of no effect on a plan that is there.
-        path: ``models/plan.json``.
-
-    Raises:
-        InputError: the cases cannot be used; see :func:`common.datasets.raise_on_findings`.
-    """
-    folder = datalist["training"].folder
-    plan = load_plan(path, {})
-    if not plan:
-        return training_plan(
-            folder, channels=channels, classes=classes, dims=dims, label_map=label_map, spacing=spacing
-        )
-    label_map = as_label_map(label_map)
-    findings = check_cases(
-        read_facts({section: datalist.get(section, [])}),
-        channels=channels,
-        classes=classes,
-        dims=dims,
-        label_map=label_map,
-    )
-    raise_on_findings(findings, folder / DATALIST, options=_options(channels, classes, label_map))
     return plan
 
 
@@ -355,7 +245,8 @@ def _numbered_labels(classes: int | None) -> dict[int, str]:
     return {value: f"class {value}" if value else "background" for value in range(classes or 0)}
 
 
-def _options(channels: int | None, classes: int | None, label_map: Mapping[int, int]) -> str:
+def check_options(channels: int | None, classes: int | None, label_map: Mapping[int, int]) -> str:
+    """The options with which ``python -m common.datasets check`` shows what a run complains of."""
     given = {"in_channels": channels, "num_classes": classes, "label_map": label_map or None}
     return " ".join(
         f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None
