@@ -114,8 +114,8 @@ def deformable_attention(
 ) -> Tensor:
     """As :func:`deformable_attention_reference`, in a fraction of its memory and time; differentiable once.
 
-    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting and tracing: an
-    exported TorchScript file then needs nothing of ours.  Under autocast it computes in float32.
+    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
+    export: the exported file then needs nothing of ours.  Under autocast it computes in float32.
     """
     if torch.jit.is_scripting():
         return deformable_attention_reference(value, shapes, locations, weights)
@@ -125,7 +125,8 @@ def deformable_attention(
 
 def _dispatch(value: Tensor, shapes: Sequence[Sequence[int]], locations: Tensor, weights: Tensor) -> Tensor:
     shapes = [list(shape) for shape in shapes]
-    if torch.jit.is_tracing() or os.environ.get("COMMON_KERNELS") == "eager":
+    exporting = torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
+    if exporting or os.environ.get("COMMON_KERNELS") == "eager":
         return deformable_attention_reference(value, shapes, locations, weights)
     _check(value, shapes, locations, weights)
     sizes = [n for shape in shapes for n in shape]  # an operator takes no nested lists
