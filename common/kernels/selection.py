@@ -1,0 +1,68 @@
+"""Which form of an operator runs: the reference, the one written for the CPU, or the Triton kernel.
+
+The environment variable COMMON_KERNELS overrides the choice at each call; only tests and comparisons
+need it:
+
+    auto    (or unset) CPU tensors take the CPU form, CUDA tensors the Triton kernel
+    eager   the reference, everywhere
+    triton  the Triton kernel, also on CPU tensors (then through Triton's interpreter, slowly)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from functools import cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["Form", "choose", "TRITON_IS_INSTALLED"]
+
+Form = Literal["reference", "cpu", "triton"]
+_CHOICES = ("auto", "eager", "triton")
+
+
+TRITON_IS_INSTALLED = importlib.util.find_spec("triton") is not None
+
+
+def choose(tensor: Tensor) -> Form:
+    """The form for a call whose tensors lie where ``tensor`` does.
+
+    Raises:
+        ValueError: COMMON_KERNELS holds something else than the three choices.
+        RuntimeError: it asks for Triton where Triton is not installed.
+    """
+    wanted = os.environ.get("COMMON_KERNELS", "auto")
+    if wanted not in _CHOICES:
+        raise ValueError(f"COMMON_KERNELS={wanted!r}; expected one of {', '.join(_CHOICES)}, or unset it")
+    if wanted == "eager":
+        return "reference"
+    if wanted == "triton":
+        if not TRITON_IS_INSTALLED:
+            raise RuntimeError(
+                "COMMON_KERNELS=triton, but Triton is not installed; pip install triton, or unset it"
+            )
+        return "triton"
+    if tensor.device.type == "cuda":
+        return "triton" if _triton_for_cuda() else "reference"
+    return "cpu" if tensor.device.type == "cpu" else "reference"
+
+
+def _triton_for_cuda() -> bool:
+    if TRITON_IS_INSTALLED:
+        return True
+    if not torch.compiler.is_compiling():
+        _say_that_triton_is_missing()
+    return False
+
+
+@cache  # once a process
+def _say_that_triton_is_missing() -> None:
+    warnings.warn(
+        "Triton is not installed, so the operators of common.kernels run as plain PyTorch on this GPU: "
+        "same results, more time and memory. pip install triton (COMMON_KERNELS=eager silences this).",
+        stacklevel=2,
+    )
