@@ -3,7 +3,8 @@
 The environment variable COMMON_KERNELS overrides the choice at each call; only tests and comparisons
 need it:
 
-    auto    (or unset) CPU tensors take the CPU form, CUDA tensors the Triton kernel
+    auto    (or unset) CPU tensors take the CPU form, CUDA tensors the Triton kernel, unless that
+            awaits its verdict: then the reference
     eager   the reference, everywhere
     triton  the Triton kernel, also on CPU tensors (then through Triton's interpreter, slowly)
 """
@@ -28,8 +29,13 @@ _CHOICES = ("auto", "eager", "triton")
 TRITON_IS_INSTALLED = importlib.util.find_spec("triton") is not None
 
 
-def choose(tensor: Tensor) -> Form:
+def choose(tensor: Tensor, *, awaits_verdict: bool = False) -> Form:
     """The form for a call whose tensors lie where ``tensor`` does.
+
+    Args:
+        tensor: one of the call's tensors.
+        awaits_verdict: nobody has measured yet whether the kernel beats the compiled reference on a GPU;
+            until then only COMMON_KERNELS=triton selects it.
 
     Raises:
         ValueError: COMMON_KERNELS holds something else than the three choices.
@@ -46,7 +52,7 @@ def choose(tensor: Tensor) -> Form:
                 "COMMON_KERNELS=triton, but Triton is not installed; pip install triton, or unset it"
             )
         return "triton"
-    if tensor.device.type == "cuda":
+    if tensor.device.type == "cuda" and not awaits_verdict:
         return "triton" if _triton_for_cuda() else "reference"
     return "cpu" if tensor.device.type == "cpu" else "reference"
 
