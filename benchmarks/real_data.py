@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.metrics import DiceMetric
 from monai.networks.nets import DynUNet
 from torch import Tensor
 
-from common.bundles import bundle_folder
+from benchmarks.budget import evaluate_trained, train_within_budget
 from common.errors import show_input_errors_as_one_line
 from common.evaluation.baselines import mean_shape_prior
 from common.evaluation.labelled_cases import load_cases
@@ -57,34 +56,6 @@ class DeeplySupervisedDynUNet(DynUNet):
         return list(output.unbind(dim=1)) if self.training else output
 
 
-class CpuBudget:
-    """Ends a training once the process has used its CPU time.
-
-    Args:
-        minutes: CPU time of all threads from now on.
-    """
-
-    def __init__(self, minutes: float) -> None:
-        self.seconds, self.begin = minutes * 60, time.process_time()
-
-    def used(self) -> float:
-        """Used share, from 0 to 1."""
-        return min((time.process_time() - self.begin) / self.seconds, 1.0)
-
-    def learning_rate_factor(self, _: int) -> float:
-        """nnU-Net's decay, in used time instead of epochs."""
-        return (1 - self.used()) ** 0.9
-
-    def attach(self, trainer: Engine) -> None:
-        """Look after every epoch."""
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
-
-    def __call__(self, trainer: Engine) -> None:
-        """Terminate when the time is used."""
-        if self.used() >= 1:
-            trainer.terminate()
-
-
 def train(
     dataset_dir: str,
     *,
@@ -106,20 +77,17 @@ def train(
         bundle: whose recipe is used.
         overrides: further keys of train.json, such as ``--spacing "[1.25,1.25,1.25]"``.
     """
-    from monai.bundle import ConfigWorkflow
-
     show_input_errors_as_one_line()
     folder = Path(target).absolute() / network
     overlay: dict[str, Any] = {
         "+imports": ["$import benchmarks.real_data"],
-        "budget": {"_target_": "benchmarks.real_data.CpuBudget", "minutes": minutes},
+        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
         "lr_scheduler#lr_lambda": "$@budget.learning_rate_factor",
         "+train#handlers": ["@budget"],
     }
     if network == "dynunet":
         overlay["network_def"] = DYNUNET
     write_json(folder / "overlay.json", overlay)
-    configs = bundle_folder(bundle) / "configs"
     settings = {
         "dataset_dir": str(Path(dataset_dir).absolute()),
         "num_classes": num_classes,
@@ -128,33 +96,10 @@ def train(
         "ckpt_dir": str(folder / "models"),
         **overrides,
     }
-
-    def run(*names: str | Path) -> ConfigWorkflow:
-        workflow = ConfigWorkflow(
-            [str(n) for n in names],
-            meta_file=str(configs / "metadata.json"),
-            workflow_type="train",
-            **settings,
-        )
-        workflow.initialize()
-        workflow.run()
-        return workflow
-
-    begin, wall = time.process_time(), time.monotonic()
-    workflow = run(configs / "train.json", folder / "overlay.json")
-    trainer = workflow.parser.get_parsed_content("train::trainer")
-    facts = {
-        "network": network,
-        "parameters": sum(p.numel() for p in trainer.network.parameters()),
-        "iterations": trainer.state.iteration,
-        "cpu_minutes": (time.process_time() - begin) / 60,
-        "wall_minutes": (time.monotonic() - wall) / 60,
-        "threads": torch.get_num_threads(),
-    }
-    begin = time.process_time()
-    run(configs / "train.json", folder / "overlay.json", configs / "evaluate.json")
-    facts["evaluation_cpu_seconds"] = time.process_time() - begin
-    write_json(folder / "facts.json", facts)
+    trainer, facts = train_within_budget(bundle, folder / "overlay.json", settings)
+    facts |= evaluate_trained(bundle, folder / "overlay.json", settings)
+    parameters = sum(p.numel() for p in trainer.network.parameters())
+    write_json(folder / "facts.json", {"network": network, "parameters": parameters, **facts})
 
 
 def report(dataset_dir: str, *, num_classes: int, target: str, tolerance: float = 3.0) -> str:

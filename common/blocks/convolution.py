@@ -51,19 +51,21 @@ def conv3d(
     bias: bool = False,
     weight_standardization: bool = False,
 ) -> nn.Conv3d:
-    """A 3D convolution that keeps the size at stride 1, standardised or plain."""
+    """A 3D convolution, standardised or plain; at stride 1 an odd kernel keeps the size."""
     kind = WeightStandardizedConv3d if weight_standardization else nn.Conv3d
-    return kind(in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, bias=bias)
+    padding = (kernel_size - 1) // 2  # none for 2, the V-Net's way down
+    return kind(in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=bias)
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias, norm, activation.
+    """Convolution, norm, activation.
 
     Args:
         in_channels: C of the input.
         out_channels: C of the output.
-        kernel_size: odd edge length, in voxels; padded by half of it.
+        kernel_size: edge length in voxels; an odd one is padded by half of it, 2 not at all.
         stride: one number, or one per axis (D, H, W).
+        bias: of the convolution.
         norm: MONAI norm name with its arguments.
         act: MONAI activation with its arguments; None for none.
         weight_standardization: standardise the filters (card cotr: off in the published run).
@@ -76,6 +78,7 @@ class ConvNormAct(nn.Sequential):
         kernel_size: int = 3,
         *,
         stride: Size = 1,
+        bias: bool = False,
         norm: Layer = INSTANCE_NORM,
         act: Layer | None = LEAKY_RELU,
         weight_standardization: bool = False,
@@ -88,6 +91,7 @@ class ConvNormAct(nn.Sequential):
                 out_channels,
                 kernel_size,
                 stride=stride,
+                bias=bias,
                 weight_standardization=weight_standardization,
             ),
         )

@@ -14,6 +14,7 @@ _HOME = {
     "inference_list": "datalist",
     "labels_of": "datalist",
     "modality_of": "datalist",
+    "semi_supervised_datalist": "semi_supervised",
     "write_datalist": "folders",
     "CaseFacts": "facts",
     "read_facts": "facts",

@@ -44,6 +44,7 @@ def check(
         label_map=label_map,
         declared=labels_of(folder),
         modality=modality_of(folder),
+        labelled=("validation",) if needs.unlabelled else ("training", "validation"),
     )
     if not findings:
         print(f"{len(facts)} cases checked, nothing to repair")

@@ -14,11 +14,19 @@ __all__ = ["BundleNeeds", "needs_of"]
 
 @dataclass(frozen=True)
 class BundleNeeds:
-    """Image channels, classes (background included) and spatial axes; None where nothing is said."""
+    """What the data must have; None where nothing is said.
+
+    Attributes:
+        channels: image channels.
+        classes: background included.
+        dims: spatial axes.
+        unlabelled: training cases may lack a label (semi-supervised bundles).
+    """
 
     channels: int | None = None
     classes: int | None = None
     dims: int | None = None
+    unlabelled: bool = False
 
 
 def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
@@ -33,11 +41,15 @@ def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
     """
     path = bundle_folder(bundle, root=root) / "configs" / "metadata.json"
     try:
-        formats = json.loads(path.read_text(encoding="utf-8"))["network_data_format"]
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        formats = metadata["network_data_format"]
         image = formats["inputs"]["image"]
         classes = formats["outputs"]["pred"].get("channel_def")
         return BundleNeeds(
-            image["num_channels"], len(classes) if classes else None, len(image["spatial_shape"])
+            image["num_channels"],
+            len(classes) if classes else None,
+            len(image["spatial_shape"]),
+            metadata.get("paradigm") == "semi-supervised",
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

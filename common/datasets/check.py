@@ -59,7 +59,7 @@ def check_cases(
         labelled=labelled,
         everywhere=frozenset(value for value in mapped(values, label_map) if value == int(value)),
     )
-    findings = [*_declared_labels(rules), *_unused_values(facts, rules)]
+    findings = [*_declared_labels(rules), *_unused_values(facts, rules), *_nothing_labelled(facts, rules)]
     for one in facts:
         findings += [*image_findings(one, rules), *label_findings(one, rules)]
     return [*findings, *_repeated_files(facts)]
@@ -103,6 +103,20 @@ def _unused_values(facts: Sequence[CaseFacts], rules: Rules) -> Iterator[Finding
             expected="every class in some case",
             repair="compare dataset.json with the files; a class without examples is not learned",
             severity="warning",
+        )
+
+
+def _nothing_labelled(facts: Sequence[CaseFacts], rules: Rules) -> Iterator[Finding]:
+    training = [one for one in facts if one.split == "training"]
+    demanded = rules.labelled and "training" not in rules.labelled  # labels are needed, but not in every case
+    if demanded and training and not any(one.label for one in training):
+        yield Finding(
+            case="",
+            file="",
+            key="training",
+            found=f"has {len(training)} cases without a label",
+            expected="a label in some of them",
+            repair='add "label" to entries: a semi-supervised training needs a few labelled cases',
         )
 
 

@@ -10,6 +10,7 @@ import json
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from common.datasets.datalist import DATALIST, labels_of, modality_of, read_data
 from common.datasets.facts import CaseFacts, read_facts
 from common.datasets.findings import raise_on_findings
 from common.datasets.label_values import as_label_map, mapped_labels
+from common.datasets.semi_supervised import semi_supervised_datalist
 from common.errors import InputError
 from common.files import write_json
 
@@ -38,6 +40,7 @@ def make_plan(
     *,
     axcodes: str = "SPL",
     spacing: Sequence[float] | None = None,
+    intensity: str | None = None,
     label_map: Mapping[int, int] | None = None,
     dataset: str = "",
 ) -> dict[str, Any]:
@@ -49,16 +52,20 @@ def make_plan(
         modality: of each channel; "ct" in any case gives the CT scheme, all else z-scores per image.
         axcodes: the orientation that training works in, one letter per array axis (towards S, P, L).
         spacing: mm along the axes of ``axcodes``, instead of the median of the cases.
+        intensity: "zscore" or "as_is" (the files are scaled already) for every channel, instead of what
+            the modality asks for.
         label_map: label values ``{from: to}``; what becomes 0 is no foreground.
         dataset: its name.
 
     Returns:
         ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, median of each axis of ``axcodes``; absent
         for pictures), ``intensity`` (per channel ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile],
-        "mean", "sd"}`` of the pooled foreground samples, or ``{"scheme": "zscore"}``) and ``labels``.
+        "mean", "sd"}`` of the pooled foreground samples, ``{"scheme": "zscore"}`` or ``{"scheme":
+        "as_is"}``) and ``labels``.
 
     Raises:
-        InputError: ``spacing`` is no three lengths above 0, or CT has no labelled voxel.
+        InputError: ``spacing`` is no three lengths above 0, ``intensity`` is another word, or CT has no
+            labelled voxel.
     """
     plan: dict[str, Any] = {"dataset": dataset, "cases": len(facts), "axcodes": axcodes}
     volumes = [one.image for one in facts if one.image.affine and len(one.image.shape) == 3]
@@ -69,10 +76,8 @@ def make_plan(
         plan["spacing"] = [round(float(mm), 4) for mm in np.median(oriented, axis=0)]
     channels = facts[0].image.channels if facts else 0
     plan["intensity"] = [
-        _ct_scheme(facts, channel, as_label_map(label_map))
-        if channel < len(modality) and modality[channel].lower() == "ct"
-        else {"scheme": "zscore"}
-        for channel in range(channels)
+        {"scheme": scheme} if scheme != "ct" else _ct_scheme(facts, channel, as_label_map(label_map))
+        for channel, scheme in enumerate(_schemes(channels, modality, intensity))
     ]
     plan["labels"] = {str(value): name for value, name in sorted(labels.items())}
     return plan
@@ -86,7 +91,10 @@ def training_plan(
     dims: int | None = 3,
     label_map: Mapping[int, int] | None = None,
     spacing: Sequence[float] | None = None,
+    intensity: str | None = None,
     axcodes: str = "SPL",
+    unlabelled: bool = False,
+    num_labelled: int | None = None,
     inference: Mapping[str, Any] | None = None,
     save_as: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -102,7 +110,11 @@ def training_plan(
         dims: spatial axes, 2 or 3.
         label_map: label values ``{from: to}``.
         spacing: as in :func:`make_plan`.
+        intensity: as in :func:`make_plan`.
         axcodes: as in :func:`make_plan`.
+        unlabelled: training cases may lack a label.
+        num_labelled: with ``unlabelled``, as in :func:`common.datasets.semi_supervised_datalist`; hidden
+            labels are not opened.
         inference: further values of the training that inference needs, such as its patch; they
             become part of the plan.
         save_as: JSON file to write, whole or not at all.
@@ -112,9 +124,12 @@ def training_plan(
     """
     folder = Path(dataset_dir).absolute()
     label_map = as_label_map(label_map)
-    training = len(read_datalist(folder)["training"])
+    read = partial(semi_supervised_datalist, num_labelled=num_labelled) if unlabelled else read_datalist
+    training = [case["image"] for case in read(folder)["training"]]
     # Nothing held out here: findings then name each case by its place in dataset.json.
-    facts = read_facts(read_datalist(folder, holdout=0))
+    lists = read(folder, holdout=0)
+    facts = read_facts(lists)
+    planned = [one for one, case in zip(facts, lists["training"], strict=False) if case["image"] in training]
     declared, modality = labels_of(folder), modality_of(folder)
     findings = check_cases(
         facts,
@@ -124,16 +139,18 @@ def training_plan(
         label_map=label_map,
         declared=declared,
         modality=modality,
+        labelled=("validation",) if unlabelled else ("training", "validation"),
     )
     raise_on_findings(findings, folder / DATALIST, options=_options(channels, classes, label_map))
     for one in findings:
         _log.warning("%s. %s", one.line(folder / DATALIST), one.repair)
     plan = make_plan(
-        [one for one in facts if one.split == "training"][:training],
+        planned,
         mapped_labels(declared, label_map) or _numbered_labels(classes),
         modality,
         axcodes=axcodes,
         spacing=spacing,
+        intensity=intensity,
         label_map=label_map,
         dataset=str(read_description(folder).get("name") or folder.name),
     )
@@ -182,6 +199,16 @@ def _checked_spacing(spacing: Sequence[float]) -> list[float]:
             f"spacing = {spacing}; expected three lengths above 0 in mm, such as [3, 0.76, 0.76]"
         )
     return [round(mm, 4) for mm in lengths]
+
+
+def _schemes(channels: int, modality: Sequence[str], intensity: str | None) -> list[str]:
+    """The word of each channel."""
+    if intensity is not None:
+        if intensity not in ("zscore", "as_is"):
+            raise InputError(f'intensity = {intensity!r}; expected "zscore", "as_is" or nothing')
+        return [intensity] * channels
+    named = [*modality, *[""] * channels][:channels]
+    return ["ct" if name.lower() == "ct" else "zscore" for name in named]
 
 
 def _ct_scheme(facts: Sequence[CaseFacts], channel: int, label_map: Mapping[int, int]) -> dict[str, Any]:

@@ -232,7 +232,7 @@ def baseline_dice(
 def _fit_and_predict(
     predictor: Predictor, folder: str | Path, section: str, classes: int, limit: int | None
 ) -> list[np.ndarray]:
-    predictor.fit(load_cases(folder, "training", classes=classes, limit=limit))
+    predictor.fit(load_cases(folder, "training", classes=classes, limit=limit, skip_unlabelled=True))
     return [predictor.predict(case) for case in load_cases(folder, section, classes=classes)]
 
 

@@ -55,7 +55,14 @@ def number_of_classes(folder: str | Path) -> int:
     return max(int(value) for value in labels) + 1
 
 
-def load_cases(folder: str | Path, section: str, *, classes: int, limit: int | None = None) -> Iterator[Case]:
+def load_cases(
+    folder: str | Path,
+    section: str,
+    *,
+    classes: int,
+    limit: int | None = None,
+    skip_unlabelled: bool = False,
+) -> Iterator[Case]:
     """Read the cases of one list of ``dataset.json``, one at a time.
 
     Args:
@@ -63,12 +70,15 @@ def load_cases(folder: str | Path, section: str, *, classes: int, limit: int | N
         section: the list, such as ``training``.
         classes: K; labels from K on become background.
         limit: read only so many.
+        skip_unlabelled: leave out entries without a ``label``, as semi-supervised data sets have them.
 
     Raises:
         InputError: the list is missing or empty, or an entry has no image, label, or file.
     """
     root = Path(folder)
     entries = _read_dataset(root).get(section)
+    if entries and skip_unlabelled:
+        entries = [entry for entry in entries if "label" in entry]
     if not entries:
         raise InputError(f"{root / 'dataset.json'}: no cases in the list '{section}'")
     read = LoadImage(image_only=True, ensure_channel_first=True)

@@ -12,40 +12,23 @@ from __future__ import annotations
 
 import math
 import warnings
-from abc import ABC, abstractmethod
-from typing import Any
+from abc import abstractmethod
 
-import torch
-from monai.data import MetaTensor
-from monai.metrics import CumulativeIterationMetric, compute_hausdorff_distance, compute_surface_dice
-from monai.metrics.utils import do_metric_reduction
+from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from monai.transforms import generate_spatial_bounding_box
 from torch import Tensor
 from torch.nn import functional
 
-from common.training.batches import plain
+from common.evaluation.per_class import PerClassMetric
 
 __all__ = ["HausdorffDistance95", "NormalizedSurfaceDice"]
 
 
-class _PerClassSurfaceMetric(CumulativeIterationMetric, ABC):
-    """Collects (cases, K - 1); aggregates to the mean of what is not NaN."""
+class _PerClassSurfaceMetric(PerClassMetric):
+    """What to compare, and what a class is worth that one map lacks."""
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-
-    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
-        if y is None:
-            raise ValueError(f"{type(self).__name__}: needs a reference")
-        spacing = [float(s) for s in y.pixdim] if isinstance(y, MetaTensor) else [1.0] * (y.ndim - 2)
-        cases = [
-            [self._class_value(p == c, t == c, spacing) for c in range(1, self.num_classes)]
-            for p, t in zip(plain(y_pred), plain(y), strict=True)
-        ]
-        return torch.tensor(cases, dtype=torch.float64)
-
-    def _class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+    def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+        """NaN where neither map has the class; the masks are cropped to where either is."""
         in_pred, in_truth = bool(pred.any()), bool(truth.any())
         if not in_pred and not in_truth:
             return math.nan
@@ -67,11 +50,6 @@ class _PerClassSurfaceMetric(CumulativeIterationMetric, ABC):
     @abstractmethod
     def compare(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
         """Value for two masks (1, 1, D, H, W) that are not empty."""
-
-    def aggregate(self) -> Tensor:
-        """Mean over classes, then cases, of what is not NaN."""
-        mean, _ = do_metric_reduction(self.get_buffer(), "mean")
-        return mean
 
 
 class HausdorffDistance95(_PerClassSurfaceMetric):

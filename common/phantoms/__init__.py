@@ -1,5 +1,6 @@
 """Small synthetic data sets in the real file formats, made on first use."""
 
 from common.phantoms.abdomen import abdomen
+from common.phantoms.atrium import atrium
 
-__all__ = ["abdomen"]
+__all__ = ["abdomen", "atrium"]

@@ -53,6 +53,7 @@ def ensure_phantom(
     parameters: Mapping[str, Any],
     counts: Mapping[str, int],
     write_case: WriteCase,
+    labelled: int | None = None,
 ) -> str:
     """Make the data set in ``folder`` unless it lies there already, and give the folder back.
 
@@ -64,10 +65,12 @@ def ensure_phantom(
             ``name`` and ``version``, ``seed``, sizes.  The counts are added here.
         counts: number of cases of each of ``SECTIONS``.
         write_case: writes one case; see ``WriteCase``.
+        labelled: so many training cases, the first ones, keep their label (which stays in the
+            parameters); none: all do.
 
     Raises:
-        InputError: a count is no whole number from 0, the folder cannot be written, or it holds
-            something that was not made here.
+        InputError: a count is no whole number from 0, more cases are to be labelled than there are,
+            the folder cannot be written, or it holds something that was not made here.
     """
     for section in SECTIONS:
         count = counts[section]
@@ -76,6 +79,8 @@ def ensure_phantom(
     folder = Path(folder).expanduser()
     target = folder.resolve()
     wanted = json.loads(json.dumps({**parameters, "counts": dict(counts)}))
+    if labelled is not None:
+        wanted["labelled"] = _checked_labelled(labelled, counts["training"])
     if _is_whole(target, wanted):
         return str(folder)
     _refuse_foreign(target, wanted["name"])
@@ -83,6 +88,12 @@ def ensure_phantom(
         _build(partial, description, wanted, write_case)
         _publish(partial, target, wanted)
     return str(folder)
+
+
+def _checked_labelled(labelled: int, training: int) -> int:
+    if not isinstance(labelled, int) or isinstance(labelled, bool) or not 0 <= labelled <= training:
+        raise InputError(f"labelled={labelled!r}: expected a whole number from 0 to training={training}")
+    return labelled
 
 
 def _read_phantom(target: Path) -> dict[str, Any] | None:
@@ -202,7 +213,10 @@ def _build(
             for index in range(counts[section]):
                 case = f"{name}_{section}_{index:03d}"
                 rng = case_generator(wanted["seed"], section, index)
-                lists[section].append(write_case(root, subset, case, rng))
+                entry = write_case(root, subset, case, rng)
+                if section == "training" and index >= wanted.get("labelled", counts[section]):
+                    (root / entry.pop("label")).unlink()
+                lists[section].append(entry)
                 bar.update()
     numbers = {"numTraining": counts["training"], "numTest": counts["test"]}
     write_json(root / "dataset.json", {**description, "phantom": wanted, **numbers, **lists})

@@ -15,7 +15,8 @@ _RANK_STEP = 1_000_003  # so that processes never draw the same patches
 class EpochSeed:
     """Seed torch, and the random transforms of the trainer's data set, at the start of every epoch.
 
-    Worker processes draw their seeds from torch's generator, so they follow.
+    Worker processes draw their seeds from torch's generator, so they follow.  A batch sampler with
+    ``set_epoch`` is told the epoch.
 
     Args:
         seed: of the run; epoch e uses ``seed + e``, and every process of a
@@ -34,3 +35,6 @@ class EpochSeed:
         seed = self.seed + engine.state.epoch + _RANK_STEP * get_rank()
         torch.manual_seed(seed)
         set_rnd(engine.data_loader.dataset, seed)
+        batch_sampler = getattr(engine.data_loader, "batch_sampler", None)
+        if hasattr(batch_sampler, "set_epoch"):
+            batch_sampler.set_epoch(engine.state.epoch)

@@ -17,10 +17,13 @@ class LabelMapd(MapTransform):
     Args:
         keys: label maps of any shape.
         label_map: {from: to}; keys may be strings, as JSON writes them.
+        allow_missing_keys: pass cases without the key.
     """
 
-    def __init__(self, keys: KeysCollection, label_map: Mapping[int | str, int]) -> None:
-        super().__init__(keys)
+    def __init__(
+        self, keys: KeysCollection, label_map: Mapping[int | str, int], allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
         self.label_map = {int(old): int(new) for old, new in label_map.items()}
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:

@@ -89,10 +89,13 @@ class PlannedSpacingLabeld(MapTransform):
     Args:
         keys: label maps, (1, D, H, W) each.
         spacing: mm, (D, H, W).
+        allow_missing_keys: pass cases without the key.
     """
 
-    def __init__(self, keys: KeysCollection, spacing: Sequence[float]) -> None:
-        super().__init__(keys)
+    def __init__(
+        self, keys: KeysCollection, spacing: Sequence[float], allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
         self.spacing = list(spacing)
         self.steps = Compose(
             [
@@ -118,7 +121,7 @@ class PlannedIntensityd(MapTransform):
 
     ``{"scheme": "ct", "clip": [lo, hi], "mean": m, "sd": s}``: clip (HU), subtract m, divide by s, all
     from the training foreground.  ``{"scheme": "zscore"}``: subtract the channel's own mean, divide
-    by its own standard deviation.
+    by its own standard deviation.  ``{"scheme": "as_is"}``: the files are scaled already.
 
     Args:
         keys: images, (C, D, H, W) each.
@@ -131,9 +134,9 @@ class PlannedIntensityd(MapTransform):
     def __init__(self, keys: KeysCollection, intensity: Sequence[Mapping]) -> None:
         super().__init__(keys)
         for scheme in intensity:
-            if scheme.get("scheme") not in ("ct", "zscore"):
+            if scheme.get("scheme") not in ("ct", "zscore", "as_is"):
                 raise ValueError(
-                    f'PlannedIntensityd: scheme {scheme.get("scheme")!r}; expected "ct" or "zscore"'
+                    f'PlannedIntensityd: scheme {scheme.get("scheme")!r}; expected "ct", "zscore" or "as_is"'
                 )
         self.intensity = list(intensity)
 
@@ -157,6 +160,6 @@ class PlannedIntensityd(MapTransform):
 def _scale(channel: Tensor, scheme: Mapping) -> None:
     if scheme["scheme"] == "ct":
         channel.clamp_(*scheme["clip"]).sub_(scheme["mean"]).div_(scheme["sd"])
-    else:
+    elif scheme["scheme"] == "zscore":
         mean, sd = channel.mean(), channel.std()
         channel.sub_(mean).div_(sd.clamp_min(1e-8))

@@ -15,7 +15,7 @@ MISTAKES = {
         {"network_def#_target_": "{name}.network.Nonesuch"},
         ["network_def", "{name}.network.Nonesuch"],
     ),
-    "reference": ({"batch_size": "@batch_sise"}, ["@batch_sise", 'did you mean "batch_size"?']),
+    "reference": ({"seed": "@learning_rat"}, ["@learning_rat", 'did you mean "learning_rate"?']),
     "word for a truth value": ({"resume": "false"}, ["resume", '"false"', "False"]),
 }
 
@@ -36,6 +36,7 @@ def test_mistake_in_an_override(bundle, mistake, make_run, shell):
 def test_mistake_in_inference(bundle, make_run, shell):
     """The check is in every config, not in train.json alone."""
     run = make_run(weights=True)
-    error = shell.run([bundle.config_file("inference")], {**run.inference_overrides, "overlp": 0.25}).error()
-    assert 'did you mean "overlap"?' in error
+    wrong = {**run.inference_overrides, "sw_batch_sise": 2}
+    error = shell.run([bundle.config_file("inference")], wrong).error()
+    assert 'did you mean "sw_batch_size"?' in error
     assert not run.output_dir.exists()

@@ -96,13 +96,16 @@ def predicted(bundle, shell, tmp_path_factory):
         image = np.asarray(HU, np.float32)[label]
         image = np.repeat(image[..., None], channels, -1) if channels > 1 else image
         nib.save(nib.Nifti1Image(image, affine), folder / "scans" / f"{name}.nii.gz")
-    plan = {
+    settings = {
         "spacing": [3.0, 2.0, 2.0],
         "intensity": [{"scheme": "ct", "clip": [-1000, 1000], "mean": 0.0, "sd": 100.0}] * channels,
         "labels": {str(c): f"box {c}" for c in BOXES},
         "patch_size": [32, 48, 32],
         "mirror_axes": [0, 1, 2],
+        "stride": [16, 24, 16],
     }
+    read = bundle.config("inference")["plan"]["default"]  # what this bundle takes from its plan
+    plan = {key: settings.get(key, value) for key, value in read.items()}
     (folder / "models" / "plan.json").write_text(json.dumps(plan))
     torch.save({"centres": torch.tensor(HU) / 100}, folder / "models" / "model.pt")
     stand_in = {

@@ -95,7 +95,7 @@ def test_another_seed_other_weights(bundle, trained, make_run, shell):
     assert not equal(weights(run.weights), weights(trained.weights))
 
 
-def always(config: dict) -> dict:
+def always(augmentation: list) -> dict:
     """Overrides that make every random transform of an augmentation list act."""
     found = {}
 
@@ -106,14 +106,15 @@ def always(config: dict) -> dict:
                 found[f"{path}#{key}"] = 1.0
             look(value, f"{path}#{key}")
 
-    look(config["augmentation"], "augmentation")
+    look(augmentation, "augmentation")
     return found
 
 
 def test_paper_recipe_trains_through_every_augmentation(bundle, make_run, shell):
     """The published recipe on top of train.json; only sizes and lengths are small, and no chance left out."""
     run = make_run()
-    chances = always(bundle.config("paper"))
+    configs = {**bundle.config("train"), **bundle.config("paper")}
+    chances = always(configs["augmentation"])
     assert chances
     overrides = {**run.places, **run.data, **bundle.quick["paper"], **chances}
     shell.run([bundle.config_file("train"), bundle.config_file("paper")], overrides).ok()

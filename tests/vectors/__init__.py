@@ -72,7 +72,7 @@ class Vector:
 def load(name: str) -> Vector:
     info = json.loads((folder() / f"{name}.json").read_text())
     with np.load(folder() / f"{name}.npz") as arrays:
-        tensors = {key: torch.from_numpy(np.ascontiguousarray(arrays[key])) for key in arrays.files}
+        tensors = {key: torch.from_numpy(np.array(arrays[key], order="C")) for key in arrays.files}
     state = {
         e["key"]: torch.from_numpy(fill(e["key"], tuple(e["shape"]), e["dtype"], info.get("salt", "")))
         for e in info["state"]

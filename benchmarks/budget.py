@@ -1,0 +1,87 @@
+"""Trainings that end with their CPU time, and what they cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+
+from common.bundles import bundle_folder
+
+__all__ = ["CpuBudget", "evaluate_trained", "train_within_budget"]
+
+
+class CpuBudget:
+    """Ends a training once the process has used its CPU time.
+
+    Args:
+        minutes: CPU time of all threads from now on.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds, self.begin = minutes * 60, time.process_time()
+
+    def used(self) -> float:
+        """Used share, from 0 to 1."""
+        return min((time.process_time() - self.begin) / self.seconds, 1.0)
+
+    def learning_rate_factor(self, _: int) -> float:
+        """nnU-Net's decay, in used time instead of epochs."""
+        return (1 - self.used()) ** 0.9
+
+    def attach(self, trainer: Engine) -> None:
+        """Look after every epoch."""
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, trainer: Engine) -> None:
+        """Terminate when the time is used."""
+        if self.used() >= 1:
+            trainer.terminate()
+
+
+def train_within_budget(
+    bundle: str, overlay: Path, settings: Mapping[str, Any]
+) -> tuple[Engine, dict[str, Any]]:
+    """Run train.json with an overlay that holds a :class:`CpuBudget`.
+
+    Args:
+        bundle: its name.
+        overlay: a config on top of train.json.
+        settings: overrides.
+
+    Returns:
+        The trainer, and ``iterations``, ``cpu_minutes``, ``wall_minutes``, ``threads``.
+    """
+    begin, wall = time.process_time(), time.monotonic()
+    workflow = _run(bundle, settings, "train", overlay)
+    trainer = workflow.parser.get_parsed_content("train::trainer")
+    return trainer, {
+        "iterations": trainer.state.iteration,
+        "cpu_minutes": (time.process_time() - begin) / 60,
+        "wall_minutes": (time.monotonic() - wall) / 60,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def evaluate_trained(bundle: str, overlay: Path, settings: Mapping[str, Any]) -> dict[str, float]:
+    """Run evaluate.json on the test list with the weights of the training; its CPU time."""
+    begin = time.process_time()
+    _run(bundle, settings, "train", overlay, "evaluate")
+    return {"evaluation_cpu_seconds": time.process_time() - begin}
+
+
+def _run(bundle: str, settings: Mapping[str, Any], *configs: str | Path) -> Any:
+    from monai.bundle import ConfigWorkflow
+
+    folder = bundle_folder(bundle) / "configs"
+    files = [str(name if isinstance(name, Path) else folder / f"{name}.json") for name in configs]
+    workflow = ConfigWorkflow(
+        files, meta_file=str(folder / "metadata.json"), workflow_type="train", **settings
+    )
+    workflow.initialize()
+    workflow.run()
+    return workflow

@@ -1,0 +1,183 @@
+"""Semi-supervised methods and the same network with the same labels alone: equal data and CPU time.
+
+    python -m benchmarks.semi_supervised train DIR --method vnet --minutes 20 --target OUT
+    python -m benchmarks.semi_supervised train DIR --method mcnet_plus --minutes 20 --target OUT
+    python -m benchmarks.semi_supervised report --target OUT
+
+``train`` runs the bundle's own train.json until the process has used its CPU time, takes the weights of
+the last iteration (nothing is selected, so no case is held out), and scores them on the test list with
+evaluate.json.  Schedules that the recipe counts in iterations follow the used share of the time instead.
+Repeat with ``--seed 1``, ``--seed 2``; ``report`` prints one line for each method.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from benchmarks.budget import CpuBudget, evaluate_trained, train_within_budget
+from common.checkpoints import save_state
+from common.errors import InputError, show_input_errors_as_one_line
+from common.evaluation.tables import format_table
+from common.files import write_json
+
+#: Method -> the bundle whose recipe it is, and what differs from its train.json.
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "vnet": ("mcnet_plus", {"upsamplings": ["transposed"], "num_unlabelled": 0}),
+    "mcnet": ("mcnet_plus", {"upsamplings": ["transposed", "trilinear"]}),
+    "mcnet_plus": ("mcnet_plus", {}),
+    "mcnet_plus_unsharpened": ("mcnet_plus", {"temperature": 1.0}),
+    "lefed": ("lefed", {}),
+    "lefed_one_pass": ("lefed", {"passes": 1}),
+}
+METRICS = ("dice", "jaccard", "hd95_voxels", "asd_voxels")
+
+
+class BudgetRampUp:
+    """MC-Net+'s ramp-up in used time: full weight after 40 % of it (6000 of 15 000 iterations).
+
+    Args:
+        budget: of the training.
+        largest: weight at the end.
+    """
+
+    def __init__(self, budget: CpuBudget, *, largest: float = 1.0) -> None:
+        self.budget, self.largest = budget, largest
+
+    def __call__(self, _: int) -> float:
+        """The weight now."""
+        return self.largest * math.exp(-5 * (1 - min(self.budget.used() / 0.4, 1)) ** 2)
+
+
+class BudgetSteps:
+    """LeFeD's learning rate in used time: a tenth after every sixth of it (2500 of 15 000 iterations).
+
+    Args:
+        budget: of the training.
+    """
+
+    def __init__(self, budget: CpuBudget) -> None:
+        self.budget = budget
+
+    def __call__(self, _: int) -> float:
+        """The factor now."""
+        return 0.1 ** int(6 * self.budget.used())
+
+
+def train(
+    dataset_dir: str,
+    *,
+    method: str,
+    target: str,
+    minutes: float = 20,
+    seed: int = 0,
+    evaluation: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> None:
+    """Train one method within the CPU time, then evaluate it on the test list.
+
+    Args:
+        dataset_dir: Decathlon-style folder.
+        method: one of ``METHODS``.
+        target: results go to ``<target>/<method>/seed<seed>``.
+        minutes: CPU time of the training.
+        seed: of weights, batches and patches.
+        evaluation: keys that the evaluation has otherwise, such as
+            ``"{'patch_size':[112,112,80],'stride':[18,18,4]}"``.
+        overrides: further keys of train.json, such as ``--num_labelled 8 --patch_size "[64,64,48]"``.
+    """
+    show_input_errors_as_one_line()
+    if method not in METHODS:
+        raise InputError(f"method {method}: unknown; expected one of: {', '.join(METHODS)}")
+    bundle, differs = METHODS[method]
+    folder = Path(target).absolute() / method / f"seed{seed}"
+    overlay = _overlay(bundle, minutes) | {
+        key: value for key, value in differs.items() if key not in overrides
+    }
+    write_json(folder / "overlay.json", overlay)
+    settings = {
+        "dataset_dir": str(Path(dataset_dir).absolute()),
+        "seed": seed,
+        "epochs": 100_000,
+        "output_dir": str(folder / "eval"),
+        "ckpt_dir": str(folder / "models"),
+        **overrides,
+    }
+    trainer, facts = train_within_budget(bundle, folder / "overlay.json", settings)
+    save_state(trainer.network, folder / "models" / "model.pt")
+    facts |= evaluate_trained(bundle, folder / "overlay.json", {**settings, **(evaluation or {})})
+    sampler = trainer.data_loader.batch_sampler
+    facts |= {"labelled": len(sampler.labelled_cases), "unlabelled": len(sampler.unlabelled_cases)}
+    write_json(folder / "facts.json", {"method": method, "seed": seed, **facts})
+
+
+def _overlay(bundle: str, minutes: float) -> dict[str, Any]:
+    overlay: dict[str, Any] = {
+        "+imports": ["$import benchmarks.semi_supervised"],
+        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
+        "datalist#holdout": 0,
+        "val_interval": 1_000_000,
+        "+train#handlers": ["@budget"],
+    }
+    if bundle == "mcnet_plus":
+        ramp_up = {"_target_": "benchmarks.semi_supervised.BudgetRampUp", "budget": "@budget"}
+        return overlay | {"ramp_up": ramp_up}
+    return overlay | {
+        "lr_scheduler": {
+            "_target_": "torch.optim.lr_scheduler.LambdaLR",
+            "optimizer": "@optimizer",
+            "lr_lambda": {"_target_": "benchmarks.semi_supervised.BudgetSteps", "budget": "@budget"},
+        }
+    }
+
+
+def report(*, target: str) -> str:
+    """The table of all methods under ``target``.
+
+    Every metric is the mean over the test cases, then over the seeds; ``dice_sd`` is the deviation between
+    the seeds' means, or between the cases where there is one seed.
+
+    Args:
+        target: where ``train`` wrote.
+    """
+    rows = [_row(method, Path(target)) for method in METHODS if (Path(target) / method).is_dir()]
+    if not rows:
+        raise InputError(f"{target}: holds no results; train something there first")
+    return format_table(rows)
+
+
+def _row(method: str, target: Path) -> dict[str, Any]:
+    runs = []
+    for file in sorted((target / method).glob("seed*/facts.json")):
+        with open(file.parent / "eval" / "evaluation_summary.csv", newline="") as table:
+            runs.append(json.loads(file.read_text()) | list(csv.DictReader(table))[-1])
+    dice = [float(run["dice_mean"]) for run in runs]
+    cases = int(runs[0]["dice_cases"])
+    row: dict[str, Any] = {
+        "method": method,
+        "labelled": runs[0]["labelled"],
+        "unlabelled": runs[0]["unlabelled"],
+        "seeds": len(runs),
+    }
+    for metric in METRICS:
+        row[metric] = fmean(float(run[f"{metric}_mean"]) for run in runs)
+        if metric == "dice":
+            row["dice_sd"] = stdev(dice) if len(dice) > 1 else float(runs[0]["dice_sd"])
+    empty = sum(float(run["empty_mean"]) * cases for run in runs)
+    return row | {
+        "empty": f"{round(empty)} of {cases * len(runs)}",
+        "iterations": round(fmean(run["iterations"] for run in runs)),
+        "cpu_minutes": round(fmean(run["cpu_minutes"] for run in runs), 1),
+        "seconds_per_scan": round(fmean(run["evaluation_cpu_seconds"] for run in runs) / cases, 1),
+    }
+
+
+if __name__ == "__main__":
+    import fire
+
+    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.semi_supervised")

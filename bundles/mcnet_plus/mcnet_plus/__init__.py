@@ -1,0 +1,1 @@
+"""MC-Net+: mutual consistency of several decoders for semi-supervised segmentation (MedIA 2022)."""

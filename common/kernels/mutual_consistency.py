@@ -1,0 +1,200 @@
+"""Mutual consistency: every decoder's probabilities against every other's sharpened ones.
+
+    loss = sum over ordered pairs i != j of  mean((P_i - S_j)^2)
+    P_i = softmax(z_i),   S_j = sigmoid(logit(P_j) / T)
+
+over K logit maps z_i (B, C, *S); the mean runs over samples, classes and voxels.
+Source: Wu et al., MC-Net+, Medical Image Analysis 81 (2022), eq. 3 (card mcnet_plus, Losses).
+
+The direct form makes about 15 passes over memory.  The other reads every z_i once, a cache-sized block
+of voxels at a time, and leaves the loss and its gradients.  With the half gradients of a voxel
+
+    A_i = sum over j != i of (P_i - S_j) = (K - 1) p_i - (sum of s) + s_i
+    B_j = sum over i != j of (S_j - P_i) = (K - 1) s_j - (sum of p) + p_j
+
+a voxel's loss is  sum over i of (p_i A_i + s_i B_i),  by Euler's theorem on homogeneous functions, where
+p_i = P_i - m and s_i = S_i - m may be taken from any m, as only differences count.  m is the mean of the
+S_j: then nothing large cancels where the decoders agree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from common.losses.sharpening import sharpen_logits
+
+__all__ = ["mutual_consistency", "mutual_consistency_reference"]
+
+# Voxels of all samples' maps that are handled at once: about 30 arrays of them must stay in the cache.
+# Below this size elementwise operations use one thread only.
+_BLOCK_VOXELS = 1 << 15
+# On a GPU a block costs some fifty launches: few large ones.
+_BLOCK_VOXELS_GPU = 1 << 22
+
+
+def _check(logits: Sequence[Tensor], temperature: float) -> None:
+    shapes = {tuple(z.shape) for z in logits}
+    if len(shapes) != 1 or logits[0].ndim < 2:
+        raise ValueError(
+            f"mutual_consistency: logits have shapes {sorted(shapes)}; expected one shape (B, C, ...)"
+        )
+    if not 0 < temperature <= 1:
+        raise ValueError(f"mutual_consistency: temperature={temperature}; expected above 0 and at most 1")
+
+
+def mutual_consistency_reference(
+    logits: Sequence[Tensor], temperature: float = 0.1, *, detach: bool = False
+) -> Tensor:
+    """The definition.
+
+    Args:
+        logits: K maps (B, C, *S) of one shape.
+        temperature: T, in (0, 1]; 1 does not sharpen.
+        detach: no gradient through the sharpened side.  The published code has one: each pair trains
+            both of its decoders.
+
+    Returns:
+        The scalar loss, in float32 or wider; 0 for one map.
+
+    Raises:
+        ValueError: the shapes differ, or the temperature is out of range.
+    """
+    _check(logits, temperature)
+    dtype = torch.promote_types(logits[0].dtype, torch.float32)
+    probabilities = [z.softmax(1, dtype=dtype) for z in logits]
+    sharpened = [sharpen_logits(z, temperature) for z in logits]
+    if detach:
+        sharpened = [s.detach() for s in sharpened]
+    total = torch.zeros((), dtype=dtype, device=logits[0].device) + 0 * logits[0].sum(dtype=dtype)
+    for i, p in enumerate(probabilities):
+        for j, s in enumerate(sharpened):
+            if i != j:
+                total = total + torch.mean((p - s) ** 2)
+    return total
+
+
+def mutual_consistency(logits: Sequence[Tensor], temperature: float = 0.1, *, detach: bool = False) -> Tensor:
+    """As :func:`mutual_consistency_reference`, in a fraction of its memory and time; differentiable once.
+
+    ``COMMON_KERNELS=eager`` in the environment selects the reference.
+    """
+    if os.environ.get("COMMON_KERNELS") == "eager":
+        return mutual_consistency_reference(logits, temperature, detach=detach)
+    _check(logits, temperature)
+    with_gradients = torch.is_grad_enabled() and any(z.requires_grad for z in logits)
+    loss, _ = _fused(list(logits), temperature, detach, with_gradients)
+    return loss
+
+
+class _Block:
+    """Probabilities of one block, from one decoder's logits, and the way back to them.
+
+    Two classes are one number: the second class's P and S (the first's are 1 - P and 1 - S, and all
+    differences the same but for the sign).
+
+    Attributes:
+        p: P, (C, N), or (1, N) for two classes.
+        s: S, likewise.
+    """
+
+    def __init__(self, z: Tensor, temperature: float) -> None:
+        self.two = z.size(0) == 2
+        self.temperature = temperature
+        if self.two:
+            margin = z[1:] - z[:1]
+            self.p = torch.sigmoid(margin)
+            self.s = torch.sigmoid(margin.div_(temperature))
+            return
+        shifted = torch.exp(z - z.amax(0, keepdim=True))
+        total = shifted.sum(0, keepdim=True)
+        self.p = shifted / total
+        # 1 - P_c as a sum of the others: never 0 by cancellation
+        others = torch.stack([shifted[:c].sum(0) + shifted[c + 1 :].sum(0) for c in range(z.size(0))])
+        self.rest = others.div_(total).clamp_(min=torch.finfo(z.dtype).tiny)
+        self.s = torch.sigmoid((self.p.log() - self.rest.log()).div_(temperature))
+
+    def gradient(self, by_p: Tensor, by_s: Tensor | None) -> Tensor:
+        """Gradients by P and S, (1 or C, N), to those by the logits, (C, N)."""
+        if self.two:
+            by_margin = by_p * self.p * (1 - self.p)
+            if by_s is not None:
+                by_margin += by_s * self.s * (1 - self.s) / self.temperature
+            return torch.cat([-by_margin, by_margin])
+        by_z = self.p * (by_p - (by_p * self.p).sum(0, keepdim=True))
+        if by_s is not None:
+            by_logit = by_s * self.s * (1 - self.s) / self.temperature
+            share = by_logit / self.rest  # logit(P_c) falls with z_k by P_k / (1 - P_c)
+            by_z += by_logit - self.p * (share.sum(0, keepdim=True) - share)
+        return by_z
+
+
+def _block_terms(blocks: Sequence[_Block], detach: bool, with_gradients: bool) -> tuple[Tensor, list[Tensor]]:
+    """Summed loss of one block of voxels, and the gradients (C, N) by every decoder's logits."""
+    others = len(blocks) - 1
+    middle = torch.stack([block.s for block in blocks]).mean(0)
+    p = [block.p - middle for block in blocks]
+    s = [block.s - middle for block in blocks]
+    sum_p, sum_s = sum(p[1:], p[0]), sum(s[1:], s[0])
+    loss = torch.zeros((), dtype=middle.dtype, device=middle.device)
+    gradients: list[Tensor] = []
+    for block, p_i, s_i in zip(blocks, p, s, strict=True):
+        by_p = torch.sub(s_i, sum_s).add_(p_i, alpha=others)
+        by_s = torch.sub(p_i, sum_p).add_(s_i, alpha=others)
+        loss += torch.sum(p_i * by_p).add_(torch.sum(s_i * by_s))
+        if with_gradients:
+            gradients.append(block.gradient(by_p.mul_(2), None if detach else by_s.mul_(2)))
+    both = 2 if blocks[0].two else 1  # the first class of two, left out above
+    return loss * both, [g if both == 1 else g.mul_(2) for g in gradients]
+
+
+@torch.library.custom_op("method_zoo::mutual_consistency", mutates_args=())
+def _fused(
+    logits: Sequence[Tensor], temperature: float, detach: bool, with_gradients: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """The loss, and the gradients of its sum (not mean) by the logits, in their type.
+
+    The mean's factor, some 1e-7, would underflow in float16; it is multiplied on behind the loss scale.
+    """
+    dtype = torch.promote_types(logits[0].dtype, torch.float32)
+    maps = [z.flatten(2) if z.ndim > 2 else z.unsqueeze(2) for z in logits]
+    gradients = [torch.empty(z.shape, dtype=z.dtype, device=z.device) for z in maps] if with_gradients else []
+    total = torch.zeros((), dtype=torch.float64, device=logits[0].device)
+    size = _BLOCK_VOXELS if logits[0].device.type == "cpu" else _BLOCK_VOXELS_GPU
+    for b in range(maps[0].size(0)):
+        for start in range(0, maps[0].size(2), size):
+            here = (b, slice(None), slice(start, start + size))
+            blocks = [_Block(z[here].to(dtype), temperature) for z in maps]
+            loss, by_logits = _block_terms(blocks, detach, with_gradients)
+            total += loss
+            for gradient, part in zip(gradients, by_logits, strict=True):
+                gradient[here] = part
+    mean = (total / max(logits[0].numel(), 1)).to(dtype)
+    return mean, [gradient.view(z.shape) for gradient, z in zip(gradients, logits, strict=False)]
+
+
+@_fused.register_fake
+def _(logits: Sequence[Tensor], temperature: float, detach: bool, with_gradients: bool):
+    dtype = torch.promote_types(logits[0].dtype, torch.float32)
+    gradients = [z.new_empty(z.shape) for z in logits] if with_gradients else []
+    return logits[0].new_empty((), dtype=dtype), gradients
+
+
+def _save(ctx, inputs, output) -> None:
+    logits, gradients = inputs[0], output[1]
+    ctx.count, ctx.voxels = len(logits), max(logits[0].numel(), 1)
+    ctx.save_for_backward(*gradients)
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx, grad: Tensor | None, _):
+    if grad is None or not ctx.saved_tensors:
+        return [None] * ctx.count, None, None, None
+    scale = grad / ctx.voxels
+    return [gradient * scale for gradient in ctx.saved_tensors], None, None, None
+
+
+_fused.register_autograd(_backward, setup_context=_save)

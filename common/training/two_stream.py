@@ -1,0 +1,110 @@
+"""Batches of labelled and unlabelled cases: two streams that never mix, labelled cases first.
+
+Source: Tarvainen and Valpola, mean teacher, 2017 (card mcnet_plus, Training).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from ignite.distributed import get_rank, get_world_size
+from monai.data import list_data_collate
+from torch.utils.data import Sampler
+
+from common.errors import InputError
+
+__all__ = ["TwoStreamBatchSampler", "collate_labelled_first"]
+
+logger = logging.getLogger(__name__)
+
+
+class TwoStreamBatchSampler(Sampler[list[int]]):
+    """Batches of ``labelled`` + ``unlabelled`` indices; a case is labelled if it has a ``label``.
+
+    The labelled cases are shuffled anew for every pass over them, and a pass drops what is less than a
+    batch; the unlabelled ones go on in shuffled rounds of their own.  Where a batch stands in the two
+    streams follows from seed and position alone, so a resumed run meets the batches of an unbroken one,
+    and processes of a distributed run take turns.  ``common.training.seeding.EpochSeed`` tells the epoch.
+
+    Args:
+        cases: the entries of the data set.
+        labelled: labelled cases in a batch; where there are fewer, each comes several times.
+        unlabelled: unlabelled cases in a batch; where there are none the batch is ``labelled`` alone.
+        iterations: batches of an epoch; one pass over the labelled cases by default.
+        seed: of the shuffling.
+
+    Raises:
+        InputError: no case has a label.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Mapping[str, Any]],
+        *,
+        labelled: int = 2,
+        unlabelled: int = 2,
+        iterations: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.labelled_cases = [i for i, case in enumerate(cases) if case.get("label")]
+        self.unlabelled_cases = [i for i, case in enumerate(cases) if not case.get("label")]
+        if not self.labelled_cases:
+            raise InputError(
+                f"training: none of its {len(cases)} cases has a label; expected some: "
+                'add "label" to entries of dataset.json'
+            )
+        if not self.unlabelled_cases:
+            logger.info("no unlabelled case: training on the %d labelled ones alone", len(cases))
+        self.labelled, self.unlabelled = labelled, unlabelled if self.unlabelled_cases else 0
+        self.per_pass = max(1, len(self.labelled_cases) // labelled)
+        self.iterations = iterations
+        self.seed, self.epoch = seed, 1
+
+    def set_epoch(self, epoch: int) -> None:
+        """Stand at the beginning of an epoch, counted from 1."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches of an epoch, in this process."""
+        return self.iterations or max(1, self.per_pass // get_world_size())
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The epoch's batches of this process, labelled indices first."""
+        first = (self.epoch - 1) * len(self)
+        for number in range(first, first + len(self)):
+            yield self._batch(number * get_world_size() + get_rank())
+
+    def _batch(self, number: int) -> list[int]:
+        """Batch ``number`` of the whole run, over all processes."""
+        passes, place = divmod(number, self.per_pass)
+        order = self._shuffled(self.labelled_cases, passes, stream=0)
+        start = place * self.labelled
+        batch = [order[i % len(order)] for i in range(start, start + self.labelled)]
+        for position in range(number * self.unlabelled, (number + 1) * self.unlabelled):
+            rounds, place = divmod(position, len(self.unlabelled_cases))
+            batch.append(self._shuffled(self.unlabelled_cases, rounds, stream=1)[place])
+        return batch
+
+    def _shuffled(self, cases: list[int], number: int, *, stream: int) -> list[int]:
+        """The order of round ``number`` of a stream."""
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + 2 * number + stream)
+        return [cases[i] for i in torch.randperm(len(cases), generator=generator).tolist()]
+
+
+def collate_labelled_first(items: Sequence[Mapping[str, Any] | list]) -> dict[str, Any]:
+    """A batch with labelled items first: ``image`` of all B items, ``label`` of the labelled ones alone.
+
+    So nothing stands in for a label that is not there.  Keys that some item lacks besides ``label`` are
+    left out.
+    """
+    flat = [one for item in items for one in (item if isinstance(item, list) else [item])]
+    labelled = [item for item in flat if "label" in item]
+    ordered = labelled + [item for item in flat if "label" not in item]
+    shared = [key for key in ordered[0] if key != "label" and all(key in item for item in ordered)]
+    batch = list_data_collate([{key: item[key] for key in shared} for item in ordered])
+    if labelled:
+        batch |= list_data_collate([{"label": item["label"]} for item in labelled])
+    return batch

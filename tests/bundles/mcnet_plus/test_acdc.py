@@ -1,0 +1,79 @@
+"""The 2D recipe: slices as training items, prediction slice by slice, and its config through the commands."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+
+import common  # noqa: F401 (makes bundles importable)
+from mcnet_plus.slices import ResizedSliceInferer, TakeSliced, slices_of
+from tests.contract.bundle import ROOT, Bundle, Run, Shell
+from tests.contract.test_training import rows_of
+
+MCNET = Bundle("mcnet_plus")
+
+
+@pytest.mark.parametrize("axcodes", ["RAS", "SPL", "PSR"])
+def test_slices_are_counted_from_foot_to_head(axcodes, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(tuple(axcodes)))
+    shape = (4, 5, 6)
+    stored = tuple(np.array(shape)[np.argsort(turn[:, 0])])
+    nib.save(nib.Nifti1Image(np.zeros(stored), inv_ornt_aff(turn, shape)), tmp_path / "a.nii.gz")
+    case = {"image": str(tmp_path / "a.nii.gz"), "label": "a_label.nii.gz"}
+    items = slices_of([case])
+    assert [item["slice"] for item in items] == list(range(6))
+    assert all(item["label"] == "a_label.nii.gz" for item in items)
+
+
+def test_a_slice_of_image_and_label_or_of_the_image_alone():
+    volume = torch.arange(24.0).reshape(1, 2, 3, 4)
+    take = TakeSliced(["image", "label"], allow_missing_keys=True)
+    both = take({"image": volume, "label": volume + 100, "slice": 2})
+    assert torch.equal(both["image"], volume[..., 2])
+    assert torch.equal(both["label"], volume[..., 2] + 100)
+    assert set(take({"image": volume, "slice": 0})) == {"image"}
+
+
+def test_slice_by_slice_prediction_has_the_volumes_grid():
+    """A network that answers with the sign of its input meets every voxel again, at another size within."""
+    blocks = torch.randn(1, 1, 4, 5, 3).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    sizes = []
+
+    def network(x):
+        sizes.append(tuple(x.shape))
+        return torch.cat([-x, x], dim=1)
+
+    probability = ResizedSliceInferer((32, 40), batch_size=2)(blocks, network)
+    assert probability.shape == (1, 2, 16, 20, 3)
+    assert sizes == [(2, 1, 32, 40), (1, 1, 32, 40)]
+    assert torch.equal(probability.argmax(1, keepdim=True), (blocks > 0).long())
+    torch.testing.assert_close(probability.sum(1), torch.ones(1, 16, 20, 3))
+
+
+def test_train_evaluate_and_predict_in_2d(tmp_path):
+    """acdc.json on top of train.json, of train.json with evaluate.json, and of inference.json."""
+    run = Run(MCNET, tmp_path / "a run", tmp_path / "phantom")
+    shell, acdc = Shell(ROOT, tmp_path), MCNET.config_file("acdc")
+    overrides = {**run.places, **run.data, **MCNET.quick["acdc"]}
+    shell.run([MCNET.config_file("train"), acdc], overrides).ok()
+    (row,) = rows_of(run)
+    assert float(row["loss"]) > 0
+    assert row["dice"]
+
+    shell.run([MCNET.config_file("train"), acdc, MCNET.config_file("evaluate")], overrides).ok()
+    assert (run.output_dir / "evaluation_cases.csv").is_file()
+
+    network = {key: overrides[key] for key in ("patch_size", "num_classes")}
+    shell.run([MCNET.config_file("inference"), acdc], {**run.places, **run.data, **network}).ok()
+    for case in json.loads((run.phantom / "dataset.json").read_text())["test"]:
+        scan = nib.load(run.phantom / case["image"])
+        name = case["image"].rsplit("/", 1)[-1].replace(".nii.gz", "_seg.nii.gz")
+        mask = nib.load(run.output_dir / name)
+        assert mask.shape == scan.shape
+        np.testing.assert_allclose(mask.affine, scan.affine, atol=1e-4)
