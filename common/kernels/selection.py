@@ -20,13 +20,25 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Form", "choose", "TRITON_IS_INSTALLED"]
+__all__ = ["Form", "TRITON_IS_INSTALLED", "choose", "forced"]
 
 Form = Literal["reference", "cpu", "triton"]
 _CHOICES = ("auto", "eager", "triton")
 
 
 TRITON_IS_INSTALLED = importlib.util.find_spec("triton") is not None
+
+
+def forced() -> str:
+    """What COMMON_KERNELS says.
+
+    Raises:
+        ValueError: something else than the three choices.
+    """
+    wanted = os.environ.get("COMMON_KERNELS", "auto")
+    if wanted not in _CHOICES:
+        raise ValueError(f"COMMON_KERNELS={wanted!r}; expected one of {', '.join(_CHOICES)}, or unset it")
+    return wanted
 
 
 def choose(tensor: Tensor, *, awaits_verdict: bool = False) -> Form:
@@ -41,9 +53,7 @@ def choose(tensor: Tensor, *, awaits_verdict: bool = False) -> Form:
         ValueError: COMMON_KERNELS holds something else than the three choices.
         RuntimeError: it asks for Triton where Triton is not installed.
     """
-    wanted = os.environ.get("COMMON_KERNELS", "auto")
-    if wanted not in _CHOICES:
-        raise ValueError(f"COMMON_KERNELS={wanted!r}; expected one of {', '.join(_CHOICES)}, or unset it")
+    wanted = forced()
     if wanted == "eager":
         return "reference"
     if wanted == "triton":
