@@ -22,7 +22,6 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     torch.manual_seed(0)
     network = CoTr(in_channels=1, out_channels=CLASSES).to(device)
     yield from _transformer_cases(network.transformer, quick=quick, device=device)
-    compiled = torch.compile(network, dynamic=False)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.99, nesterov=True)
     for patch in _patches(quick=quick, on_gpu=torch.device(device).type == "cuda"):
         image = torch.randn(1, 1, *patch, device=device)
@@ -30,13 +29,10 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
         # Every 4 x 8 x 8 voxels are one token of the finer map, and eight such one of the coarser.
         finer = (patch[0] // 4) * (patch[1] // 8) * (patch[2] // 8)
         for what, run in (
-            ("network, forward", lambda n, image=image: _prediction(n, image)),
-            (
-                "network, training step",
-                lambda n, image=image, label=label: _training_step(n, optimizer, image, label),
-            ),
+            ("network, forward", _prediction(network, image)),
+            ("network, training step", _training_step(network, optimizer, image, label)),
         ):
-            yield _case(what, _words(patch), finer + finer // 8, run(network), run(compiled))
+            yield _case(what, _words(patch), finer + finer // 8, run)
 
 
 def _patches(*, quick: bool, on_gpu: bool) -> tuple[tuple[int, int, int], ...]:
@@ -47,29 +43,21 @@ def _patches(*, quick: bool, on_gpu: bool) -> tuple[tuple[int, int, int], ...]:
 
 
 def _transformer_cases(transformer: torch.nn.Module, *, quick: bool, device: str) -> Iterator[Case]:
-    compiled = torch.compile(transformer, dynamic=False)
     for depth in (4, 6) if quick else (4, 8, 16):
         levels = [(depth, 12, 12), (depth // 2, 6, 6)]
         maps = [torch.randn(1, 384, *level, device=device) for level in levels]
         tokens = sum(m[0, 0].numel() for m in maps)
         size = " + ".join(_words(level) for level in levels)
-        for what, run in (("DeTrans, forward", _prediction), ("DeTrans, forward + backward", _backward)):
-            yield _case(what, size, tokens, run(transformer, maps), run(compiled, maps))
+        yield _case("DeTrans, forward", size, tokens, _prediction(transformer, maps))
+        yield _case("DeTrans, forward + backward", size, tokens, _backward(transformer, maps))
 
 
-def _case(
-    what: str, size: str, tokens: int, run: Callable[[], None], run_compiled: Callable[[], None]
-) -> Case:
-    def eager(call: Callable[[], None]) -> Callable[[], None]:
-        def direct() -> None:
-            with eager_kernels():
-                call()
+def _case(what: str, size: str, tokens: int, run: Callable[[], None]) -> Case:
+    def direct() -> None:
+        with eager_kernels():
+            run()
 
-        return direct
-
-    return Case(
-        what=what, size=size, tokens=tokens, ours=run, direct=eager(run), compiled=eager(run_compiled)
-    )
+    return Case(what=what, size=size, tokens=tokens, ours=run, direct=direct)
 
 
 def _words(size: tuple[int, ...]) -> str:
