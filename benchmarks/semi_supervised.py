@@ -6,7 +6,8 @@
 
 ``train`` runs the bundle's own train.json until the process has used its CPU time, takes the weights of
 the last iteration (nothing is selected, so no case is held out), and scores them on the test list with
-evaluate.json.  Schedules that the recipe counts in iterations follow the used share of the time instead.
+evaluate.json.  The learning rate is the same constant for all; MC-Net+'s ramp-up follows the used share of
+the time instead of iterations.
 Repeat with ``--seed 1``, ``--seed 2``; ``report`` prints one line for each method.
 """
 
@@ -20,11 +21,15 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import torch
+from ignite.engine import Engine
+
 from benchmarks.budget import CpuBudget, evaluate_trained, train_within_budget
 from common.checkpoints import save_state
 from common.errors import InputError, show_input_errors_as_one_line
 from common.evaluation.tables import format_table
 from common.files import write_json
+from common.training.batches import plain
 
 #: Method -> the bundle whose recipe it is, and what differs from its train.json.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -32,6 +37,10 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "mcnet": ("mcnet_plus", {"upsamplings": ["transposed", "trilinear"]}),
     "mcnet_plus": ("mcnet_plus", {}),
     "mcnet_plus_unsharpened": ("mcnet_plus", {"temperature": 1.0}),
+    "mcnet_plus_apart": (  # three decoders that need not agree
+        "mcnet_plus",
+        {"ramp_up": {"_target_": "common.training.ramp_up.SigmoidRampUp", "largest": 0.0}},
+    ),
     "lefed": ("lefed", {}),
     "lefed_one_pass": ("lefed", {"passes": 1}),
 }
@@ -52,21 +61,6 @@ class BudgetRampUp:
     def __call__(self, _: int) -> float:
         """The weight now."""
         return self.largest * math.exp(-5 * (1 - min(self.budget.used() / 0.4, 1)) ** 2)
-
-
-class BudgetSteps:
-    """LeFeD's learning rate in used time: a tenth after every sixth of it (2500 of 15 000 iterations).
-
-    Args:
-        budget: of the training.
-    """
-
-    def __init__(self, budget: CpuBudget) -> None:
-        self.budget = budget
-
-    def __call__(self, _: int) -> float:
-        """The factor now."""
-        return 0.1 ** int(6 * self.budget.used())
 
 
 def train(
@@ -112,8 +106,29 @@ def train(
     save_state(trainer.network, folder / "models" / "model.pt")
     facts |= evaluate_trained(bundle, folder / "overlay.json", {**settings, **(evaluation or {})})
     sampler = trainer.data_loader.batch_sampler
-    facts |= {"labelled": len(sampler.labelled_cases), "unlabelled": len(sampler.unlabelled_cases)}
+    facts |= {
+        "labelled": len(sampler.labelled_cases),
+        "unlabelled": len(sampler.unlabelled_cases),
+        "disagreement": _disagreement(trainer),
+    }
     write_json(folder / "facts.json", {"method": method, "seed": seed, **facts})
+
+
+@torch.no_grad()
+def _disagreement(trainer: Engine) -> float | None:
+    """Variance of the decoders' foreground probabilities: mean over a patch of each unlabelled case.
+
+    None for a network of one decoder.
+    """
+    network, dataset = trainer.network.eval(), trainer.data_loader.dataset
+    if len(getattr(network, "decoders", [])) < 2:
+        return None
+    variances = []
+    for case in trainer.data_loader.batch_sampler.unlabelled_cases:
+        maps = network.encoder(plain(dataset[case]["image"])[None].to(trainer.state.device))
+        foreground = torch.stack([1 - decoder(maps).softmax(1)[:, 0] for decoder in network.decoders])
+        variances.append(float(foreground.var(0).mean()))
+    return fmean(variances) if variances else None
 
 
 def _overlay(bundle: str, minutes: float) -> dict[str, Any]:
@@ -127,20 +142,15 @@ def _overlay(bundle: str, minutes: float) -> dict[str, Any]:
     if bundle == "mcnet_plus":
         ramp_up = {"_target_": "benchmarks.semi_supervised.BudgetRampUp", "budget": "@budget"}
         return overlay | {"ramp_up": ramp_up}
-    return overlay | {
-        "lr_scheduler": {
-            "_target_": "torch.optim.lr_scheduler.LambdaLR",
-            "optimizer": "@optimizer",
-            "lr_lambda": {"_target_": "benchmarks.semi_supervised.BudgetSteps", "budget": "@budget"},
-        }
-    }
+    return overlay | {"lr_step_epochs": 1_000_000}  # LeFeD's first step is at iteration 2500: out of reach
 
 
 def report(*, target: str) -> str:
     """The table of all methods under ``target``.
 
     Every metric is the mean over the test cases, then over the seeds; ``dice_sd`` is the deviation between
-    the seeds' means, or between the cases where there is one seed.
+    the seeds' means, or between the cases where there is one seed.  ``disagreement`` is the variance of the
+    decoders' foreground probabilities on unlabelled training patches.
 
     Args:
         target: where ``train`` wrote.
@@ -168,6 +178,8 @@ def _row(method: str, target: Path) -> dict[str, Any]:
         row[metric] = fmean(float(run[f"{metric}_mean"]) for run in runs)
         if metric == "dice":
             row["dice_sd"] = stdev(dice) if len(dice) > 1 else float(runs[0]["dice_sd"])
+    apart = [run["disagreement"] for run in runs if run.get("disagreement") is not None]
+    row["disagreement"] = fmean(apart) if apart else None
     empty = sum(float(run["empty_mean"]) * cases for run in runs)
     return row | {
         "empty": f"{round(empty)} of {cases * len(runs)}",

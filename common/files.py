@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from common.errors import InputError
 
-__all__ = ["atomic_path", "require_writable", "write_json", "write_text"]
+__all__ = ["atomic_folder", "atomic_path", "require_writable", "write_json", "write_text"]
 
 
 @contextmanager
@@ -38,6 +39,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a new folder beside ``path``; rename it to ``path`` when the block ends well.
+
+    If the block raises, the new folder goes.
+
+    Raises:
+        InputError: ``path`` is a file or a folder that is not empty, or cannot be made there.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InputError(f"{path}: is there already and not empty; choose another folder, or move it away")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot write there ({error.strerror}); choose another folder or free this one"
+        ) from error
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from common.phantoms import abdomen
+from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.contract.bundle import NAMES, ROOT, Bundle, Shell, words_of
 
 PAGES = [
@@ -43,9 +44,13 @@ def own_data(folder: Path, classes: int) -> Path:
 
 def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
     """What makes a printed run small and keeps it out of the checkout."""
+    if "datasets prepare" in command:
+        return {"partial": True}
     if "monai.bundle run" not in command:
         return {}
+    own_kinds = [kind for kind in bundle.quick.get("configs", {}) if f"{kind}.json" in command]
     place = "paper" if "paper.json" in command else "own" if "DIR" in command else "phantom"
+    place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
     if "DIR" not in command:
         settings |= {"dataset_dir#folder": folder / "phantom", **bundle.quick["data"]}
@@ -53,6 +58,8 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         settings |= bundle.quick["train"]
     if "paper.json" in command:
         settings |= bundle.quick["paper"]
+    for kind in own_kinds:
+        settings |= bundle.quick[kind]
     return settings
 
 
@@ -61,7 +68,8 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
 def test_printed_commands(name, tmp_path):
     """Those of README and card in their order: own data is listed, checked, trained on, predicted."""
     bundle, shell = Bundle(name), Shell(ROOT, tmp_path)
-    data = own_data(tmp_path, classes=5)
+    data, prepared = own_data(tmp_path, classes=5), tmp_path / "LA 2018"
+    RawLeftAtrium(tmp_path / "raw", training=2, test=1)
     printed = [c for page in (PAGES[0], bundle.root / "docs" / "README.md") for c in commands(page)]
     assert len(printed) >= 8
     for command in dict.fromkeys(printed):
@@ -71,6 +79,9 @@ def test_printed_commands(name, tmp_path):
             phantom = rf"bundles/{name}/data/\w+"  # where the bundle's first run puts it
             run = re.sub(phantom, shlex.quote(str(tmp_path / "phantom")), command)
             run = run.replace("DIR", shlex.quote(str(data)))
+            run = run.replace("RAW", shlex.quote(str(tmp_path / "raw"))).replace(
+                "LA2018", shlex.quote(str(prepared))
+            )
             words = [*shlex.split(run)[1:], *words_of(tiny(command, tmp_path, bundle))]
             shell.python(*words).ok()
     assert sorted(json.loads((data / "dataset.json").read_text())["labels"]) == list("01234")

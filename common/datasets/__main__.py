@@ -1,4 +1,7 @@
-"""``python -m common.datasets``: ``check DIR`` reads every case, ``list DIR`` writes dataset.json."""
+"""``python -m common.datasets``: ``check DIR`` reads every case, ``list DIR`` writes dataset.json,
+
+``prepare NAME`` turns a public data set's raw download into such a folder.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import fire
 
 from common.datasets.bundle_needs import BundleNeeds, needs_of
 from common.datasets.check import check_cases
-from common.datasets.datalist import labels_of, modality_of, read_datalist
+from common.datasets.datalist import DATALIST, labels_of, modality_of, read_datalist
 from common.datasets.facts import read_facts
 from common.datasets.findings import findings_table
 from common.datasets.folders import write_datalist
+from common.datasets.prepare import prepare
 from common.errors import show_input_errors_as_one_line
 
 
@@ -75,6 +79,32 @@ def list_cases(
     print(f"Name the labels in it, then:  python -m common.datasets check {listing.path.parent}")
 
 
+def prepare_public(
+    name: str,
+    *,
+    source: str,
+    target: str,
+    labelled: int | None = None,
+    validation: int = 0,
+    partial: bool = False,
+) -> None:
+    """Check a public data set's raw download and write it as a folder with dataset.json.
+
+    Args:
+        name: of the data set: la2018.
+        source: the raw download; its layout is described in common/datasets/public/NAME.py.
+        target: new folder.
+        labelled: keep the labels of only so many training cases, the first ones.
+        validation: make so many cases, the last of the training list, the validation list.
+        partial: accept a part of the data set.
+    """
+    numbers = prepare(
+        str(name), str(source), str(target), labelled=labelled, validation=validation, partial=partial
+    )
+    listed = ", ".join(f"{count} {section}" for section, count in numbers.items())
+    print(f"{Path(str(target)).absolute() / DATALIST}: {listed} cases")
+
+
 if __name__ == "__main__":
     show_input_errors_as_one_line()
-    fire.Fire({"check": check, "list": list_cases}, name="common.datasets")
+    fire.Fire({"check": check, "list": list_cases, "prepare": prepare_public}, name="common.datasets")

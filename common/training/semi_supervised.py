@@ -20,7 +20,7 @@ class SemiSupervisedTrainer(SupervisedTrainer):
     the rest (mixed precision, events, accumulation), so every handler works with this one.
 
     A method with several passes per batch overrides ``_iteration`` and calls :meth:`one_pass`; one with
-    other losses overrides :meth:`total_loss`.
+    another form of output overrides :meth:`labelled_part`, one with other losses :meth:`total_loss`.
 
     Args:
         consistency_loss: of the network's training output for the whole batch.
@@ -65,6 +65,10 @@ class SemiSupervisedTrainer(SupervisedTrainer):
         self.network_arguments = arguments
         return super()._iteration(self, batchdata)
 
+    def labelled_part(self, pred: Any, labelled: int) -> Any:
+        """The training output for the first samples of the batch."""
+        return pred[:labelled] if isinstance(pred, Tensor) else [one[:labelled] for one in pred]
+
     def total_loss(self, pred: Any, label: Tensor) -> Tensor:
         """The weighted sum; its parts become part of the iteration's output.
 
@@ -72,9 +76,7 @@ class SemiSupervisedTrainer(SupervisedTrainer):
             pred: the network's training output, a tensor (B, C, *S) or a list of them.
             label: (L, 1, *S), of the first L samples.
         """
-        labelled = len(label)
-        known = pred[:labelled] if isinstance(pred, Tensor) else [one[:labelled] for one in pred]
-        supervised = self.supervised_loss(known, label)
+        supervised = self.supervised_loss(self.labelled_part(pred, len(label)), label)
         consistency = self.consistency_loss(pred)
         weight = self.consistency_weight(self.state.iteration - 1)
         self.state.output |= {

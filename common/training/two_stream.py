@@ -57,7 +57,7 @@ class TwoStreamBatchSampler(Sampler[list[int]]):
                 'add "label" to entries of dataset.json'
             )
         if not self.unlabelled_cases:
-            logger.info("no unlabelled case: training on the %d labelled ones alone", len(cases))
+            logger.warning("no unlabelled case: training on the %d labelled ones alone", len(cases))
         self.labelled, self.unlabelled = labelled, unlabelled if self.unlabelled_cases else 0
         self.per_pass = max(1, len(self.labelled_cases) // labelled)
         self.iterations = iterations

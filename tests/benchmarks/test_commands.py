@@ -6,11 +6,13 @@ import json
 
 import pytest
 
-from common.phantoms import abdomen
+from common.phantoms import abdomen, atrium
 from tests.contract.bundle import NAMES, ROOT, Shell
 
 
-@pytest.mark.parametrize("words", [("--op", "deformable_attention"), ("--bundle", "cotr")])
+@pytest.mark.parametrize(
+    "words", [("--op", "deformable_attention"), ("--bundle", "cotr"), ("--bundle", "mcnet_plus")]
+)
 def test_quick_run_prints_ratios_and_saves(words, tmp_path):
     saved = tmp_path / "figures.json"
     told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words, "--quick", "--save", saved).ok()
@@ -41,3 +43,24 @@ def test_networks_on_one_data_set(tmp_path):
     facts = json.loads((tmp_path / "out" / "dynunet" / "facts.json").read_text())
     assert 1 <= facts["iterations"] < 50
     assert facts["parameters"] > 1_000_000
+
+
+@pytest.mark.slow
+def test_semi_supervised_methods_on_one_data_set(tmp_path):
+    """With and without the unlabelled cases, two seeds of one; each within its CPU time, nothing selected."""
+    sizes = {"training": 4, "labelled": 2, "validation": 0, "test": 2, "shape": (32, 24, 16)}
+    data = atrium(tmp_path / "phantom", spacing=(4.0, 4.0, 4.0), **sizes)
+    tiny = ["--patch_size", "[16,16,16]", "--iterations_per_epoch", "1"]
+    target = ["--target", tmp_path / "out"]
+    shell = Shell(ROOT, tmp_path)
+    for method, seed in (("vnet", 0), ("mcnet_plus", 0), ("mcnet_plus", 1)):
+        words = ["train", data, "--method", method, "--seed", seed, "--minutes", "0.05", *target, *tiny]
+        shell.python("-m", "benchmarks.semi_supervised", *words).ok()
+    table = shell.python("-m", "benchmarks.semi_supervised", "report", *target).ok().out.splitlines()
+    assert [line.split()[:4] for line in table] == [
+        ["method", "labelled", "unlabelled", "seeds"],
+        ["vnet", "2", "0", "1"],
+        ["mcnet_plus", "2", "2", "2"],
+    ]
+    error = shell.python("-m", "benchmarks.semi_supervised", "train", data, "--method", "x", *target).error()
+    assert "expected one of: vnet" in error

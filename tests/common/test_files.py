@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from common.errors import InputError, root_input_error
-from common.files import atomic_path, require_writable, write_json
+from common.files import atomic_folder, atomic_path, require_writable, write_json
 from tests.contract.bundle import ROOT
 
 
@@ -73,3 +73,23 @@ def test_commands_show_input_errors_as_one_line_and_bugs_in_full(kind, lines, tr
     assert ("Traceback" in done.stderr) is traceback
     if lines:
         assert done.stderr.splitlines() == ["error: found this"]
+
+
+def test_folder_is_whole_or_absent(tmp_path):
+    target = tmp_path / "deep" / "out"
+    with pytest.raises(OSError, match="half"), atomic_folder(target) as root:
+        (root / "half").rename(root / "other")
+    assert list(target.parent.iterdir()) == []
+    target.mkdir()  # an empty one is taken
+    with atomic_folder(target) as root:
+        (root / "whole.txt").write_text("whole")
+    assert [path.name for path in target.parent.iterdir()] == ["out"]
+    assert (target / "whole.txt").read_text() == "whole"
+
+
+def test_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="not empty"), atomic_folder(tmp_path):
+        raise AssertionError("must not come here")
+    with pytest.raises(InputError, match="cannot write"), atomic_folder(tmp_path / "file" / "out"):
+        raise AssertionError("must not come here")

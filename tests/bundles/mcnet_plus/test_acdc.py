@@ -60,7 +60,7 @@ def test_train_evaluate_and_predict_in_2d(tmp_path):
     """acdc.json on top of train.json, of train.json with evaluate.json, and of inference.json."""
     run = Run(MCNET, tmp_path / "a run", tmp_path / "phantom")
     shell, acdc = Shell(ROOT, tmp_path), MCNET.config_file("acdc")
-    overrides = {**run.places, **run.data, **MCNET.quick["acdc"]}
+    overrides = {**run.places, **run.data, **MCNET.quick["acdc"], "num_classes": 2}
     shell.run([MCNET.config_file("train"), acdc], overrides).ok()
     (row,) = rows_of(run)
     assert float(row["loss"]) > 0

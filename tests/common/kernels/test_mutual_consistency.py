@@ -175,3 +175,18 @@ def test_identical_maps():
     assert pair > 0
     torch.testing.assert_close(loss([soft] * 3), 6 * pair)
     assert loss(soft) == 0, "a network with one output has no pairs"
+
+
+def test_operator_is_registered_whole(clean_memory):
+    """Schema, fake kernel and autograd agree, so ``torch.compile`` and ``torch.export`` see it."""
+    logits = maps((2, 2, 3, 4), dtype=torch.float32)
+    for with_gradients in (True, False):
+        torch.library.opcheck(module._fused, (logits, 0.1, False, with_gradients))
+
+
+def test_compiled(clean_memory):
+    logits = maps((2, 3, 11), dtype=torch.float32)
+    compiled = torch.compile(mutual_consistency, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(
+        value_and_gradients(compiled, logits), value_and_gradients(mutual_consistency, logits)
+    )

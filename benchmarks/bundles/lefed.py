@@ -1,0 +1,90 @@
+"""LeFeD: prediction beside a plain V-Net, and the training step beside the one that a plain V-Net takes.
+
+"direct" is the plain V-Net: the first ratio should be 1, the second is the price of the method's training.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.measure import Case
+from common.losses.soft_dice import SoftDiceLoss
+from common.networks.vnet import VNet
+
+LeFeD = importlib.import_module("lefed.network").LeFeD  # once common has made it findable
+losses = importlib.import_module("lefed.losses")
+feedback_maps = importlib.import_module("lefed.feedback").feedback_maps
+
+LABELLED = 2
+PASSES = 3
+
+
+def cases(*, quick: bool, device: str) -> Iterator[Case]:
+    """Prediction of one window and training steps of 2 + 2 samples, at growing patches."""
+    torch.manual_seed(0)
+    lefed, vnet = LeFeD().to(device), VNet().to(device)
+    for patch in ((32, 32, 16),) if quick else ((48, 48, 32), (64, 64, 48), (112, 112, 80)):
+        size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
+        window = torch.randn(1, 1, *patch, device=device)
+        yield Case(
+            what="prediction, beside V-Net",
+            size=size,
+            tokens=voxels,
+            ours=_prediction(lefed, window),
+            direct=_prediction(vnet, window),
+        )
+    for patch in ((32, 32, 16),) if quick else ((32, 32, 32), (48, 48, 32)):
+        size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
+        image = torch.randn(2 * LABELLED, 1, *patch, device=device)
+        label = (image[:LABELLED] > 0.5).long()
+        yield Case(
+            what=f"training, {PASSES} passes of 2 + 2, beside a V-Net's step of 2",
+            size=size,
+            tokens=voxels,
+            ours=_passes(lefed, image, label),
+            direct=_supervised_step(vnet, image[:LABELLED], label),
+        )
+
+
+def _prediction(network: torch.nn.Module, window: Tensor) -> Callable[[], None]:
+    @torch.no_grad()
+    def run() -> None:
+        network.eval()(window)
+
+    return run
+
+
+def _passes(network: torch.nn.Module, image: Tensor, label: Tensor) -> Callable[[], None]:
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+    supervised, consistency = losses.LeFeDSupervisedLoss(), losses.DecoderConsistencyLoss()
+
+    def run() -> None:
+        feedback = None
+        for _ in range(PASSES):
+            output = network.train()(image, feedback)
+            known = type(output)(
+                *(x[:LABELLED] if isinstance(x, Tensor) else [y[:LABELLED] for y in x] for x in output)
+            )
+            (supervised(known, label) + consistency(output)).backward()
+            optimizer.step()
+            optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
+            feedback = feedback_maps(output.features_a, output.features_b)
+
+    return run
+
+
+def _supervised_step(network: torch.nn.Module, image: Tensor, label: Tensor) -> Callable[[], None]:
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+    dice = SoftDiceLoss(squared=True)
+
+    def run() -> None:
+        dice(network.train()(image), label).backward()
+        optimizer.step()
+        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
+
+    return run

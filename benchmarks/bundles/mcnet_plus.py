@@ -1,0 +1,82 @@
+"""MC-Net+: prediction against a plain V-Net, consistency and training step against the direct form."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.measure import Case, eager_kernels
+from common.losses.mutual_consistency import MutualConsistencyLoss
+from common.losses.soft_dice import SoftDiceLoss
+from common.networks.vnet import VNet
+
+MCNetPlus3d = importlib.import_module("mcnet_plus.network").MCNetPlus3d  # once common has made it findable
+
+
+def cases(*, quick: bool, device: str) -> Iterator[Case]:
+    """One prediction, the consistency alone, and a training step of 2 + 2 patches, at growing patches."""
+    torch.manual_seed(0)
+    network = MCNetPlus3d().to(device)
+    plain = VNet().to(device)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    for patch in ((16, 16, 16), (32, 16, 16)) if quick else ((32, 32, 32), (48, 48, 32), (64, 64, 48)):
+        size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
+        image = torch.randn(4, 1, *patch, device=device)
+        label = torch.randint(2, (2, 1, *patch), device=device)
+        yield Case(
+            what="prediction (direct: plain V-Net)",
+            size=size,
+            tokens=voxels,
+            ours=_prediction(network, image[:1]),
+            direct=_prediction(plain, image[:1]),
+        )
+        logits = [torch.randn(4, 2, *patch, device=device, requires_grad=True) for _ in range(3)]
+        for what, run in (
+            ("consistency, forward + backward", _consistency(logits)),
+            ("training step", _training_step(network, optimizer, image, label)),
+        ):
+            yield Case(what=what, size=size, tokens=voxels, ours=run, direct=_directly(run))
+
+
+def _directly(run: Callable[[], None]) -> Callable[[], None]:
+    def direct() -> None:
+        with eager_kernels():
+            run()
+
+    return direct
+
+
+def _prediction(network: torch.nn.Module, image: Tensor) -> Callable[[], None]:
+    @torch.no_grad()
+    def run() -> None:
+        network.eval()(image)
+
+    return run
+
+
+def _consistency(logits: list[Tensor]) -> Callable[[], None]:
+    loss = MutualConsistencyLoss()
+
+    def run() -> None:
+        torch.autograd.grad(loss(logits), logits)
+
+    return run
+
+
+def _training_step(
+    network: torch.nn.Module, optimizer: torch.optim.Optimizer, image: Tensor, label: Tensor
+) -> Callable[[], None]:
+    dice, consistency = SoftDiceLoss(), MutualConsistencyLoss()
+
+    def run() -> None:
+        logits = network.train()(image)
+        loss = 0.5 * sum(dice(one[: len(label)], label) for one in logits) + consistency(logits)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
+
+    return run

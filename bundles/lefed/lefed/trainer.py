@@ -1,0 +1,73 @@
+"""LeFeD's training: several passes over each batch, each fed with the discrepancy that the last one left.
+
+Source: card lefed, Training.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from common.training.semi_supervised import SemiSupervisedTrainer
+from lefed.feedback import feature_discrepancy, feedback_maps
+from lefed.output import LeFeDOutput
+
+__all__ = ["LeFeDTrainer"]
+
+
+class LeFeDTrainer(SemiSupervisedTrainer):
+    """``passes`` times per batch: forward, loss, backward, a step of the optimiser.
+
+    The first pass has no feedback, every further one that of the pass before it.  Momentum and running
+    statistics go on from pass to pass, dropout is drawn anew.  The iteration's output is the last
+    pass's, with ``feature_discrepancy``.
+
+    A network with one decoder (a tensor as its training output) has no discrepancy: one pass, supervised.
+
+    Args:
+        passes: N of the paper; 1 for no feedback.
+        feedback_scale: lambda of the paper.
+        bottleneck_feedback: feed back at the deepest stage too.
+        settings: as ``SemiSupervisedTrainer`` takes them.
+
+    Raises:
+        ValueError: ``passes`` is below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        passes: int = 3,
+        feedback_scale: float = 1e-3,
+        bottleneck_feedback: bool = True,
+        **settings: Any,
+    ) -> None:
+        if passes < 1:
+            raise ValueError(f"LeFeDTrainer: passes={passes}; expected a whole number from 1")
+        super().__init__(**settings)
+        self.passes, self.feedback_scale = passes, feedback_scale
+        self.bottleneck_feedback = bottleneck_feedback
+
+    def _iteration(self, engine: SemiSupervisedTrainer, batchdata: dict[str, Tensor]) -> dict:
+        output = self.one_pass(batchdata)
+        if isinstance(output["pred"], Tensor):
+            return output
+        for _ in range(self.passes - 1):
+            output = self.one_pass(batchdata, feedback=self._feedback(output["pred"]))
+        pred = output["pred"]
+        output["feature_discrepancy"] = feature_discrepancy(pred.features_a, pred.features_b)
+        return output
+
+    def _feedback(self, pred: LeFeDOutput) -> list[Tensor]:
+        return feedback_maps(
+            pred.features_a, pred.features_b, scale=self.feedback_scale, deepest=self.bottleneck_feedback
+        )
+
+    def labelled_part(self, pred: LeFeDOutput | Tensor, labelled: int) -> LeFeDOutput | Tensor:
+        """The output for the first samples: every tensor in it is cut."""
+        if isinstance(pred, Tensor):
+            return pred[:labelled]
+        return LeFeDOutput(
+            *(x[:labelled] if isinstance(x, Tensor) else [one[:labelled] for one in x] for x in pred)
+        )

@@ -1,0 +1,188 @@
+"""A public data set's raw download, checked and written as a Decathlon-style folder.
+
+Readers of raw layouts lie in :mod:`common.datasets.public`, one file per data set; another file there
+is another data set of ``python -m common.datasets prepare``.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from common.errors import InputError
+from common.files import atomic_folder, write_json
+
+__all__ = ["RawCase", "Reader", "find_reader", "known_datasets", "prepare"]
+
+_PACKAGE = "common.datasets.public"
+_SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts"}
+
+
+@dataclass(frozen=True)
+class RawCase:
+    """One scan: image (X, Y, Z), label (X, Y, Z) of whole numbers, affine (4, 4) voxel index to RAS+ mm."""
+
+    image: np.ndarray
+    label: np.ndarray
+    affine: np.ndarray
+
+
+class Reader(ABC):
+    """How one public data set is read.
+
+    Attributes:
+        description: head of dataset.json: ``name``, ``description``, ``modality``, ``labels`` and more.
+    """
+
+    description: Mapping[str, Any]
+
+    @abstractmethod
+    def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
+        """Names of the cases of ``training`` and ``test``, in the order of the data set's own lists.
+
+        Args:
+            source: the raw download.
+            partial: some cases may be missing from the lists.
+
+        Raises:
+            InputError: lists are missing, do not hold what the data set should hold, or name cases
+                without files.
+        """
+
+    @abstractmethod
+    def read(self, source: Path, case: str) -> RawCase:
+        """One case, everything about it checked.
+
+        Raises:
+            InputError: its file is not what the data set's should be.
+        """
+
+
+def known_datasets() -> list[str]:
+    """The names that ``prepare`` takes."""
+    return sorted(module.name for module in pkgutil.iter_modules(import_module(_PACKAGE).__path__))
+
+
+def find_reader(name: str) -> Reader:
+    """The reader of a data set.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in known_datasets():
+        raise InputError(f"prepare: no data set '{name}'; expected one of: {', '.join(known_datasets())}")
+    return import_module(f"{_PACKAGE}.{name}").READER
+
+
+def prepare(
+    name: str,
+    source: str | Path,
+    target: str | Path,
+    *,
+    labelled: int | None = None,
+    validation: int = 0,
+    partial: bool = False,
+) -> dict[str, int]:
+    """Read every case of a raw data set, check it, and write it as a Decathlon-style folder.
+
+    The folder is whole or absent: it is written beside ``target`` and then renamed.  Bad files are
+    all found in one run; nothing is written then.
+
+    Args:
+        name: one of :func:`known_datasets`.
+        source: the raw download, as the data set's reader describes it.
+        target: a folder that does not exist yet, or an empty one.
+        labelled: only so many training cases, the first ones, get a label; none: all.  (A training
+            chooses with ``num_labelled`` too, and then all labels can stay.)
+        validation: so many cases, the last of the training list, become the validation list.
+        partial: accept a part of the data set.
+
+    Returns:
+        number of cases by list.
+
+    Raises:
+        InputError: unknown name, bad numbers, a target that is in use, or bad files.
+    """
+    reader, source, target = find_reader(name), Path(source).absolute(), Path(target).absolute()
+    if not source.is_dir():
+        raise InputError(f"{source}: no such folder; expected the raw download of {name}: correct --source")
+    lists = _split(reader.list_cases(source, partial=partial), validation, labelled)
+    with atomic_folder(target) as root:
+        for kind in ("images", "labels"):
+            for subset in ("Tr", "Ts"):
+                (root / f"{kind}{subset}").mkdir()
+        entries = _write_cases(reader, source, root, lists, labelled)
+        numbers = {"numTraining": len(lists["training"]), "numTest": len(lists["test"])}
+        write_json(root / "dataset.json", {**reader.description, **numbers, **entries})
+    return {section: len(cases) for section, cases in lists.items()}
+
+
+def _split(lists: Mapping[str, Sequence[str]], validation: int, labelled: int | None) -> dict[str, list[str]]:
+    training = list(lists["training"])
+    if not _whole(validation) or not 0 <= validation < len(training):
+        raise InputError(f"--validation {validation}; expected a whole number from 0 to {len(training) - 1}")
+    kept = len(training) - validation
+    if labelled is not None and not (_whole(labelled) and 0 <= labelled <= kept):
+        raise InputError(
+            f"--labelled {labelled}; expected a whole number from 0 to {kept}, the training cases"
+        )
+    held_out = {"validation": training[kept:]} if validation else {}
+    return {"training": training[:kept], **held_out, "test": list(lists["test"])}
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _write_cases(
+    reader: Reader, source: Path, root: Path, lists: Mapping[str, Sequence[str]], labelled: int | None
+) -> dict[str, list[dict[str, str]]]:
+    """Write every case; the lists of dataset.json."""
+    entries: dict[str, list[dict[str, str]]] = {section: [] for section in lists}
+    problems: list[InputError] = []
+    for section, index, case in _with_progress(lists):
+        try:
+            raw = reader.read(source, case)
+        except InputError as error:
+            problems.append(error)
+            continue
+        if problems:  # nothing will be kept: read on, to name all bad files
+            continue
+        keep_label = section != "training" or labelled is None or index < labelled
+        entries[section].append(_write_case(root, _SUBSETS[section], case, raw, keep_label))
+    if problems:
+        raise InputError(_told(problems))
+    return entries
+
+
+def _with_progress(lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, int, str]]:
+    cases = [(section, index, case) for section, names in lists.items() for index, case in enumerate(names)]
+    yield from tqdm(cases, desc="preparing", unit="case")
+
+
+def _write_case(root: Path, subset: str, case: str, raw: RawCase, keep_label: bool) -> dict[str, str]:
+    import nibabel as nib  # only where something is written
+
+    entry = {}
+    for key, array in (("image", raw.image), ("label", raw.label)):
+        if key == "image" or keep_label:
+            nifti = nib.Nifti1Image(array, raw.affine)
+            nifti.header.set_xyzt_units("mm")
+            entry[key] = f"{key}s{subset}/{case}.nii.gz"
+            nib.save(nifti, root / entry[key])
+    return entry
+
+
+def _told(problems: Sequence[InputError]) -> str:
+    if len(problems) == 1:
+        return str(problems[0])
+    others = " | ".join(str(problem) for problem in problems[1:])
+    return f"{problems[0]} | {len(problems) - 1} more: {others}"

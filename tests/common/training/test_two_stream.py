@@ -1,0 +1,109 @@
+"""Two streams: passes, rounds, resumption, processes; and batches without labels for the second half."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from common.errors import InputError
+from common.training import two_stream
+from common.training.two_stream import TwoStreamBatchSampler, collate_labelled_first
+
+
+def cases(labelled: int, unlabelled: int) -> list[dict]:
+    return [{"image": "i", "label": "l"}] * labelled + [{"image": "i"}] * unlabelled
+
+
+def batches(sampler: TwoStreamBatchSampler, epoch: int = 1) -> list[list[int]]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_an_epoch_is_one_pass_over_the_labelled_cases():
+    sampler = TwoStreamBatchSampler(cases(8, 32), labelled=2, unlabelled=2)
+    for epoch in (1, 2, 3):
+        epoch_batches = batches(sampler, epoch)
+        assert len(epoch_batches) == len(sampler) == 4
+        assert sorted(i for batch in epoch_batches for i in batch[:2]) == list(range(8))
+        assert all(8 <= i < 40 for batch in epoch_batches for i in batch[2:])
+    assert batches(sampler, 1) != batches(sampler, 2), "shuffled anew"
+
+
+def test_unlabelled_rounds_go_on_from_epoch_to_epoch():
+    sampler = TwoStreamBatchSampler(cases(4, 10), labelled=2, unlabelled=5)
+    drawn = [i for epoch in (1, 2) for batch in batches(sampler, epoch) for i in batch[2:]]
+    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(4, 14))
+
+
+def test_a_pass_drops_what_is_less_than_a_batch():
+    sampler = TwoStreamBatchSampler(cases(7, 3), labelled=2, unlabelled=1, iterations=30)
+    drawn = [i for batch in batches(sampler) for i in batch[:2]]
+    for start in range(0, len(drawn), 6):
+        assert len(set(drawn[start : start + 6])) == 6
+
+
+def test_epochs_of_any_length_cut_the_same_sequence():
+    by_pass = TwoStreamBatchSampler(cases(6, 5), labelled=2, unlabelled=2)
+    longer = TwoStreamBatchSampler(cases(6, 5), labelled=2, unlabelled=2, iterations=6)
+    assert batches(longer, 1) + batches(longer, 2) == [b for e in (1, 2, 3, 4) for b in batches(by_pass, e)]
+
+
+def test_a_batch_larger_than_the_labelled_list_repeats_it_evenly():
+    sampler = TwoStreamBatchSampler(cases(3, 1), labelled=5, unlabelled=0, iterations=4)
+    for batch in batches(sampler):
+        assert max(Counter(batch).values()) - min(Counter(batch).values()) <= 1
+        assert set(batch) == {0, 1, 2}
+
+
+def test_the_seed_decides():
+    def of(seed):
+        return batches(TwoStreamBatchSampler(cases(8, 8), seed=seed, iterations=20))
+
+    assert of(0) == of(0)
+    assert of(0) != of(1)
+
+
+def test_processes_take_turns(monkeypatch):
+    alone = batches(TwoStreamBatchSampler(cases(8, 12), iterations=6))
+    monkeypatch.setattr(two_stream, "get_world_size", lambda: 2)
+    parts = []
+    for rank in (0, 1):
+        monkeypatch.setattr(two_stream, "get_rank", lambda rank=rank: rank)
+        parts.append(batches(TwoStreamBatchSampler(cases(8, 12), iterations=3)))
+    assert [batch for pair in zip(*parts, strict=True) for batch in pair] == alone
+
+
+def test_without_unlabelled_cases_one_line_says_so(caplog):
+    with caplog.at_level(logging.WARNING, logger=two_stream.__name__):
+        sampler = TwoStreamBatchSampler(cases(4, 0))
+    assert [record.getMessage() for record in caplog.records] == [
+        "no unlabelled case: training on the 4 labelled ones alone"
+    ]
+    assert all(len(batch) == 2 for batch in batches(sampler))
+
+
+def test_no_label_at_all():
+    with pytest.raises(InputError, match="none of its 3 cases has a label"):
+        TwoStreamBatchSampler(cases(0, 3))
+
+
+def item(value: float, *, labelled: bool, name: str = "a.nii.gz") -> dict:
+    image = MetaTensor(torch.full((1, 2, 2), value), meta={"filename_or_obj": name})
+    return {"image": image} | ({"label": torch.full((1, 2, 2), int(value))} if labelled else {})
+
+
+def test_a_batch_has_labels_of_its_first_samples_alone():
+    items = [item(1, labelled=False, name="u"), item(2, labelled=True), [item(3, labelled=True)]]
+    batch = collate_labelled_first(items)
+    assert batch["image"][:, 0, 0, 0].tolist() == [2, 3, 1]
+    assert batch["label"][:, 0, 0, 0].tolist() == [2, 3]
+    assert batch["image"].meta["filename_or_obj"] == ["a.nii.gz", "a.nii.gz", "u"]
+
+
+def test_a_batch_of_labelled_items_is_an_ordinary_one():
+    batch = collate_labelled_first([item(1, labelled=True), item(2, labelled=True)])
+    assert len(batch["image"]) == len(batch["label"]) == 2
