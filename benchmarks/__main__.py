@@ -51,6 +51,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="CPU with other work on it: one thread, processor time not wall time",
     )
     chosen = parser.parse_args(arguments)
+    if torch.device(chosen.device).type == "cuda" and not torch.cuda.is_available():
+        parser.error(
+            f"--device {chosen.device}: torch sees no GPU here; leave --device out to measure on the CPU"
+        )
     if not (chosen.op or chosen.bundle):
         chosen.op, chosen.bundle = available("op"), available("bundle")
     return chosen

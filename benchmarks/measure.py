@@ -131,9 +131,10 @@ def measure(
     if with_compiled:
         torch.compiler.reset()  # each size compiles anew: many of one function would end in eager
         calls["compiled"] = case.compiled or torch.compile(case.direct, dynamic=False)
-    for call in calls.values():
+    for way, call in calls.items():
         call()
-        call()  # a compiled function may compile its backward pass, or guard once more, on its second call
+        if way == "compiled":
+            call()  # the second call may compile once more, for what the first one changed
     times: dict[str, list[float]] = {way: [] for way in calls}
     began = time.perf_counter()
     repeats = 0

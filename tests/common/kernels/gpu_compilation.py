@@ -1,7 +1,8 @@
-"""Compile every kernel for a GPU, without one: ``python -m tests.common.kernels.gpu_compilation 90``.
+"""All of every kernel's launch but the launch: ``python -m tests.common.kernels.gpu_compilation 90``.
 
-Prints one JSON object: for each kernel its PTX instructions that touch global memory.  The interpreter takes
-much that the compiler refuses; this is what a machine without a GPU can know about that.
+Arguments are bound and specialised, and the kernel is compiled to machine code for that compute capability;
+only then Triton would need a GPU.  Prints one JSON list: of each launch the kernel and its PTX instructions
+that touch global memory.  The interpreter takes much that the compiler refuses.
 """
 
 from __future__ import annotations
@@ -10,71 +11,89 @@ import json
 import re
 import sys
 
+import torch
 import triton
-import triton.language as tl
 from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
+from triton.runtime.jit import JITFunction
 
 from common.kernels import deformable_attention_triton as deformable
 from common.kernels import dynamic_head_triton as head
 from common.kernels import mutual_consistency_triton as consistency
 from common.kernels import row_moments_triton as rows
 
-FLOAT32 = {"ACC": tl.float32}
-ROWS = {"rows": "i32", "Q": "i32", "S": "i32"}
-PYRAMID = {"M": 6, "C": 64, "P": 4, "DIMS": 3, "SIZES": (12, 24, 24, 6, 12, 12), "LEVELS": 2, "CHANNELS": 64}
-FLAT = {"M": 8, "C": 24, "P": 4, "DIMS": 2, "SIZES": (1, 24, 24, 1, 12, 12), "LEVELS": 2, "CHANNELS": 32}
-HEAD = {"T": 1, "C": 8, "K": 2, "N": 162, **FLOAT32}
-PARTS = {"V": "i32", "chunks": "i32", "blocks": "i32", "slope": "fp32", "sharpness": "fp32"}
-MUTUAL = {"K": 3, "TINY": 2.0**-126, "DETACH": False, "GRADIENTS": True, "BLOCK": 256, **FLOAT32}
-
-# name: kernel, type of its pointers, types of its numbers, constants
-KERNELS = {
-    "deformable, 3D": (deformable._forward_kernel, "fp32", ROWS, {**PYRAMID, **FLOAT32, "ROWS": 16}),
-    "deformable, 3D, bfloat16": (deformable._forward_kernel, "bf16", ROWS, {**PYRAMID, **FLOAT32, "ROWS": 16}),
-    "deformable, 2D": (deformable._forward_kernel, "fp32", ROWS, {**FLAT, **FLOAT32, "ROWS": 32}),
-    "deformable backward, 3D": (
-        deformable._backward_kernel, "fp32", ROWS, {**PYRAMID, **FLOAT32, "ROWS": 8, "ATOMICS": True},
-    ),
-    "deformable backward, 3D, no atomics": (
-        deformable._backward_kernel, "fp32", ROWS, {**PYRAMID, **FLOAT32, "ROWS": 8, "ATOMICS": False},
-    ),
-    "deformable backward, 2D, float64": (
-        deformable._backward_kernel, "fp64", ROWS, {**FLAT, "ACC": tl.float64, "ROWS": 16, "ATOMICS": True},
-    ),
-    "head": (head._forward_kernel, "fp32", PARTS, {**HEAD, "BLOCK": 512}),
-    "head backward": (head._backward_kernel, "fp32", PARTS, {**HEAD, "BLOCK": 128, "STEPS": 16}),
-    "moments": (rows._moments_kernel, "fp32", PARTS, {**FLOAT32, "BLOCK": 1024, "STEPS": 8}),
-    "affine": (
-        rows._affine_kernel, "fp32", PARTS, {**FLOAT32, "BLOCK": 1024, "RESIDUAL": True, "ACTIVATION": True},
-    ),
-    "sums": (rows._sums_kernel, "fp32", PARTS, {**FLOAT32, "BLOCK": 1024, "STEPS": 8, "ACTIVATION": True}),
-    "gradients": (
-        rows._gradients_kernel, "fp32", PARTS, {**FLOAT32, "BLOCK": 1024, "RESIDUAL": True, "ACTIVATION": True},
-    ),
-    "consistency, 2 classes": (consistency._kernel, "fp32", PARTS, {**MUTUAL, "C": 2, "TERMS": 1}),
-    "consistency, 4 classes": (consistency._kernel, "fp32", PARTS, {**MUTUAL, "C": 4, "TERMS": 4}),
-}  # fmt: skip
+FOUND: list[tuple[str, list[str]]] = []
 
 
-def instructions(kernel, pointers: str, numbers: dict, constants: dict, capability: int) -> list[str]:
-    """Global loads, stores and atomics of the kernel's PTX, each once."""
-    signature, aligned = {}, {}
-    for place, name in enumerate(kernel.arg_names):
-        if name in constants:
-            signature[name] = "constexpr"
-        elif name in numbers:
-            signature[name] = numbers[name]
-        else:
-            signature[name] = f"*{pointers}"
-            aligned[(place,)] = [["tt.divisibility", 16]]  # as every allocation is
-    places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
-    source = ASTSource(kernel, signature, places, aligned)
-    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32))
-    assert compiled.asm["cubin"]
-    return sorted(set(re.findall(r"(?:ld|st|red|atom)\.global[.\w]*", compiled.asm["ptx"])))
+class Target:
+    """What Triton asks of a driver before it launches."""
+
+    def __init__(self, capability: int) -> None:
+        self.target = GPUTarget("cuda", capability, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, _: int) -> int:
+        return 0
+
+    def get_current_target(self) -> GPUTarget:
+        return self.target
+
+
+def without_launching(launch):
+    """Triton's own launch of a kernel, stopped before the GPU."""
+
+    def run(kernel, *arguments, warmup, **settings):
+        compiled = launch(kernel, *arguments, warmup=True, **settings)
+        assert compiled.asm["cubin"]
+        touched = set(re.findall(r"(?:ld|st|red|atom)\.global[.\w]*", compiled.asm["ptx"]))
+        FOUND.append((kernel.__name__, sorted(touched)))
+
+    return run
+
+
+def attend(dims: int, channels: int, dtype: torch.dtype) -> None:
+    sizes = [12, 24, 24, 6, 12, 12] if dims == 3 else [24, 24, 12, 12]
+    tokens = 7776 if dims == 3 else 720
+    value = torch.randn(1, tokens, 6, channels).to(dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    locations = torch.rand(1, 9, 6, 2, 4, dims, dtype=wide)
+    weights = torch.rand(1, 9, 6, 2, 4, dtype=wide)
+    given = (value, sizes, locations, weights)
+    grad = deformable.forward(*given)
+    for atomics in (True, False):
+        deformable.backward(grad, *given, values_by_atomics=atomics)
+
+
+def everything() -> None:
+    for dims, channels, dtype in (
+        (3, 64, torch.float32),
+        (3, 64, torch.bfloat16),
+        (2, 24, torch.float32),
+        (2, 24, torch.float64),
+    ):
+        attend(dims, channels, dtype)
+    for tasks in (1, 7):
+        features, parameters = torch.randn(2, 8, 1000), torch.randn(2, tasks, 162)
+        head.backward(head.forward(features, parameters, 2), features, parameters)
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.randn(4, 5000).to(dtype)
+        mean, _ = rows.moments(x)
+        rows.affine(x, mean, mean)
+        rows.affine(x, mean, mean, residual=x, slope=0.1)
+        rows.gradient_sums(x, x, mean)
+        rows.gradient_sums(x, x, mean, out=x, slope=0.1)
+        rows.affine_gradients(x, x, mean, (mean, mean, mean))
+        rows.affine_gradients(x, x, mean, (mean, mean, mean), out=x, slope=0.1, residual=True)
+    for classes in (2, 4):
+        maps = [torch.randn(2, classes, 500) for _ in range(3)]
+        for detach in (False, True):
+            consistency.loss_and_gradients(maps, 0.1, detach=detach, with_gradients=True)
+        consistency.loss_and_gradients(maps, 0.1, detach=False, with_gradients=False)
 
 
 if __name__ == "__main__":
-    target = int(sys.argv[1])
-    print(json.dumps({name: instructions(*kernel, target) for name, kernel in KERNELS.items()}))
+    triton.runtime.driver.set_active(Target(int(sys.argv[1])))
+    JITFunction.run = without_launching(JITFunction.run)
+    everything()
+    print(json.dumps(FOUND))
