@@ -140,7 +140,8 @@ def _fused(value: Tensor, sizes: Sequence[int], locations: Tensor, weights: Tens
         return sparse.forward(value, sizes, locations, weights)
     from common.kernels import deformable_attention_triton as kernels
 
-    return kernels.forward(value, sizes, locations, weights)
+    with torch.cuda.device_of(value):  # Triton launches on the current device
+        return kernels.forward(value, sizes, locations, weights)
 
 
 @_fused.register_fake
@@ -157,9 +158,10 @@ def _fused_backward(
     from common.kernels import deformable_attention_triton as kernels
 
     repeatable = torch.are_deterministic_algorithms_enabled()
-    by_value, by_location, by_weight = kernels.backward(
-        grad, value, sizes, locations, weights, values_by_atomics=not repeatable
-    )
+    with torch.cuda.device_of(value):
+        by_value, by_location, by_weight = kernels.backward(
+            grad, value, sizes, locations, weights, values_by_atomics=not repeatable
+        )
     if by_value is None:
         by_value = sparse.values_gradient(grad, value, sizes, locations, weights)
     return by_value, by_location, by_weight

@@ -157,7 +157,8 @@ def _fused(features: Tensor, parameters: Tensor, outputs: int) -> Tensor:
         return _products_forward(features, parameters, outputs)
     from common.kernels import dynamic_head_triton as kernels
 
-    return kernels.forward(features, parameters, outputs)
+    with torch.cuda.device_of(features):  # Triton launches on the current device
+        return kernels.forward(features, parameters, outputs)
 
 
 @_fused.register_fake
@@ -171,7 +172,8 @@ def _fused_backward(grad: Tensor, features: Tensor, parameters: Tensor) -> tuple
         return _products_backward(grad, features, parameters)
     from common.kernels import dynamic_head_triton as kernels
 
-    return kernels.backward(grad, features, parameters)
+    with torch.cuda.device_of(features):
+        return kernels.backward(grad, features, parameters)
 
 
 @_fused_backward.register_fake

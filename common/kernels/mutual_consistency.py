@@ -166,7 +166,10 @@ def _fused(
     if _triton_fits(maps):
         from common.kernels.mutual_consistency_triton import loss_and_gradients
 
-        total, gradients = loss_and_gradients(maps, temperature, detach=detach, with_gradients=with_gradients)
+        with torch.cuda.device_of(maps[0]):  # Triton launches on the current device
+            total, gradients = loss_and_gradients(
+                maps, temperature, detach=detach, with_gradients=with_gradients
+            )
     else:
         total, gradients = _blockwise(maps, temperature, detach, with_gradients)
     dtype = torch.promote_types(logits[0].dtype, torch.float32)

@@ -120,7 +120,8 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     parts, steps = _parts(x)
     (R, V), chunks = x.shape, parts.size(1)
     if R:
-        _moments_kernel[(R * chunks,)](x, parts, V, chunks, ACC=_acc(x), BLOCK=_BLOCK, STEPS=steps)
+        with torch.cuda.device_of(x):  # Triton launches on the current device
+            _moments_kernel[(R * chunks,)](x, parts, V, chunks, ACC=_acc(x), BLOCK=_BLOCK, STEPS=steps)
     counts = torch.full((chunks,), _BLOCK * steps, dtype=parts.dtype, device=x.device)
     counts[-1] = V - _BLOCK * steps * (chunks - 1)
     means, squares = parts.unbind(2)
@@ -135,10 +136,11 @@ def affine(
     (R, V), out = x.shape, torch.empty_like(x)
     blocks = triton.cdiv(V, _BLOCK)
     if R:
-        _affine_kernel[(R * blocks,)](
-            x, scale, shift, x if residual is None else residual, out, V, blocks, slope or 0.0,
-            ACC=_acc(x), RESIDUAL=residual is not None, ACTIVATION=slope is not None, BLOCK=_BLOCK,
-        )  # fmt: skip
+        with torch.cuda.device_of(x):
+            _affine_kernel[(R * blocks,)](
+                x, scale, shift, x if residual is None else residual, out, V, blocks, slope or 0.0,
+                ACC=_acc(x), RESIDUAL=residual is not None, ACTIVATION=slope is not None, BLOCK=_BLOCK,
+            )  # fmt: skip
     return out
 
 
@@ -152,10 +154,11 @@ def gradient_sums(
     parts, steps = _parts(x)
     (R, V), chunks = x.shape, parts.size(1)
     if R:
-        _sums_kernel[(R * chunks,)](
-            grad, x, x if out is None else out, centre, parts, V, chunks, slope,
-            ACC=_acc(x), ACTIVATION=out is not None, BLOCK=_BLOCK, STEPS=steps,
-        )  # fmt: skip
+        with torch.cuda.device_of(x):
+            _sums_kernel[(R * chunks,)](
+                grad, x, x if out is None else out, centre, parts, V, chunks, slope,
+                ACC=_acc(x), ACTIVATION=out is not None, BLOCK=_BLOCK, STEPS=steps,
+            )  # fmt: skip
     total, products = parts.sum(1).unbind(1)
     return total, products
 
@@ -175,8 +178,9 @@ def affine_gradients(
     by_residual = torch.empty_like(x) if residual else None
     blocks = triton.cdiv(V, _BLOCK)
     if R:
-        _gradients_kernel[(R * blocks,)](
-            grad, x, x if out is None else out, centre, *factors, by_x, by_residual if residual else by_x,
-            V, blocks, slope, ACC=_acc(x), RESIDUAL=residual, ACTIVATION=out is not None, BLOCK=_BLOCK,
-        )  # fmt: skip
+        with torch.cuda.device_of(x):
+            _gradients_kernel[(R * blocks,)](
+                grad, x, x if out is None else out, centre, *factors, by_x, by_residual if residual else by_x,
+                V, blocks, slope, ACC=_acc(x), RESIDUAL=residual, ACTIVATION=out is not None, BLOCK=_BLOCK,
+            )  # fmt: skip
     return by_x, by_residual
