@@ -11,15 +11,14 @@ Source: Chen et al., VPTTA, CVPR 2024, eq. 5-7 (card vptta, Adaptive BN).
 Axes: N batch, C channels, *S spatial, (H, W) or (D, H, W), V voxels in all.
 
 Three forms: the reference, with four reductions and the affine map; for the CPU one pair of reductions, from
-which those over the batch follow; for CUDA Triton kernels, two passes over z forward and two backward
-(``row_moments_triton``).  Whether these beat the compiled reference has not been measured: until it is, only
-``COMMON_KERNELS=triton`` selects them.
+which those over the batch follow, and a backward pass of two; for CUDA Triton kernels, two passes over z
+forward and two backward (``row_moments_triton``).  Whether these beat the compiled reference has not been
+measured: until it is, only ``COMMON_KERNELS=triton`` selects them.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from common.kernels.selection import choose
@@ -111,19 +110,8 @@ def _dispatch(
     if form == "reference":
         return adaptive_batch_norm_reference(z, source_mean, source_variance, weight, bias, share, eps)
     _check(z, [source_mean, source_variance, weight, bias])
-    if form == "triton":
-        out, loss, *_ = _fused(z, source_mean, source_variance, weight, bias, share, eps)
-        return out, loss
-    dtype = torch.promote_types(z.dtype, torch.float32)
-    x = z.to(dtype)
-    deviations, means = torch.std_mean(x.flatten(2), dim=2)  # unlike a square root, differentiable at 0
-    with torch.no_grad():
-        mean, variance = _warmed_up(
-            means, deviations**2, x[0, 0].numel(), source_mean, source_variance, share
-        )
-    loss = _loss(mean, variance, means, deviations)
-    out = F.batch_norm(x, mean, variance, weight.to(dtype), bias.to(dtype), False, 0.0, eps)
-    return out.to(z.dtype), loss
+    out, loss, *_ = _fused(z, source_mean, source_variance, weight, bias, share, eps)
+    return out, loss
 
 
 def _warmed_up(
@@ -154,18 +142,36 @@ def _fused(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Output and loss; each sample's means and deviations (N, C); mean and variance used (C,)."""
-    from common.kernels import row_moments_triton as kernels
-
     N, C = z.shape[:2]
     rows = z.reshape(N * C, -1).contiguous()
-    means, squares = (t.view(N, C) for t in kernels.moments(rows))
+    means, squares = (t.view(N, C) for t in _moments(rows))
     variances = squares / (rows.size(1) - 1)
     mean, variance = _warmed_up(means, variances, rows.size(1), source_mean, source_variance, share)
     deviations = variances.sqrt()
     scale = weight.to(means.dtype) * (variance + eps).rsqrt()
     shift = bias.to(means.dtype) - mean * scale
-    out = kernels.affine(rows, scale.repeat(N), shift.repeat(N)).view(z.shape)
+    out = _affine(rows, scale.repeat(N), shift.repeat(N)).view(z.shape)
     return out, _loss(mean, variance, means, deviations), means.contiguous(), deviations, mean, variance
+
+
+def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and sum of squared deviations of each row, in float32 or wider."""
+    if choose(rows, awaits_verdict=True) == "triton":
+        from common.kernels import row_moments_triton as kernels
+
+        return kernels.moments(rows)
+    x = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    mean = x.mean(1)
+    # On a CPU var_mean takes twenty times as long as these three passes.
+    return mean, torch.linalg.vector_norm(x - mean.unsqueeze(1), dim=1) ** 2
+
+
+def _affine(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    if choose(rows, awaits_verdict=True) == "triton":
+        from common.kernels import row_moments_triton as kernels
+
+        return kernels.affine(rows, scale, shift)
+    return torch.addcmul(shift.unsqueeze(1), rows, scale.unsqueeze(1)).to(rows.dtype)
 
 
 @_fused.register_fake
@@ -188,26 +194,50 @@ def _fused_backward(
     mean: Tensor,
     variance: Tensor,
     eps: float,
+    by_parameters: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients by z, weight and bias."""
-    from common.kernels import row_moments_triton as kernels
-
+    """Gradients by z, and, if asked for, by weight and bias (else zeros)."""
     N, C = z.shape[:2]
     rows, grad = z.reshape(N * C, -1).contiguous(), grad.reshape(N * C, -1).contiguous()
     voxels = rows.size(1)
     inverse = (variance + eps).rsqrt()
-    total, products = kernels.gradient_sums(grad, rows, mean.repeat(N))
     by_mean = by_loss * torch.sign(means - mean) / (N * C * voxels)
     by_deviation = by_loss * torch.sign(deviations - variance.sqrt()) / (N * C * (voxels - 1))
     by_deviation = (by_deviation / deviations).masked_fill(deviations == 0, 0.0)
     factors = ((weight.to(inverse.dtype) * inverse).repeat(N), by_deviation.flatten(), by_mean.flatten())
-    by_z, _ = kernels.affine_gradients(grad, rows, means.flatten(), factors)
+    by_z = _row_gradients(grad, rows, means.flatten(), factors).view(z.shape)
+    if not by_parameters:
+        return by_z, torch.zeros_like(weight), torch.zeros_like(weight)
+    total, products = _gradient_sums(grad, rows, mean.repeat(N))
     by_weight = products.view(N, C).sum(0) * inverse
-    return by_z.view(z.shape), by_weight.to(weight.dtype), total.view(N, C).sum(0).to(weight.dtype)
+    return by_z, by_weight.to(weight.dtype), total.view(N, C).sum(0).to(weight.dtype)
+
+
+def _row_gradients(
+    grad: Tensor, rows: Tensor, centre: Tensor, factors: tuple[Tensor, Tensor, Tensor]
+) -> Tensor:
+    """``a * grad + b * (rows - centre) + c`` with factors (a, b, c) of each row."""
+    if choose(rows, awaits_verdict=True) == "triton":
+        from common.kernels import row_moments_triton as kernels
+
+        return kernels.affine_gradients(grad, rows, centre, factors)[0]
+    of_grad, of_rows, constant = (f.unsqueeze(1) for f in factors)
+    by_rows = torch.addcmul(constant - of_rows * centre.unsqueeze(1), grad, of_grad)
+    return by_rows.addcmul_(rows, of_rows).to(rows.dtype)
+
+
+def _gradient_sums(grad: Tensor, rows: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each row the sums of grad and of ``grad * (rows - centre)``."""
+    if choose(rows, awaits_verdict=True) == "triton":
+        from common.kernels import row_moments_triton as kernels
+
+        return kernels.gradient_sums(grad, rows, centre)
+    wide = grad.to(centre.dtype)
+    return wide.sum(1), ((rows - centre.unsqueeze(1)) * wide).sum(1)
 
 
 @_fused_backward.register_fake
-def _(grad, by_loss, z, weight, means, deviations, mean, variance, eps):
+def _(grad, by_loss, z, weight, means, deviations, mean, variance, eps, by_parameters):
     return z.new_empty(z.shape), weight.new_empty(weight.shape), weight.new_empty(weight.shape)
 
 
@@ -218,7 +248,10 @@ def _save(ctx, inputs, output) -> None:
 
 
 def _backward(ctx, grad: Tensor, by_loss: Tensor, *_):
-    by_z, by_weight, by_bias = _fused_backward(grad, by_loss, *ctx.saved_tensors, ctx.eps)
+    by_parameters = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
+    by_z, by_weight, by_bias = _fused_backward(grad, by_loss, *ctx.saved_tensors, ctx.eps, by_parameters)
+    if not by_parameters:
+        by_weight, by_bias = None, None
     return by_z, None, None, by_weight, by_bias, None, None
 
 

@@ -8,8 +8,9 @@ et al., TPAMI 2023) all T tasks of a sample read the same features.
 Axes: B batch, T tasks, C channels of features and hidden layers, K outputs, *S spatial (V voxels), and
 N = 2 C C + C K + 2 C + K parameters: W1, W2 (C, C), W3 (K, C), row = output channel; then b1, b2 (C), b3 (K).
 
-Three forms: the reference; for the CPU batched matrix products that compute the hidden layers again in the
-backward pass; for CUDA Triton kernels that read the features once (``dynamic_head_triton``, C <= 16).
+Three forms: the reference; for the CPU batched matrix products over blocks of voxels, which compute the
+hidden layers again in the backward pass; for CUDA Triton kernels that read the features once
+(``dynamic_head_triton``, C <= 16).
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from torch import Tensor
 from common.kernels.selection import choose
 
 __all__ = ["dynamic_head", "dynamic_head_reference", "parameter_count"]
+
+# Voxels of a sample that are handled at once by the CPU form: some forty channels of them stay in the cache.
+_BLOCK_VOXELS = 1 << 13
 
 
 def parameter_count(channels: int, outputs: int) -> int:
@@ -111,25 +115,41 @@ def _hidden(features: Tensor, layers: list[tuple[Tensor, Tensor]]) -> tuple[Tens
 
 def _products_forward(features: Tensor, parameters: Tensor, K: int) -> Tensor:
     """(B, C, V) and (B, T, N) to (B, T, K, V)."""
+    (B, C, V), T = features.shape, parameters.size(1)
     dtype = torch.promote_types(features.dtype, torch.float32)
-    layers = _layers(parameters.to(dtype), features.size(1), K)
-    _, second = _hidden(features.to(dtype), layers)
+    layers = _layers(parameters.to(dtype), C, K)
     weight, bias = (t.flatten(0, 1) for t in layers[2])
-    logits = torch.baddbmm(bias, weight, second)
-    return logits.to(features.dtype).view(*parameters.shape[:2], K, features.size(2))
+    logits = features.new_empty(B, T, K, V)
+    for here in _voxel_blocks(V):
+        _, second = _hidden(features[..., here].to(dtype), layers)
+        logits[..., here] = torch.baddbmm(bias, weight, second).view(B, T, K, second.size(2))
+    return logits
+
+
+def _voxel_blocks(V: int) -> list[slice]:
+    return [slice(start, start + _BLOCK_VOXELS) for start in range(0, V, _BLOCK_VOXELS)]
 
 
 def _products_backward(grad: Tensor, features: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients by features and parameters from ``grad`` (B, T, K, V)."""
-    if not grad.numel():
-        return torch.zeros_like(features), torch.zeros_like(parameters)
-    B, C, _ = features.shape
-    T, K = parameters.size(1), grad.size(2)
+    by_features = torch.zeros(features.shape, dtype=features.dtype, device=features.device)
     dtype = torch.promote_types(features.dtype, torch.float32)
-    x = features.to(dtype)
-    layers = _layers(parameters.to(dtype), C, K)
+    by_parameters = torch.zeros(parameters.shape, dtype=dtype, device=features.device)
+    if not grad.numel():
+        return by_features, by_parameters.to(parameters.dtype)
+    layers = _layers(parameters.to(dtype), features.size(1), grad.size(2))
+    for here in _voxel_blocks(features.size(2)):
+        found = _block_gradients(grad[..., here].to(dtype), features[..., here].to(dtype), layers)
+        by_features[..., here] = found[0]
+        by_parameters += found[1]
+    return by_features, by_parameters.to(parameters.dtype)
+
+
+def _block_gradients(grad: Tensor, x: Tensor, layers: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Of one block of voxels: gradients by features (B, C, V) and parameters (B, T, N)."""
+    B, T, C, _ = layers[0][0].shape
     first, second = _hidden(x, layers)
-    by_out = grad.to(dtype).flatten(0, 1)
+    by_out = grad.flatten(0, 1)
     by_weights, by_biases = [], []
     for inputs, (weight, _) in ((second, layers[2]), (first, layers[1])):
         by_weights.insert(0, torch.bmm(by_out, inputs.transpose(1, 2)))
@@ -139,8 +159,7 @@ def _products_backward(grad: Tensor, features: Tensor, parameters: Tensor) -> tu
     by_weights.insert(0, torch.bmm(by_out, x.transpose(1, 2)))
     by_biases.insert(0, by_out.sum(2))
     by_features = torch.bmm(layers[0][0].reshape(B, T * C, C).transpose(1, 2), by_out)
-    by_parameters = torch.cat([t.reshape(B, T, -1) for t in by_weights + by_biases], dim=2)
-    return by_features.to(features.dtype), by_parameters.to(parameters.dtype)
+    return by_features, torch.cat([t.reshape(B, T, -1) for t in by_weights + by_biases], dim=2)
 
 
 def _triton_fits(features: Tensor) -> bool:

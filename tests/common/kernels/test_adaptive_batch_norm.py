@@ -149,8 +149,10 @@ def test_sizes_that_do_not_fit_are_named(norm):
 class TestCompilers:
     """The operator as ``torch.compile`` and ``torch.export`` see it."""
 
-    def test_operator_is_registered_correctly(self):
+    @pytest.mark.parametrize("choice", ["auto", "triton"])
+    def test_operator_is_registered_correctly(self, choice, monkeypatch):
         pytest.importorskip("triton", reason="Triton is not installed")
+        monkeypatch.setenv("COMMON_KERNELS", choice)
         where = "cuda" if torch.cuda.is_available() else "cpu"
         tensors, _ = inputs(SHAPES["batch"])
         tensors = [t.to(where) for t in tensors]

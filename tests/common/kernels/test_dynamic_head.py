@@ -7,6 +7,7 @@ import random
 import pytest
 import torch
 
+from common.kernels import dynamic_head as module
 from common.kernels.dynamic_head import dynamic_head, dynamic_head_reference, parameter_count
 from tests.vectors import load
 
@@ -82,6 +83,12 @@ def test_matches_reference_at_random_shapes(seed, device):
     draw = random.Random(seed)
     B, T, C, K = (draw.randint(1, n) for n in (2, 2, 6, 3))
     compare((B, T, C, K, tuple(draw.randint(1, 9) for _ in range(draw.choice([1, 2, 3])))), device)
+
+
+@pytest.mark.parametrize("block", [1, 7, 100])
+def test_blocks_do_not_show(block, monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK_VOXELS", block)
+    compare(SIZES["transdodnet"], "cpu")
 
 
 def test_double_precision_stays_double(device):

@@ -141,7 +141,7 @@ def test_arguments_that_do_not_fit_are_named(norm, arguments, found):
 class TestCompilers:
     """The operator as ``torch.compile`` and ``torch.export`` see it."""
 
-    def test_operator_is_registered_correctly(self, monkeypatch):
+    def test_operator_is_registered_correctly(self):
         pytest.importorskip("triton", reason="Triton is not installed")
         where = "cuda" if torch.cuda.is_available() else "cpu"
         tensors, _ = inputs(*CASES["3d"])
