@@ -4,7 +4,7 @@ BIN := .venv/bin
 BUNDLE ?= cotr
 RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs
 
-.PHONY: train test fix bench gpu catalogue
+.PHONY: train test fix bench gpu catalogue verify label test-label test-browser
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -37,8 +37,36 @@ gpu: .venv/test   # on a machine with one: the kernels' tests, then every figure
 	$(BIN)/python -m pytest tests/common/kernels
 	$(BIN)/python -m benchmarks --device cuda --save gpu.json
 
+verify: .venv/test   # what the model zoo checks, and ONNX, on every bundle, packed and unpacked
+	$(BIN)/python -m common.registry verify-bundle --all
+
 URL ?= file://$(CURDIR)/dist
 
 catalogue: .venv/run   # zips, index and a page to browse, in dist/
 	$(BIN)/python -m common.registry pack --all --target dist
 	$(BIN)/python -m common.registry index dist --base-url "$(URL)"
+
+# MONAI Label in an environment of its own; these two come without their dependencies, see requirements-label.txt.
+LABEL_BIN := .venv-label/bin
+LABEL := monailabel==0.8.5 pydicom-seg==0.4.1
+PORT ?= 8000
+MODELS ?=
+STUDIES ?=
+
+.venv-label/run: requirements-label.txt Makefile
+	$(PYTHON) -m venv .venv-label
+	$(LABEL_BIN)/python -m pip install --progress-bar off -r requirements-label.txt
+	$(LABEL_BIN)/python -m pip install --progress-bar off --no-deps $(LABEL)
+	touch $@
+
+label: .venv-label/run   # for 3D Slicer: MODELS=cotr STUDIES=FOLDER PORT=8000
+	$(LABEL_BIN)/python -m tools.label --studies "$(STUDIES)" --models "$(MODELS)" --port $(PORT)
+
+test-label: .venv-label/run
+	$(LABEL_BIN)/python -m pytest tests/label
+
+test-browser: .venv/test   # installs Debian's chromium where there is none
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] || { echo "error: no chromium here; sudo apt-get install chromium chromium-driver" >&2; exit 1; }; \
+	  apt-get update -q && apt-get install -y -q --no-install-recommends chromium chromium-driver; }
+	$(BIN)/python -m pytest tests/common/registry/test_catalogue.py

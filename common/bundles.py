@@ -9,7 +9,7 @@ from typing import Any
 
 from common.errors import InputError
 
-__all__ = ["bundle_folder", "bundle_names", "bundle_package", "parse_config"]
+__all__ = ["bundle_folder", "bundle_in", "bundle_names", "bundle_package", "parse_config"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,8 +18,7 @@ def _folders(root: Path) -> dict[str, Path]:
     """Name -> folder: the bundles of a checkout, or the one bundle that this copy was packed with."""
     found = {path.parents[1].name: path.parents[1] for path in root.glob("bundles/*/configs/metadata.json")}
     if (root / "configs" / "metadata.json").is_file():  # unpacked: the folder may have any name
-        packages = (path.parent.name for path in root.glob("*/__init__.py"))
-        found |= {name: root for name in packages if name != "common"}
+        found[bundle_in(root)] = root
     return found
 
 
@@ -43,6 +42,22 @@ def bundle_folder(name: str, *, root: Path | None = None) -> Path:
         valid = ", ".join(sorted(folders)) or "(none here)"
         raise InputError(f"bundle {name}: unknown; expected one of: {valid}")
     return folders[name]
+
+
+def bundle_in(folder: Path) -> str:
+    """The name of the bundle that a folder is; the folder itself may have any name.
+
+    Raises:
+        InputError: the folder is no bundle.
+    """
+    names = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
+    names = [name for name in names if name != "common"]
+    if len(names) != 1 or not (folder / "configs").is_dir():
+        raise InputError(
+            f"{folder}: no bundle; expected configs/ and one Python package with the bundle's name, "
+            f"found packages: {', '.join(names) or 'none'}"
+        )
+    return names[0]
 
 
 def bundle_package(name: str, module: str) -> ModuleType:

@@ -21,6 +21,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.bundle.config_item import ConfigComponent
 
 from common.errors import InputError, show_input_errors_as_one_line
+from common.training.tracking import fit_tracking
 
 __all__ = ["begin", "check_config"]
 
@@ -73,6 +74,7 @@ def begin() -> None:
     workflow = _calling_workflow()
     siblings = [ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))]
     check_config(workflow.parser.get(), siblings)
+    fit_tracking(workflow.parser)
 
 
 def _calling_workflow() -> ConfigWorkflow:

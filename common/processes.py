@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sized
 
 import torch
 import torch.distributed as dist
+from monai.data import DistributedSampler
+from torch.utils.data import Sampler, SequentialSampler
 
-__all__ = ["join", "local_device", "rank"]
+__all__ = ["join", "local_device", "rank", "share"]
 
 
 def rank() -> int:
@@ -30,6 +33,21 @@ def local_device() -> torch.device:
 
 
 def join() -> None:
-    """Join the process group that ``torchrun`` announced, once: NCCL on GPUs, Gloo on CPUs."""
-    if not dist.is_initialized():
+    """Join the process group that ``torchrun`` announced, once: NCCL on GPUs, Gloo on CPUs.
+
+    A process that was started alone has nothing to join, and stays alone.
+    """
+    if "RANK" in os.environ and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def share(dataset: Sized) -> Sampler:
+    """The cases that this process measures: each case is one process's, and none is repeated.
+
+    With fewer cases than processes every process takes all of them: none may stand idle, since the
+    metrics of all are gathered, and a mean over equal repetitions is the mean.  (Padding some processes
+    with a second copy of some cases, as PyTorch's sampler does, would weight those double.)
+    """
+    if dist.is_initialized() and len(dataset) >= dist.get_world_size():
+        return DistributedSampler(dataset, even_divisible=False, shuffle=False)
+    return SequentialSampler(dataset)

@@ -23,6 +23,8 @@ _HOME = {
     "raise_on_findings": "findings",
     "make_plan": "plan",
     "training_plan": "plan",
+    "plan_of_cases": "reused_plan",
+    "evaluation_plan": "reused_plan",
     "load_plan": "plan",
     "class_names": "cases",
     "images_to_predict": "cases",

@@ -7,19 +7,42 @@ A data set is a folder with ``dataset.json``: ``training``, ``validation`` and `
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from common.datasets.voxels import IMAGE_SUFFIXES, has_suffix
 from common.errors import InputError
 
-__all__ = ["DATALIST", "inference_list", "labels_of", "modality_of", "read_datalist", "read_description"]
+__all__ = [
+    "DATALIST",
+    "CaseList",
+    "inference_list",
+    "labels_of",
+    "modality_of",
+    "read_datalist",
+    "read_description",
+]
 
 DATALIST = "dataset.json"
 
 
-def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, list[dict]]:
+class CaseList(list[dict]):
+    """The cases of one list of a dataset.json.
+
+    A list that a program puts in its place (MONAI Label does) is a plain one: nothing is known of
+    it but the files.
+
+    Attributes:
+        folder: absolute path of the folder with dataset.json.
+    """
+
+    def __init__(self, cases: Iterable[dict], folder: Path) -> None:
+        super().__init__(cases)
+        self.folder = folder
+
+
+def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
     """The cases of a data set, as lists under ``training``, ``validation`` and ``test``.
 
     Paths become absolute; further keys of an entry stay, as MONAI's ``load_decathlon_datalist``
@@ -49,7 +72,7 @@ def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
                 f'validation; expected at least one left to train on: add cases or a "validation" list'
             )
         lists["training"], lists["validation"] = training[:-held], training[-held:]
-    return lists
+    return {key: CaseList(cases, path.parent) for key, cases in lists.items()}
 
 
 def inference_list(dataset_dir: str | Path) -> list[dict]:

@@ -18,7 +18,13 @@ import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from common.datasets.check import check_cases
-from common.datasets.datalist import DATALIST, labels_of, modality_of, read_datalist, read_description
+from common.datasets.datalist import (
+    DATALIST,
+    labels_of,
+    modality_of,
+    read_datalist,
+    read_description,
+)
 from common.datasets.facts import CaseFacts, read_facts
 from common.datasets.findings import raise_on_findings
 from common.datasets.label_values import as_label_map, mapped_labels
@@ -26,7 +32,7 @@ from common.datasets.semi_supervised import semi_supervised_datalist
 from common.errors import InputError
 from common.files import write_json
 
-__all__ = ["load_plan", "make_plan", "training_plan"]
+__all__ = ["check_options", "load_plan", "make_plan", "training_plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +147,7 @@ def training_plan(
         modality=modality,
         labelled=("validation",) if unlabelled else ("training", "validation"),
     )
-    raise_on_findings(findings, folder / DATALIST, options=_options(channels, classes, label_map))
+    raise_on_findings(findings, folder / DATALIST, options=check_options(channels, classes, label_map))
     for one in findings:
         _log.warning("%s. %s", one.line(folder / DATALIST), one.repair)
     plan = make_plan(
@@ -154,7 +160,7 @@ def training_plan(
         label_map=label_map,
         dataset=str(read_description(folder).get("name") or folder.name),
     )
-    plan |= inference or {}
+    plan |= {"channels": channels, "classes": classes, **(inference or {})}
     if save_as is not None:
         write_json(save_as, plan)
     return plan
@@ -239,7 +245,8 @@ def _numbered_labels(classes: int | None) -> dict[int, str]:
     return {value: f"class {value}" if value else "background" for value in range(classes or 0)}
 
 
-def _options(channels: int | None, classes: int | None, label_map: Mapping[int, int]) -> str:
+def check_options(channels: int | None, classes: int | None, label_map: Mapping[int, int]) -> str:
+    """The options with which ``python -m common.datasets check`` shows what a run complains of."""
     given = {"in_channels": channels, "num_classes": classes, "label_map": label_map or None}
     return " ".join(
         f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None

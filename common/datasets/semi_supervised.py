@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.datasets.datalist import DATALIST, read_datalist
+from common.datasets.datalist import DATALIST, CaseList, read_datalist
 from common.errors import InputError
 
 __all__ = ["hide_labels", "semi_supervised_datalist"]
@@ -18,7 +18,7 @@ def semi_supervised_datalist(
     num_labelled: int | None = None,
     num_unlabelled: int | None = None,
     holdout: float = 0.2,
-) -> dict[str, list[dict]]:
+) -> dict[str, CaseList]:
     """The lists of :func:`common.datasets.read_datalist`; unlabelled training cases have no ``label``.
 
     Where dataset.json has no ``validation`` list, the last ``max(1, round(holdout * n))`` of the n labelled
@@ -52,9 +52,9 @@ def semi_supervised_datalist(
                 f"{path}: training has 1 labelled case, which would be held out for validation; expected at "
                 f'least two: add a label, or a "validation" list'
             )
-        lists["validation"] = labelled[-held:]
+        lists["validation"] = CaseList(labelled[-held:], path.parent)
         training = [case for case in training if case not in lists["validation"]]
-    lists["training"] = _first_unlabelled(training, num_unlabelled)
+    lists["training"] = CaseList(_first_unlabelled(training, num_unlabelled), path.parent)
     return lists
 
 

@@ -11,7 +11,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 import torch
+from ignite.distributed import get_rank, get_world_size
 from ignite.engine import Engine, Events
+from monai.utils import string_list_all_gather
 from torch import Tensor
 
 from common.files import write_text
@@ -60,7 +62,8 @@ class CaseTable:
     """After an evaluation write ``<stem>_cases.csv`` (case, class, metrics) and ``<stem>_summary.csv``.
 
     The summary has mean, standard deviation and number of cases for each class, and a last row over
-    the case means.  Metrics are those that keep details (``save_details``), each (cases, K - 1).
+    the case means.  Metrics are those that keep details (``save_details``), each (cases, K - 1).  Cases
+    stand in the order of their paths, however many processes measured them, of which the first writes.
 
     Args:
         folder: where to write.
@@ -87,11 +90,21 @@ class CaseTable:
 
     def write(self, evaluator: Engine) -> None:
         """Write both tables."""
-        details = {name: torch.as_tensor(values) for name, values in evaluator.state.metric_details.items()}
+        # Metrics gather their values by themselves, process after process; so must the names.
+        cases = string_list_all_gather(self.cases)
+        if get_rank() > 0:
+            return
+        if get_world_size() > 1 and len(self.cases) == len(evaluator.data_loader.dataset):
+            cases = cases[: len(self.cases)]  # every process measured all (common.processes.share)
+        order = sorted(range(len(cases)), key=cases.__getitem__)
+        cases = [cases[i] for i in order]
+        details = {
+            name: torch.as_tensor(values)[order] for name, values in evaluator.state.metric_details.items()
+        }
         rows = [
             {"case": Path(case).name, "class": c, "name": self.names.get(c, f"class {c}")}
             | {metric: float(values[i, c - 1]) for metric, values in details.items()}
-            for i, case in enumerate(self.cases)
+            for i, case in enumerate(cases)
             for c in range(1, next(iter(details.values())).shape[1] + 1)
         ]
         summary = self._summary(details)

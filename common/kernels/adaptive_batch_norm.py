@@ -21,7 +21,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from common.kernels.selection import choose
+from common.kernels.selection import choose, exporting
 
 __all__ = ["adaptive_batch_norm", "adaptive_batch_norm_reference"]
 
@@ -89,7 +89,8 @@ def adaptive_batch_norm(
 ) -> tuple[Tensor, Tensor]:
     """As :func:`adaptive_batch_norm_reference`, faster; differentiable once, by z, weight and bias.
 
-    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting and tracing.
+    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
+    export.
     """
     if torch.jit.is_scripting():
         return adaptive_batch_norm_reference(z, source_mean, source_variance, weight, bias, share, eps)
@@ -106,7 +107,7 @@ def _dispatch(
     share: float,
     eps: float,
 ) -> tuple[Tensor, Tensor]:
-    form = "reference" if torch.jit.is_tracing() else choose(z, awaits_verdict=True)
+    form = "reference" if exporting() else choose(z, awaits_verdict=True)
     if form == "reference":
         return adaptive_batch_norm_reference(z, source_mean, source_variance, weight, bias, share, eps)
     _check(z, [source_mean, source_variance, weight, bias])

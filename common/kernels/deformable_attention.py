@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from common.kernels import deformable_attention_sparse as sparse
-from common.kernels.selection import choose
+from common.kernels.selection import choose, exporting
 
 __all__ = ["deformable_attention", "deformable_attention_reference"]
 
@@ -106,8 +106,8 @@ def deformable_attention(
 ) -> Tensor:
     """As :func:`deformable_attention_reference`, in a fraction of its memory and time; differentiable once.
 
-    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting and tracing: an
-    exported TorchScript file then needs nothing of ours.  Under autocast it computes in float32.  Where
+    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
+    export: the exported file then needs nothing of ours.  Under autocast it computes in float32.  Where
     values are bfloat16 or float16 the sums are float32.  On CUDA the gradient by ``value`` is summed by
     atomics; under ``torch.use_deterministic_algorithms`` by a slower way with a fixed order.
     """
@@ -119,7 +119,7 @@ def deformable_attention(
 
 def _dispatch(value: Tensor, shapes: Sequence[Sequence[int]], locations: Tensor, weights: Tensor) -> Tensor:
     shapes = [list(shape) for shape in shapes]
-    if torch.jit.is_tracing() or choose(value) == "reference":
+    if exporting() or choose(value) == "reference":
         return deformable_attention_reference(value, shapes, locations, weights)
     _check(value, shapes, locations, weights)
     sizes = [n for shape in shapes for n in shape]  # an operator takes no nested lists

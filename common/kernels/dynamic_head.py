@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from common.kernels.selection import choose
+from common.kernels.selection import choose, exporting
 
 __all__ = ["dynamic_head", "dynamic_head_reference", "parameter_count"]
 
@@ -79,8 +79,8 @@ def dynamic_head_reference(features: Tensor, parameters: Tensor, outputs: int) -
 def dynamic_head(features: Tensor, parameters: Tensor, outputs: int) -> Tensor:
     """As :func:`dynamic_head_reference`, faster; differentiable once.
 
-    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting and tracing: an
-    exported TorchScript file then needs nothing of ours.  Under autocast it computes in float32.
+    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
+    export: the exported file then needs nothing of ours.  Under autocast it computes in float32.
     """
     if torch.jit.is_scripting():
         return dynamic_head_reference(features, parameters, outputs)
@@ -89,7 +89,7 @@ def dynamic_head(features: Tensor, parameters: Tensor, outputs: int) -> Tensor:
 
 
 def _dispatch(features: Tensor, parameters: Tensor, outputs: int) -> Tensor:
-    if torch.jit.is_tracing() or choose(features) == "reference":
+    if exporting() or choose(features) == "reference":
         return dynamic_head_reference(features, parameters, outputs)
     _check(features, parameters, outputs)
     shape = features.shape[2:]

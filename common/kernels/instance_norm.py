@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from common.kernels.selection import choose
+from common.kernels.selection import choose, exporting
 
 __all__ = ["instance_norm_leaky_relu", "instance_norm_leaky_relu_reference"]
 
@@ -98,7 +98,8 @@ def instance_norm_leaky_relu(
 ) -> Tensor:
     """As :func:`instance_norm_leaky_relu_reference`, for CUDA with less memory; there differentiable once.
 
-    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting and tracing.
+    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
+    export.
     """
     if torch.jit.is_scripting():
         return instance_norm_leaky_relu_reference(x, weight, bias, residual, eps, slope)
@@ -114,7 +115,7 @@ def _dispatch(
     eps: float,
     slope: float,
 ) -> Tensor:
-    triton = not torch.jit.is_tracing() and choose(x, awaits_verdict=True) == "triton"
+    triton = not exporting() and choose(x, awaits_verdict=True) == "triton"
     if not triton or x.numel() == 0:
         return instance_norm_leaky_relu_reference(x, weight, bias, residual, eps, slope)
     _check(x, weight, bias, residual, slope)

@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Form", "TRITON_IS_INSTALLED", "choose", "forced"]
+__all__ = ["Form", "TRITON_IS_INSTALLED", "choose", "exporting", "forced"]
 
 Form = Literal["reference", "cpu", "triton"]
 _CHOICES = ("auto", "eager", "triton")
@@ -39,6 +39,11 @@ def forced() -> str:
     if wanted not in _CHOICES:
         raise ValueError(f"COMMON_KERNELS={wanted!r}; expected one of {', '.join(_CHOICES)}, or unset it")
     return wanted
+
+
+def exporting() -> bool:
+    """Whether a file is being made that has to do without our operators: TorchScript by tracing, or ONNX."""
+    return torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
 
 
 def choose(tensor: Tensor, *, awaits_verdict: bool = False) -> Form:

@@ -1,8 +1,9 @@
-"""``python -m common.registry``: list, pack, index, get, verify."""
+"""``python -m common.registry``: list, pack, index, get, verify, verify-bundle."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import fire
@@ -15,7 +16,9 @@ from common.registry.fetch import get as fetch
 from common.registry.fetch import read_index
 from common.registry.index import index as write_index
 from common.registry.pack import pack as pack_one
+from common.registry.text_table import aligned
 from common.registry.verify import verify as verify_one
+from common.registry.zoo_checks import check_bundle, require_packages
 
 
 def list_bundles(index: str | None = None) -> None:
@@ -42,9 +45,8 @@ def list_bundles(index: str | None = None) -> None:
         )
         for name, version, facts in sorted(found, key=lambda one: one[:2])
     ]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
-    for *columns, task in rows:
-        print("  ".join([*(f"{text:{width}}" for text, width in zip(columns, widths, strict=True)), task]))
+    if rows:
+        print(aligned(rows))
 
 
 def pack(*names: str, target: str = "dist", all: bool = False) -> None:
@@ -117,7 +119,35 @@ def verify(*zips: str, index: str | None = None) -> None:
         print(f"{one}: good")
 
 
+def verify_bundle(*bundles: str, all: bool = False) -> None:
+    """Run the checks of the model zoo on bundles, and print them as one table.
+
+    Args:
+        bundles: names in this checkout (they are packed and unpacked first), zips, or folders.
+        all: every bundle of the checkout.
+    """
+    if bool(bundles) == all:
+        raise InputError("verify-bundle: name bundles, zips or folders, or give --all and no name")
+    require_packages()
+    findings = [
+        finding
+        for one in (bundle_names() if all else bundles)
+        for finding in check_bundle(str(one), say=lambda text: print(text, file=sys.stderr, flush=True))
+    ]
+    print(aligned([("bundle", "check", "result", "time", "remark"), *(finding.row for finding in findings)]))
+    failed = [f"{finding.bundle}: {finding.check}" for finding in findings if finding.result == "FAILED"]
+    if failed:
+        raise InputError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}")
+
+
 if __name__ == "__main__":
     show_input_errors_as_one_line()
-    commands = {"list": list_bundles, "pack": pack, "index": index, "get": get, "verify": verify}
+    commands = {
+        "list": list_bundles,
+        "pack": pack,
+        "index": index,
+        "get": get,
+        "verify": verify,
+        "verify-bundle": verify_bundle,
+    }
     fire.Fire(commands, name="python -m common.registry")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import posixpath
+import re
 import shlex
 import shutil
 import zipfile
@@ -108,7 +109,8 @@ def _tile(folder: Path, path: Path, entry: Entry, versions: Sequence[str]) -> st
 def _command(line: str) -> str:
     shown = html.escape(line)
     button = f'<button type="button" class="copy" aria-label="Copy the command {shown}">Copy</button>'
-    return f'<div class="command"><code tabindex="0">{shown}</code>{button}</div>'
+    whole_options = re.sub(r"--\w+", r"<span>\g<0></span>", shown)  # browsers break lines behind hyphens
+    return f'<div class="command"><code tabindex="0">{whole_options}</code>{button}</div>'
 
 
 def _write_pictures(folder: Path, archive: zipfile.ZipFile, entry: Entry) -> dict[str, str]:

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
+from monai.engines import Evaluator
 from torch import nn
 
 from common.checkpoints import load_weights, read_checkpoint, save_state
 from common.errors import InputError
 from common.files import atomic_path
 
-__all__ = ["KeepWeights", "ResumePoint", "StrictCheckpointLoader"]
+__all__ = ["EndWithWeights", "KeepWeights", "ResumePoint", "StrictCheckpointLoader"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +52,48 @@ class KeepWeights:
 
     def __call__(self, evaluator: Engine) -> None:
         """Save if this validation was the best, or the last one counts."""
-        best = evaluator.state.best_metric_epoch == evaluator.state.epoch
-        if get_rank() > 0 or not (best or self.which == "last"):
+        if evaluator.state.best_metric_epoch == evaluator.state.epoch or self.which == "last":
+            self.save()
+
+    def save(self) -> None:
+        """Write the weights; of several processes the first does."""
+        if get_rank() > 0:
             return
         if self.keep_earlier and self.path.is_file():
             shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
         self.keep_earlier = False
         save_state(self.network, self.path)
+
+
+class EndWithWeights:
+    """See that a training leaves weights, however short it is and whatever it was given.
+
+    After the last epoch it validates where the interval has not just done so (3 epochs with an
+    interval of 6 would end without weights).  Where there is nothing to validate on, as after the
+    first scan labelled in MONAI Label, it writes the last epoch's weights itself.
+
+    Args:
+        evaluator: of the validation; list this handler behind the one that runs it at intervals.
+        network: whose weights.
+        path: ``models/model.pt``.
+    """
+
+    def __init__(self, evaluator: Evaluator, network: nn.Module, path: str | Path) -> None:
+        self.evaluator, self.network, self.path = evaluator, network, path
+
+    def attach(self, trainer: Engine) -> None:
+        """Look at the end of every epoch whether it is the last."""
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, trainer: Engine) -> None:
+        """Validate or save after the last epoch."""
+        if trainer.state.epoch < trainer.state.max_epochs:
+            return
+        if not len(self.evaluator.data_loader):
+            logger.warning("no case to validate on: the weights of the last epoch are kept, good or bad")
+            KeepWeights(self.network, self.path).save()
+        elif self.evaluator.state.epoch != trainer.state.epoch:
+            self.evaluator.run(trainer.state.epoch)
 
 
 class ResumePoint:
@@ -95,6 +131,10 @@ class ResumePoint:
         state = {name: part.state_dict() for name, part in self.parts.items()}
         if trainer.scaler is not None:
             state["scaler"] = trainer.scaler.state_dict()
+        if "network" in state:
+            # MONAI Label offers every *.pt beside the weights, and loads nothing, silently, from a file
+            # without this key.  The tensors are those of "network" and take no space of their own.
+            state["model"] = state["network"]
         best = self.evaluator.state
         state["run"] = {
             "epoch": trainer.state.epoch,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from ignite.distributed import get_rank
+from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
@@ -61,7 +61,7 @@ class RunHistory:
             "epoch": trainer.state.epoch,
             "seconds": self.seconds_before + time.monotonic() - self.started,
             "learning_rate": trainer.optimizer.param_groups[0]["lr"],
-            "loss": self.loss_sum / max(self.losses, 1),
+            "loss": self._mean_loss(),
         }
         self.loss_sum, self.losses = 0.0, 0
         self.rows.append(row | self._validation(trainer.state.epoch))
@@ -72,6 +72,11 @@ class RunHistory:
         panels = {"loss": ["loss"], key: [key, *(f"{key}_{name}" for name in self.names.values())]}
         panels |= {name: [name] for name in self.evaluator.state.metrics if name != key}
         draw_curves(self.rows, self.folder / "curves.png", panels)
+
+    def _mean_loss(self) -> float:
+        """Over the iterations of all processes."""
+        total, count = all_reduce(torch.tensor([self.loss_sum, self.losses], dtype=torch.float64)).tolist()
+        return total / max(count, 1)
 
     def _validation(self, epoch: int) -> dict[str, float]:
         """Metrics of this epoch's validation; nothing where there was none."""

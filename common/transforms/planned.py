@@ -40,6 +40,19 @@ def _steps(spacing: Sequence[float], order: int | str) -> list[tuple[list[float]
     return [(fine, order), (across, "nearest")]
 
 
+class OwnKeysSpacingd(Spacingd):
+    """MONAI's ``Spacingd``, shown no other value of the sample than its keys.
+
+    For the key ``image`` that of MONAI 1.6.1 takes every value whose key begins with ``image_`` for a
+    dict of metadata, and fails on the ``image_path`` that MONAI Label adds.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Tensor], lazy: bool | None = None) -> dict[Hashable, Tensor]:
+        """Resample every key."""
+        own = {key: data[key] for key in self.key_iterator(data)}
+        return {**data, **super().__call__(own, lazy)}
+
+
 def planned_spacing(keys: KeysCollection, spacing: Sequence[float]) -> Compose:
     """Resample images to a spacing by cubic splines; invertible.
 
@@ -51,7 +64,7 @@ def planned_spacing(keys: KeysCollection, spacing: Sequence[float]) -> Compose:
     """
     return Compose(
         [
-            Spacingd(keys, pixdim=pixdim, mode=mode, padding_mode="nearest" if mode == 3 else "border")
+            OwnKeysSpacingd(keys, pixdim=pixdim, mode=mode, padding_mode="nearest" if mode == 3 else "border")
             for pixdim, mode in _steps(spacing, order=3)
         ]
     )

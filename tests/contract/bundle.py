@@ -15,6 +15,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/metadata.json"))
+#: Behind ``python``: a run on two processes.
+TORCHRUN = (
+    *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2),
+    *("-m", "monai.bundle", "run"),
+)
 
 Overrides = Mapping[str, Any]
 

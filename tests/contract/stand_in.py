@@ -1,4 +1,4 @@
-"""Parts that tests put into a bundle's configs: a network whose answer is known, a sudden end."""
+"""Parts that tests put into a bundle's configs: a network whose answer is known, a sudden end, one seed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
+
+from common.training import seeding
 
 
 class BandNetwork(nn.Module):
@@ -30,3 +32,12 @@ class PowerCut:
 
     def attach(self, engine: Engine) -> None:
         engine.add_event_handler(Events.EPOCH_COMPLETED(once=self.epoch), lambda: os._exit(9))
+
+
+class SeedOfEveryProcess(seeding.EpochSeed):
+    """All processes of a run draw the same patches, as a run of one process does."""
+
+    def __call__(self, engine: Engine) -> None:
+        rank, seeding.get_rank = seeding.get_rank, lambda: 0
+        super().__call__(engine)
+        seeding.get_rank = rank

@@ -7,8 +7,9 @@ import json
 
 import nibabel as nib
 import numpy as np
+import pytest
 
-from tests.contract.bundle import Run
+from tests.contract.bundle import TORCHRUN, Run, config_words, words_of
 
 
 def prediction_of(run: Run, image) -> nib.Nifti1Image:
@@ -43,6 +44,7 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
 def test_evaluation_writes_both_tables(volumes, make_run, shell):
     """Every case and class has a row, the summary a last row over the classes."""
     run = make_run(weights=True)
+    plan = (run.ckpt_dir / "plan.json").read_bytes()
     files = [volumes.config_file("train"), volumes.config_file("evaluate")]
     told = shell.run(files, run.train_overrides).ok()
     tables = {}
@@ -59,3 +61,25 @@ def test_evaluation_writes_both_tables(volumes, make_run, shell):
     assert tables["summary"][-1]["name"] == "mean over classes"
     assert "mean over classes" in told.out
     assert not (run.ckpt_dir / "checkpoint.pt").exists(), "an evaluation trains nothing"
+    assert (run.ckpt_dir / "plan.json").read_bytes() == plan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cases", [3, 1])
+def test_two_processes_evaluate_as_one(volumes, make_run, shell, cases):
+    """Three cases on two processes, and one case on two: the same tables, to the last letter."""
+    one, two = make_run("one", weights=True), make_run("two", weights=True)
+    listed = json.loads((one.phantom / "dataset.json").read_text())["training"][:cases]
+    assert len(listed) == cases
+    for case in listed:
+        case.update({key: str(one.phantom / case[key]) for key in ("image", "label")})
+    extra = one.folder.parent / "overlay.json"
+    extra.write_text(json.dumps({"validate#dataset#data": listed}))
+    files = [volumes.config_file(kind) for kind in ("train", "multi_gpu_train", "evaluate")]
+    shell.run([files[0], files[2], extra], one.train_overrides).ok()
+    overrides = words_of({**two.train_overrides, "device": "$torch.device('cpu')"})
+    told = shell.python(*TORCHRUN, *config_words([*files, extra]), *overrides).ok()
+    assert told.out.count("mean over classes") == 1, "one process speaks"
+    for part in ("cases", "summary"):
+        file = f"evaluation_{part}.csv"
+        assert (two.output_dir / file).read_text() == (one.output_dir / file).read_text(), part

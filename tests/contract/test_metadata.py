@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.bundle import ROOT
 
-SCHEMA_FILE = ROOT / "tests" / "contract" / "meta_schema_20240725.json"
+SCHEMA_FILE = ROOT / "common" / "registry" / "meta_schema_20240725.json"
 SCHEMA = json.loads(SCHEMA_FILE.read_text())
 
 

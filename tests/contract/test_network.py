@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from common.bundles import parse_config
+from common.registry.zoo_checks import check_bundle
 from tests.contract.bundle import ROOT
 
 
@@ -52,6 +53,8 @@ def test_load(bundle, trained, unpacked, shell, tmp_path):
 
 def test_exported_network_computes_the_same(bundle, trained, shell, tmp_path):
     """At another size than the one it was scripted with."""
+    if "torchscript" in bundle.metadata.get("export", {}):
+        pytest.skip(bundle.metadata["export"]["torchscript"])
     words = ("--filepath", tmp_path / "model.ts", "--ckpt_file", trained.weights)
     configs = (
         "--meta_file",
@@ -71,6 +74,24 @@ def test_exported_network_computes_the_same(bundle, trained, shell, tmp_path):
     )
     with torch.no_grad():
         torch.testing.assert_close(exported(x), network(x), rtol=1e-5, atol=1e-5)
+
+
+EXPORTS = {"weights", "TorchScript", "torch.export", "ONNX"}
+
+
+@pytest.mark.slow
+def test_exports_compute_the_same(unpacked):
+    """TorchScript within 1e-5, ONNX within 1e-4, with trained weights; or exempt, as the bundle says."""
+    findings = check_bundle(unpacked, only=EXPORTS)
+    assert {"weights", "TorchScript", "ONNX"} <= {finding.check for finding in findings} <= EXPORTS
+    assert findings[0].remark == "models/model.pt of the bundle"
+    assert [finding for finding in findings if finding.result == "FAILED"] == []
+
+
+def test_card_says_what_cannot_be_exported(bundle):
+    card = " ".join((bundle.root / "docs" / "README.md").read_text().split())
+    for kind, reason in bundle.metadata.get("export", {}).items():
+        assert reason in card, f"the card must give the reason for export#{kind} in the same words"
 
 
 def test_network_is_importable_alone(bundle, shell):

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from common.bundles import parse_config
-from tests.contract.bundle import ROOT, config_words, words_of
+from tests.contract.bundle import ROOT, TORCHRUN, config_words, words_of
 
 
 def weights(path: Path):
@@ -95,6 +95,38 @@ def test_another_seed_other_weights(bundle, trained, make_run, shell):
     assert not equal(weights(run.weights), weights(trained.weights))
 
 
+def test_goes_on_with_cases_that_a_program_gives(bundle, trained, make_run, shell):
+    """As MONAI Label calls it: its own cases in place of the data sets', another length, and old weights.
+
+    The plan beside the weights is reused, no phantom is made, and weights come out although the length
+    is no multiple of the validation's interval.
+    """
+    run = make_run(weights=True)
+    listed = json.loads((trained.phantom / "dataset.json").read_text())["training"]
+    cases = [{key: str(trained.phantom / case[key]) for key in ("image", "label")} for case in listed]
+    keys = bundle.config("train").keys() & bundle.quick["train"].keys()
+    overrides = {key: bundle.quick["train"][key] for key in keys} | {
+        "output_dir": str(run.output_dir),
+        "ckpt_dir": str(run.ckpt_dir),
+        "dataset_dir#folder": str(run.folder / "data"),
+        "epochs": 1,
+        "val_interval": 2,
+        "train#trainer#max_epochs": 3,
+        "train#dataset#data": cases[1:],
+        "validate#dataset#data": cases[:1],
+    }
+    plan = (run.ckpt_dir / "plan.json").read_bytes()
+    code = (
+        "import sys, json, monai.bundle\n"
+        "monai.bundle.run(init_id=None, final_id=None, config_file=sys.argv[1], **json.loads(sys.argv[2]))\n"
+    )
+    shell.python("-c", code, bundle.config_file("train"), json.dumps(overrides)).ok()
+    assert [bool(row["dice"]) for row in rows_of(run)] == [False, True, True]
+    assert not equal(weights(run.weights), weights(trained.weights))
+    assert (run.ckpt_dir / "plan.json").read_bytes() == plan
+    assert not (run.folder / "data").exists()
+
+
 def always(augmentation: list) -> dict:
     """Overrides that make every random transform of an augmentation list act."""
     found = {}
@@ -123,9 +155,15 @@ def test_paper_recipe_trains_through_every_augmentation(bundle, make_run, shell)
     assert run.weights.is_file()
 
 
+ON_CPU = {"device": "$torch.device('cpu')"}
+
+
 @pytest.mark.slow
 def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
-    """``torchrun`` on two processes (Gloo on the CPU): gradients are averaged, one process writes."""
+    """``torchrun`` on two processes (Gloo on the CPU): gradients are averaged, one process writes.
+
+    What metrics.csv says of the kept weights is what one process measures with them.
+    """
     run = make_run()
     save = (
         f"$torch.save(@network_def.state_dict(), '{run.folder}/rank' + str(common.processes.rank()) + '.pt')"
@@ -133,14 +171,53 @@ def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
     finalize = bundle.config("multi_gpu_train")["finalize"]
     extra = overlay(run.folder.parent, finalize=[save, *finalize])
     files = [bundle.config_file("train"), bundle.config_file("multi_gpu_train"), extra]
-    overrides = {**run.train_overrides, "device": "$torch.device('cpu')"}
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2)
-    shell.python(*launch, "-m", "monai.bundle", "run", *config_words(files), *words_of(overrides)).ok()
+    overrides = {**run.train_overrides, **ON_CPU, "keep": "last"}
+    shell.python(*TORCHRUN, *config_words(files), *words_of(overrides)).ok()
     first, second = (weights(run.folder / f"rank{rank}.pt") for rank in (0, 1))
     assert equal(first, second)
+    assert equal(first, weights(run.weights))
     assert [row["epoch"] for row in rows_of(run)] == ["1", "2"]
     untouched = parse_config(bundle.name).get_parsed_content("network_def").state_dict()
     assert first.keys() == untouched.keys()
+
+    alone = measured_by_one_process(bundle, run)
+    assert alone
+    assert {key: float(rows_of(run)[-1][key] or "nan") for key in alone} == pytest.approx(
+        alone, rel=1e-5, nan_ok=True
+    )
+
+
+def measured_by_one_process(bundle, run) -> dict[str, float]:
+    """The validation of train.json with the weights that a run kept."""
+    parser = parse_config(bundle.name, "train", **{k: str(v) for k, v in run.places.items()}, **ON_CPU)
+    parser.update({k: str(v) if isinstance(v, Path) else v for k, v in run.train_overrides.items()})
+    parser["validate#handlers"] = []
+    parser.get_parsed_content("network_def").load_state_dict(weights(run.weights))
+    evaluator = parser.get_parsed_content("validate#evaluator")
+    evaluator.run()
+    return {name: float(value) for name, value in evaluator.state.metrics.items()}
+
+
+@pytest.mark.slow
+def test_two_processes_with_the_same_patches_are_one(bundle, trained, make_run, shell):
+    """The mean of two equal gradients is that gradient: weights and metrics are those of the one process."""
+    run = make_run()
+    names = [handler["_target_"] for handler in bundle.config("train")["train"]["handlers"]]
+    seeding = f"train#handlers#{names.index('common.training.seeding.EpochSeed')}"
+    same = overlay(run.folder.parent, **{f"{seeding}#_target_": "tests.contract.stand_in.SeedOfEveryProcess"})
+    files = [bundle.config_file("train"), bundle.config_file("multi_gpu_train"), same]
+    words = (*config_words(files), *words_of({**run.train_overrides, **ON_CPU}))
+    shell.python(*TORCHRUN, *words, path=ROOT).ok()
+    ours, theirs = weights(run.weights), weights(trained.weights)
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value, rtol=1e-5, atol=1e-6)
+    assert len(rows_of(run)) == len(rows_of(trained))
+    for ours, theirs in zip(rows_of(run), rows_of(trained), strict=True):
+        assert ours.keys() == theirs.keys()
+        for key in theirs.keys() - {"seconds"}:
+            assert float(ours[key] or "nan") == pytest.approx(
+                float(theirs[key] or "nan"), rel=1e-4, nan_ok=True
+            )
 
 
 def test_another_network_trains(bundle, make_run, shell):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import torch
 from monai.bundle import ConfigWorkflow
+from monai.fl.client import MonaiAlgo
+from monai.fl.utils.constants import FlStatistics, WeightType
+from monai.fl.utils.exchange_object import ExchangeObject
 
-import common  # noqa: F401 (makes bundles importable)
+from common.bundles import parse_config  # (makes bundles importable)
 
 # Where train.json and inference.json may differ, and why.
 OWN = {
@@ -63,21 +68,72 @@ def test_nothing_imports_before_the_bundle_is_on_the_path(bundle):
         assert "initialize" not in bundle.config(kind), kind
 
 
-def test_federated_client_initialises(bundle, unpacked, make_run, shell):
-    """NVIDIA FLARE drives a bundle through this class."""
+def words_as_text(run):
+    """Overrides of a workflow, in which paths are text."""
+    return {
+        key: str(value) if isinstance(value, Path) else value for key, value in run.train_overrides.items()
+    }
+
+
+@pytest.mark.slow
+def test_federated_client_trains(bundle, make_run, home, monkeypatch):
+    """Two rounds of one local epoch: weights go in, are trained, come out, and are scored."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    run = make_run()
+    client = MonaiAlgo(
+        str(bundle.root),
+        local_epochs=1,
+        send_weight_diff=False,
+        train_kwargs=words_as_text(run),
+        eval_kwargs=words_as_text(run),
+    )
+    client.initialize()
+    start = {key: value.clone() for key, value in client.get_weights().weights.items()}
+    network = parse_config(bundle.name).get_parsed_content("network_def")
+    assert start.keys() == network.state_dict().keys()
+
+    given, steps = start, bundle.quick["train"]["iterations_per_epoch"]
+    for _ in range(2):
+        client.train(ExchangeObject(weights=given))
+        sent = client.get_weights()
+        assert sent.weight_type == WeightType.WEIGHTS
+        assert sent.statistics[FlStatistics.NUM_EXECUTED_ITERATIONS] == steps
+        assert all(bool(torch.isfinite(value).all()) for value in sent.weights.values())
+        changed = [key for key in given if not torch.equal(sent.weights[key], given[key])]
+        assert changed, "a round must change the weights"
+        given = {key: value.clone() for key, value in sent.weights.items()}
+
+    metrics = client.evaluate(ExchangeObject(weights=given)).metrics
+    assert metrics
+    assert all(isinstance(value, float) for value in metrics.values())
+    scored = client.evaluator.network.state_dict()
+    assert all(torch.equal(scored[key], given[key]) for key in given), "not the weights that were sent"
+    client.finalize()
+
+
+@pytest.mark.slow
+def test_federated_client_in_a_process_of_its_own(unpacked, make_run, shell):
+    """As NVIDIA FLARE drives an unpacked bundle, with the client's default: differences are sent."""
     run = make_run()
     code = (
         "import sys, json; from monai.fl.client import MonaiAlgo\n"
+        "from monai.fl.utils.exchange_object import ExchangeObject\n"
         "root, overrides = sys.argv[1], json.loads(sys.argv[2])\n"
-        "options = {'train_kwargs': dict(overrides), 'eval_kwargs': dict(overrides)}\n"
-        "client = MonaiAlgo(root, send_weight_diff=False, **options)\n"
+        "client = MonaiAlgo(root, train_kwargs=dict(overrides), eval_kwargs=dict(overrides))\n"
         "client.initialize()\n"
         "from monai.engines import SupervisedEvaluator, SupervisedTrainer\n"
-        "assert isinstance(client.trainer, SupervisedTrainer)\n"
-        "assert isinstance(client.evaluator, SupervisedEvaluator)\n"
-        "print(len(client.get_weights().weights))\n"
+        "engines = [isinstance(client.trainer, SupervisedTrainer),"
+        " isinstance(client.evaluator, SupervisedEvaluator)]\n"
+        "start = {k: v.clone() for k, v in client.trainer.network.state_dict().items()}\n"
+        "client.train(ExchangeObject(weights=start))\n"
+        "sent = client.get_weights()\n"
+        "moved = max(float(d.abs().max()) for d in sent.weights.values() if d.is_floating_point())\n"
+        "metrics = client.evaluate(ExchangeObject(weights=start)).metrics\n"
+        "print(json.dumps([engines, sent.weight_type, moved, metrics]))\n"
     )
-    told = shell.python(
-        "-c", code, unpacked, json.dumps(run.train_overrides, default=str), path=unpacked
-    ).ok()
-    assert int(told.out.splitlines()[-1]) > 0
+    told = shell.python("-c", code, unpacked, json.dumps(words_as_text(run)), path=unpacked).ok()
+    engines, kind, moved, metrics = json.loads(told.out.splitlines()[-1])
+    assert engines == [True, True]  # subclasses too
+    assert kind == WeightType.WEIGHT_DIFF
+    assert moved > 0
+    assert metrics

@@ -18,6 +18,7 @@ from monai.transforms import MapTransform, OneOf, Rotated
 from nibabel.orientations import io_orientation
 from torch import Tensor
 
+from common.datasets.datalist import CaseList
 from common.datasets.facts import read_facts
 from common.training.batches import plain
 
@@ -33,7 +34,7 @@ def slices_of(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for case, facts in zip(cases, read_facts([{"image": case["image"]} for case in cases]), strict=True):
         axis = list(io_orientation(facts.image.affine)[:, 0]).index(2)
         items += [{**case, "slice": number} for number in range(facts.image.shape[axis])]
-    return items
+    return CaseList(items, cases.folder) if isinstance(cases, CaseList) else items
 
 
 class TakeSliced(MapTransform):

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.datasets import load_plan, make_plan, read_facts, training_plan
+from common.datasets import (
+    evaluation_plan,
+    load_plan,
+    make_plan,
+    plan_of_cases,
+    read_datalist,
+    read_facts,
+    training_plan,
+)
 from common.errors import InputError
 
 
@@ -126,3 +134,41 @@ def test_ct_without_any_label_is_told(tiny):
     tiny.save(modality={"0": "MRI"}, labels=None)
     plan = training_plan(tiny.root, channels=1, classes=3)
     assert plan["labels"] == {"0": "background", "1": "class 1", "2": "class 2"}
+
+
+def test_the_plan_of_listed_cases_is_that_of_their_data_set(tiny, tmp_path):
+    cases = read_datalist(tiny.root)["training"]
+    path, options = tmp_path / "plan.json", {"channels": 1, "classes": 3, "spacing": [3, 2, 2]}
+    plan = plan_of_cases(cases, **options, inference={"patch_size": [8, 8, 8]}, save_as=path)
+    assert plan == training_plan(tiny.root, **options, inference={"patch_size": [8, 8, 8]})
+    assert plan == json.loads(path.read_text())
+    assert (plan["channels"], plan["classes"]) == (1, 3)
+
+
+def test_cases_that_a_program_gives_go_on_with_the_plan_that_is_there(tiny, tmp_path):
+    cases = [dict(case) for case in read_datalist(tiny.root)["training"]]
+    path = tmp_path / "plan.json"
+    with pytest.raises(InputError, match=r"plan\.json: there is no plan to go on from"):
+        plan_of_cases(cases, channels=1, classes=3, save_as=path)
+    first = training_plan(tiny.root, channels=1, classes=3, spacing=[9, 9, 9], save_as=path)
+    written = path.read_bytes()
+    assert plan_of_cases(cases[:1], channels=1, classes=3, spacing=[1, 1, 1], save_as=path) == first
+    with pytest.raises(InputError, match=r"training\[0\]\.label = .*c0\.nii\.gz has values .*2"):
+        plan_of_cases(cases, channels=1, classes=2, save_as=path)
+    assert plan_of_cases(cases, channels=1, classes=2, label_map={2: 0}, save_as=path) == first
+    assert path.read_bytes() == written
+
+
+def test_weights_are_scored_with_the_plan_beside_them(tiny, tmp_path):
+    """Evaluating on other data once replaced the plan, and later predictions with it."""
+    path, datalist = tmp_path / "plan.json", read_datalist(tiny.root)
+    options = {"channels": 1, "classes": 3, "path": path}
+    made = evaluation_plan(datalist, "validation", **options)
+    assert made == training_plan(tiny.root, channels=1, classes=3)
+    assert not path.exists()
+    first = training_plan(tiny.root, channels=1, classes=3, spacing=[9, 9, 9], save_as=path)
+    written = path.read_bytes()
+    assert evaluation_plan(datalist, "validation", **options, spacing=[1, 1, 1]) == first
+    assert path.read_bytes() == written
+    with pytest.raises(InputError, match=r"validation\[0\]\.label = .* has values .*2"):
+        evaluation_plan(datalist, "validation", **{**options, "classes": 2})

@@ -46,6 +46,19 @@ def test_case_table_means_deviations_and_counts(tmp_path, capsys):
     assert "mean over classes" in capsys.readouterr().out
 
 
+def test_case_table_is_in_the_order_of_the_paths(tmp_path):
+    """Processes hand in their cases in turns; values stay with their case."""
+    table = CaseTable(tmp_path, {1: "liver"}, show=False)
+    for name in ("/data/a.nii.gz", "/data/c.nii.gz", "/data/b.nii.gz"):
+        output = [{"image": SimpleNamespace(meta={"filename_or_obj": name})}]
+        table.collect(SimpleNamespace(state=SimpleNamespace(output=output)))
+    dice = torch.tensor([[0.1], [0.3], [0.2]])
+    table.write(SimpleNamespace(state=SimpleNamespace(metric_details={"dice": dice})))
+    with open(tmp_path / "evaluation_cases.csv", newline="") as file:
+        found = [(row["case"][0], row["dice"]) for row in csv.DictReader(file)]
+    assert found == [("a", "0.1"), ("b", "0.2"), ("c", "0.3")]
+
+
 def test_format_table_aligns():
     lines = format_table([{"name": "a", "x": 1.0}, {"name": "longer", "x": None}]).splitlines()
     assert lines[0].index("x") == 8

@@ -86,3 +86,10 @@ def test_compiles_without_a_break(kernel_device, monkeypatch):
     theirs = value_and_gradients(mutual_consistency, logits, kernel_device)
     for a, b in zip(value_and_gradients(compiled, logits, kernel_device), theirs, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.usefixtures("clean_memory")
+@pytest.mark.parametrize("with_gradients", [False, True])
+def test_operator_is_registered_correctly(with_gradients):
+    logits = [z.requires_grad_(with_gradients) for z in maps((1, 3, 5), 2)]
+    torch.library.opcheck(torch.ops.method_zoo.mutual_consistency, (logits, 0.5, False, with_gradients))

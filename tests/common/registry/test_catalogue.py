@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -12,8 +12,9 @@ import pytest
 from common.registry.index import index
 from common.registry.pack import pack
 from tests.common.registry import toy
+from tests.common.registry.servers import serving
+from tests.common.registry.webdriver import CHROMIUM, CONTROL, DRIVER, FLAGS, browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BUNDLES = {
     "organs": {"name": "Organs in abdomens", "modality": "CT"},
     "discs": {"name": "Discs", "modality": "fundus", "dimensions": 2, "paradigm": "domain adaptation"},
@@ -98,8 +99,7 @@ def test_same_zips_same_page(dist):
 
 def browse(dist, tmp_path, address, *words):
     command = [
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        *(CHROMIUM, *FLAGS),
         *("--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000"),
         *words,
         (dist / "index.html").as_uri() + address,
@@ -142,3 +142,96 @@ class TestBrowser:
                 corner[scheme] = picture.convert("L").getpixel((3, 3))
         assert corner["light"] > 200
         assert corner["dark"] < 60
+
+
+@pytest.fixture(params=["file", "http"])
+def window(request, dist, tmp_path):
+    """The page in a browser, from the file system and from a static host."""
+    with browser(tmp_path) as one:
+        if request.param == "file":
+            one.open((dist / "index.html").as_uri())
+            yield one
+        else:
+            with serving(dist) as server:
+                one.open(f"{server.url}/index.html")
+                yield one
+        assert one.complaints() == []
+
+
+def soon(look, wanted, seconds=30):
+    """Pages answer a click in their own time."""
+    end = time.monotonic() + seconds
+    while (seen := look()) != wanted and time.monotonic() < end:
+        time.sleep(0.1)
+    assert seen == wanted
+
+
+def left(window):
+    return set(window.run("return [...document.querySelectorAll('article:not([hidden])')].map(t => t.id)"))
+
+
+def choose(window, name, value):
+    window.click(f"//select[@name='{name}']/option[.='{value}']")
+
+
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver here: make test-browser")
+class TestHands:
+    """What a person does on the page, with real keys and clicks."""
+
+    def test_typed_search_and_clear(self, window):
+        window.type("input[type=search]", "CURIE bohr")
+        soon(lambda: left(window), {"brains"})
+        assert window.text("#count") == "1 of 3 bundles"
+        assert window.run("return location.hash") == "#q=CURIE+bohr"
+        window.click("button[type=reset]")
+        assert window.read("input[type=search]") == ""
+        soon(lambda: left(window), set(BUNDLES))
+        assert window.text("#count") == "3 bundles"
+
+    @pytest.mark.parametrize(
+        ("name", "value", "found"),
+        [
+            ("task", "registration", {"brains"}),
+            ("modality", "fundus", {"discs"}),
+            ("paradigm", "domain adaptation", {"discs"}),
+            ("dimensions", "3D", {"brains", "organs"}),
+        ],
+    )
+    def test_each_filter(self, window, name, value, found):
+        choose(window, name, value)
+        soon(lambda: left(window), found)
+        choose(window, name, "all")
+        soon(lambda: left(window), set(BUNDLES))
+
+    def test_copied_command_can_be_pasted(self, window):
+        """Pasted into the search field, since a page may not read the clipboard by itself."""
+        command = window.read("#discs .body .command code", "textContent")
+        assert command.startswith(
+            "python -m monai.bundle download --name discs --url https://example.org/zoo/"
+        )
+        window.click("#discs .body .command .copy")
+        soon(lambda: window.text("#discs .body .command .copy"), "Copied")
+        window.type("input[type=search]", CONTROL + "v")
+        soon(lambda: window.read("input[type=search]"), command)
+
+    def test_card_opens_shows_its_picture_and_closes(self, window):
+        window.click("#organs .more")
+        shown = "const p = document.querySelector('#card-organs[open] .card img'); return p && p.naturalWidth"
+        soon(lambda: window.run(shown), 64)
+        assert "Finds things in scans" in window.text("#card-organs .card")
+        window.click("#card-organs form button")
+        soon(lambda: window.run("return document.querySelector('dialog[open]')"), None)
+
+    @pytest.mark.parametrize("width", [360, 1280])
+    def test_nothing_sticks_out_at_the_side(self, dist, tmp_path, width):
+        """On a telephone too: the page never scrolls sideways."""
+        with browser(tmp_path, (max(width, 500), 900)) as window:
+            window.open((dist / "index.html").as_uri())
+            wide = "document.documentElement.style.width = arguments[0] + 'px'"
+            window.ask("POST", "/execute/sync", script=wide, args=[width])
+            window.screenshot(tmp_path / "page.png")
+            inside = "return Math.max(...[...document.querySelectorAll('body *')]"
+            inside += ".filter(e => e.checkVisibility() && !e.closest('.command, dialog'))"
+            inside += ".map(e => e.getBoundingClientRect().right))"
+            assert window.run(inside) <= width + 1
+            assert (tmp_path / "page.png").stat().st_size > 5000

@@ -184,6 +184,8 @@ def test_verify_net_in_out(hermit):
 
 
 def test_ckpt_export(published, hermit):
+    if "torchscript" in published.bundle.metadata.get("export", {}):
+        pytest.skip(published.bundle.metadata["export"]["torchscript"])
     weights, target = published.unpacked / "models" / "model.pt", hermit.home / "model.ts"
     hermit.monai("ckpt_export", "network_def", filepath=target, ckpt_file=weights)
     network = parse_config(published.bundle.name).get_parsed_content("network_def").eval()

@@ -14,7 +14,7 @@ from monai.engines import SupervisedTrainer
 from monai.transforms import RandShiftIntensityd
 
 from common.errors import InputError
-from common.training.checkpointing import KeepWeights, ResumePoint
+from common.training.checkpointing import EndWithWeights, KeepWeights, ResumePoint
 from common.training.guards import GradientClipping, NonFiniteLossStop, RestartWhenStuck
 from common.training.history import RunHistory
 from common.training.progress import Progress
@@ -135,6 +135,38 @@ def test_weights_of_the_best_validation_are_kept_and_earlier_ones_saved(tmp_path
     assert list(torch.load(tmp_path / "model_previous.pt", weights_only=True)) == ["earlier"]
 
 
+@pytest.mark.parametrize(("interval", "validated"), [(2, [2, 3]), (3, [3]), (1, [1, 2, 3]), (9, [3])])
+def test_a_training_ends_with_a_validation_and_no_epoch_has_two(tmp_path, interval, validated):
+    evaluator = make_evaluator([0.1, 0.2, 0.3])
+    evaluator.data_loader, epochs = [1], []
+
+    def run(epoch):
+        epochs.append(epoch)
+        evaluator.measure(epoch)
+
+    evaluator.run = run
+    at_intervals = SimpleNamespace(
+        attach=lambda trainer: trainer.add_event_handler(
+            Events.EPOCH_COMPLETED(every=interval), lambda t: run(t.state.epoch)
+        )
+    )
+    end = EndWithWeights(evaluator, torch.nn.Linear(1, 1), tmp_path / "model.pt")
+    make_trainer([at_intervals, end], epochs=3).run()
+    assert epochs == validated
+    assert not (tmp_path / "model.pt").exists(), "writing is left to the handler of the validation"
+
+
+def test_with_nothing_to_validate_on_the_last_weights_are_kept(tmp_path, caplog):
+    path, network = tmp_path / "model.pt", torch.nn.Linear(2, 2)
+    torch.save({"earlier": torch.zeros(1)}, path)
+    evaluator = make_evaluator([])
+    evaluator.data_loader = []
+    make_trainer([EndWithWeights(evaluator, network, path)], network=network).run()
+    assert torch.equal(torch.load(path, weights_only=True)["weight"], network.weight)
+    assert list(torch.load(tmp_path / "model_previous.pt", weights_only=True)) == ["earlier"]
+    assert "no case to validate on" in caplog.text
+
+
 def test_weights_of_the_last_validation(tmp_path):
     path, network = tmp_path / "model.pt", torch.nn.Linear(2, 2)
     evaluator = make_evaluator([0.5, 0.1])
@@ -162,6 +194,8 @@ def test_resume_point_round_trip_and_refusals(tmp_path):
     evaluator.state.best_metric, evaluator.state.best_metric_epoch = 0.7, 1
     trained = make_trainer([point], epochs=2)
     trained.run()
+    saved = torch.load(path, weights_only=True)
+    assert saved["model"]["weight"].data_ptr() == saved["network"]["weight"].data_ptr(), "stored once"
 
     again, evaluator, point, _ = setup(5, resume=True)
     trainer = make_trainer([point], epochs=5)

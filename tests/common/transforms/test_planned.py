@@ -105,3 +105,17 @@ def test_what_does_not_fit_the_plan():
         PlannedIntensityd("image", [{"scheme": "minmax"}])
     with pytest.raises(ValueError, match=r"2 channels.*1 intensity"):
         PlannedIntensityd("image", [{"scheme": "zscore"}])({"image": torch.zeros(2, 3, 3, 3)})
+
+
+def test_spacing_leaves_the_other_values_of_a_sample_alone():
+    """MONAI Label adds ``image_path``, which MONAI's own transform takes for a dict."""
+    image = volume((4, 6, 8), (2.0, 2.0, 2.0))
+    image.meta["filename_or_obj"] = "a.nii.gz"
+    sample = {"image": image, "image_path": "a.nii.gz", "label": 3}
+    spacing = planned_spacing("image", (1.0, 1.0, 1.0))
+    resampled = spacing(sample)
+    assert resampled["image"].shape == (1, 7, 11, 15)
+    assert {k: v for k, v in resampled.items() if k != "image"} == {"image_path": "a.nii.gz", "label": 3}
+    back = spacing.inverse(resampled)
+    assert back["image"].shape == image.shape
+    assert back["image_path"] == "a.nii.gz"

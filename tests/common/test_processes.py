@@ -1,0 +1,41 @@
+"""Who measures which case when several processes share a validation."""
+
+from __future__ import annotations
+
+import pytest
+import torch.distributed as dist
+
+from common import processes
+
+
+def pretend(monkeypatch, rank, world):
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_rank", lambda *_: rank)
+    monkeypatch.setattr(dist, "get_world_size", lambda *_: world)
+
+
+@pytest.mark.parametrize(("cases", "world"), [(4, 2), (5, 2), (3, 3), (7, 4)])
+def test_each_case_once(monkeypatch, cases, world):
+    taken = []
+    for rank in range(world):
+        pretend(monkeypatch, rank, world)
+        mine = list(processes.share(range(cases)))
+        assert mine, "a process without a case would keep the others waiting"
+        taken += mine
+    assert sorted(taken) == list(range(cases))
+
+
+@pytest.mark.parametrize(("cases", "world"), [(1, 2), (3, 4)])
+def test_fewer_cases_than_processes(monkeypatch, cases, world):
+    """Every case counts alike."""
+    for rank in range(world):
+        pretend(monkeypatch, rank, world)
+        assert list(processes.share(range(cases))) == list(range(cases))
+
+
+def test_alone(monkeypatch):
+    """``join`` waits for nobody where torchrun has announced nobody."""
+    monkeypatch.delenv("RANK", raising=False)
+    processes.join()
+    assert not dist.is_initialized()
+    assert list(processes.share(range(3))) == [0, 1, 2]

@@ -1,0 +1,136 @@
+"""A server on packed bundles, started as ``make label`` starts it; one for each folder below bundles/."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.contract.bundle import ROOT, Bundle, Shell
+from tests.contract.conftest import bundle, home, shared, shell, trained  # noqa: F401
+
+START_S = 300  # importing everything on a busy machine
+
+
+@dataclass
+class Server:
+    """A running server: where it is, its folders, and how its model's folder is used without it.
+
+    ``proxy`` listens where all its questions to other hosts would have to pass.
+    """
+
+    bundle: Bundle
+    shell: Shell
+    url: str
+    app: Path
+    scans: Path
+    log: Path
+    proxy: socket.socket
+
+    @property
+    def model(self) -> Path:
+        return self.app / "monaibundle" / "model" / self.bundle.name
+
+    @property
+    def weights(self) -> Path:
+        return self.model / "models" / "model.pt"
+
+    def client(self, folder: Path):
+        """What 3D Slicer talks to the server with; results go into ``folder``."""
+        from monailabel.client import MONAILabelClient
+
+        return MONAILabelClient(self.url, tmpdir=str(folder))
+
+
+@pytest.fixture(scope="session")
+def checkout(bundle, shared, trained) -> Path:  # noqa: F811
+    """A copy of the checkout, its weights those of the quick training, its train.json as quick."""
+    folder = shared / f"{bundle.name} checkout"
+    ignore = shutil.ignore_patterns("__pycache__", "models", "eval", "data")
+    for part in ("common", "tools"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    place = folder / "bundles" / bundle.name
+    shutil.copytree(bundle.root, place, ignore=ignore, symlinks=True)
+    (place / "models").mkdir()
+    for file in ("model.pt", "plan.json"):
+        shutil.copy2(trained.ckpt_dir / file, place / "models" / file)
+    config = json.loads((place / "configs" / "train.json").read_text())
+    short = {key: value for key, value in bundle.quick["train"].items() if key in config and key != "epochs"}
+    (place / "configs" / "train.json").write_text(json.dumps(config | short, indent=4))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scans(shared, trained, bundle) -> Path:  # noqa: F811
+    """The phantom's scans without labels, and one whose axes run obliquely and in another order."""
+    folder = shared / f"{bundle.name} scans"
+    folder.mkdir()
+    for file in sorted(trained.phantom.glob("images*/*.nii.gz")):
+        shutil.copy2(file, folder)
+    scan = nib.load(sorted(folder.glob("*test*.nii.gz"))[0])
+    angle = np.deg2rad(20)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    order = np.eye(4)[[2, 0, 1, 3]].T
+    voxels = np.asarray(scan.dataobj).transpose(2, 0, 1)
+    nib.save(nib.Nifti1Image(voxels, turn @ scan.affine @ order), folder / "oblique.nii.gz")
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:  # noqa: F811
+    """The command of ``make label`` on a free port; it is gone when the tests end."""
+    port, app, log = free_port(), shared / f"{bundle.name} label", shared / f"{bundle.name} server.txt"
+    words = ["--studies", scans, "--models", bundle.name, "--app", app, "--port", port]
+    environment = {"HOME": str(shell.home), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+    proxy = socket.create_server(("127.0.0.1", 0))
+    proxy.setblocking(False)
+    address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+    environment |= {"OMP_WAIT_POLICY": "passive", "no_proxy": "127.0.0.1"}
+    environment |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), address)
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tools.label", *map(str, words)],
+            cwd=checkout,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = Server(bundle, shell, f"http://127.0.0.1:{port}", app, scans, log, proxy)
+    try:
+        wait_until_it_answers(process, port, log)
+        yield running
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+        proxy.close()
+
+
+def wait_until_it_answers(process: subprocess.Popen, port: int, log: Path) -> None:
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()[-4000:]
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.5)
+    raise AssertionError(f"no answer in {START_S} s:\n{log.read_text()[-4000:]}")

@@ -1,0 +1,192 @@
+"""MONAI Label's own server and its own client on packed bundles (``make test-label``).
+
+The tests of a bundle share one server, and the later ones go on with what the earlier ones left on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+pytest.importorskip("monailabel", reason="MONAI Label is not in this environment: make test-label")
+
+TRAIN_S = 900  # an epoch on a busy machine
+
+
+@pytest.fixture
+def client(server, tmp_path):
+    return server.client(tmp_path)
+
+
+@pytest.fixture
+def volumes(bundle):
+    if len(bundle.input_format["spatial_shape"]) != 3 or bundle.output_format["format"] != "segmentation":
+        pytest.skip(f"{bundle.name} does not segment volumes")
+    return bundle
+
+
+def names(channel_def: dict[str, str]) -> dict[str, int]:
+    return {name.lower(): int(c) for c, name in channel_def.items() if name.lower() != "background"}
+
+
+def of_bundle_run(server, scan: Path, folder: Path):
+    """The mask that ``monai.bundle run`` writes for a scan with the weights that the server has now."""
+    config = server.model / "configs" / "inference.json"
+    words = ["--config_file", config, "--dataset_dir", scan, "--output_dir", folder]
+    server.shell.python("-m", "monai.bundle", "run", *words).ok()
+    return nib.load(folder / scan.name.replace(".nii.gz", "_seg.nii.gz"))
+
+
+def assert_same_mask(server, client, scan: Path, folder: Path) -> None:
+    file, result = client.infer(server.bundle.name, scan.name.removesuffix(".nii.gz"), {})
+    ours, theirs = nib.load(file), of_bundle_run(server, scan, folder)
+    np.testing.assert_array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj))
+    assert ours.shape == nib.load(scan).shape
+    np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-4)
+    np.testing.assert_allclose(ours.affine, nib.load(scan).affine, atol=1e-4)
+    assert len(np.unique(np.asarray(ours.dataobj))) > 1, "an empty mask would prove nothing"
+    assert result["latencies"]
+
+
+def train(client, name: str, **params) -> dict:
+    """Train as Slicer's button does, and wait for the end."""
+    client.train_start(name, {"max_epochs": 1, "tracking": "None", **params})
+    end = time.monotonic() + TRAIN_S
+    while (status := client.train_status())["status"] in ("SUBMITTED", "RUNNING"):
+        assert time.monotonic() < end, status
+        time.sleep(1)
+    return status
+
+
+def save_labels(client, trained, scans: Path, count: int) -> list[str]:
+    cases = sorted(trained.phantom.glob("labels*/*.nii.gz"))[:count]
+    for label in cases:
+        assert (scans / label.name).is_file()
+        client.save_label(label.name.removesuffix(".nii.gz"), str(label), tag="final", params={})
+    return [label.name.removesuffix(".nii.gz") for label in cases]
+
+
+def test_info_names_model_labels_and_trainer(server, client):
+    info = client.info()
+    bundle = server.bundle
+    model = info["models"][bundle.name]
+    assert model["version"] == bundle.metadata["version"]
+    assert model["labels"] == names(bundle.output_format["channel_def"])
+    assert model["dimension"] == len(bundle.input_format["spatial_shape"])
+    assert bundle.name in info["trainers"]
+    assert info["datastore"]["total"] == len(list(server.scans.glob("*.nii.gz")))
+
+
+@pytest.mark.parametrize("which", ["*test*", "oblique*"])
+def test_mask_is_that_of_bundle_run(volumes, server, client, which, tmp_path):
+    """Voxel for voxel, on the scan's own grid, also where its axes are oblique."""
+    assert_same_mask(server, client, sorted(server.scans.glob(f"{which}.nii.gz"))[0], tmp_path / "out")
+
+
+def test_next_scan_to_label(server, client):
+    sample = client.next_sample("first", {})
+    assert (server.scans / Path(sample["path"]).name).is_file()
+
+
+def test_training_with_a_bad_label_says_which_and_the_server_lives(
+    volumes, server, client, trained, tmp_path
+):
+    (good,) = save_labels(client, trained, server.scans, 1)
+    label = nib.load(next(trained.phantom.glob(f"labels*/{good}.nii.gz")))
+    bad = np.asarray(label.dataobj).copy()
+    bad[:3] = 99
+    nib.save(nib.Nifti1Image(bad, label.affine), tmp_path / "bad.nii.gz")
+    client.save_label(good, str(tmp_path / "bad.nii.gz"), tag="final", params={})
+    before = server.weights.read_bytes()
+    status = train(client, server.bundle.name)
+    assert status["status"] == "ERROR"
+    told = [line for line in status["details"] if line.startswith("error: ")]
+    assert len(told) == 1, status["details"]
+    assert f"{good}.nii.gz" in told[0]
+    assert "99" in told[0]
+    import requests
+
+    url = f"{server.url}/train/{server.bundle.name}?run_sync=true"  # inside the server's own process
+    assert requests.post(url, json={"max_epochs": 1, "tracking": "None"}, timeout=TRAIN_S).status_code == 500
+    assert server.weights.read_bytes() == before
+    assert client.info()["models"]
+
+
+def test_training_on_saved_labels_changes_the_weights(volumes, server, client, trained, tmp_path):
+    """From the weights that are there, with their plan; afterwards the server predicts with the new ones."""
+    saved = save_labels(client, trained, server.scans, 4)
+    assert client.info()["datastore"]["completed"] == len(saved)
+    plan = (server.model / "models" / "plan.json").read_bytes()
+    before = hashlib.sha256(server.weights.read_bytes()).digest()
+    status = train(client, server.bundle.name)
+    assert status["status"] == "DONE", status["details"]
+    assert hashlib.sha256(server.weights.read_bytes()).digest() != before
+    previous = server.weights.with_name("model_previous.pt")
+    assert hashlib.sha256(previous.read_bytes()).digest() == before
+    assert (server.model / "models" / "plan.json").read_bytes() == plan
+    assert not (server.model / "data").exists(), "a phantom was made for nothing"
+    assert (server.model / "eval" / "preview.png").is_file()
+    scan = sorted(server.scans.glob("*test*.nii.gz"))[0]
+    assert_same_mask(server, client, scan, tmp_path / "after")
+
+
+def test_training_started_where_the_weights_were(volumes, server):
+    """The first epoch's loss is that of the trained network, and its weights are near those before."""
+    import torch
+
+    folder = server.weights.parent
+    new, old = (torch.load(folder / f"{name}.pt", weights_only=True) for name in ("model", "model_previous"))
+    change = sum(float((new[k] - old[k]).double().pow(2).sum()) for k in old if old[k].is_floating_point())
+    size = sum(float(old[k].double().pow(2).sum()) for k in old if old[k].is_floating_point())
+    assert change < 0.01 * size
+
+
+def test_started_again_it_goes_on_with_the_trained_weights(server, checkout):
+    code = "import sys, pathlib; from tools.label.app import make_app; "
+    code += "print(*make_app(pathlib.Path(sys.argv[1]), [sys.argv[2]]))"
+    weights = server.weights.stat()
+    told = server.shell.python("-c", code, server.app / "monaibundle", server.bundle.name, path=checkout).ok()
+    assert "as it was left" in told.out
+    assert server.weights.stat() == weights
+
+
+def test_nothing_was_asked_of_other_hosts(server):
+    """All that came before, the training included, has not knocked at the proxy."""
+    with pytest.raises(BlockingIOError):
+        server.proxy.accept()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--models", "nobody"], "bundle nobody: unknown"),
+        (["--studies", "nowhere"], "no such folder"),
+        (["--port", "99999999"], "choose another with PORT"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_one_line(checkout, shell, tmp_path, words, says):
+    told = shell.python("-m", "tools.label", "--app", tmp_path / "label", *words, path=checkout)
+    assert says in told.error()
+
+
+def test_without_weights_it_says_train_first(checkout, shell, bundle, tmp_path):
+    weights = checkout / "bundles" / bundle.name / "models" / "model.pt"
+    hidden = weights.rename(tmp_path / "model.pt")
+    try:
+        told = shell.python("-m", "tools.label", "--app", tmp_path / "label", path=checkout)
+    finally:
+        hidden.rename(weights)
+    assert "no weights yet. Train (python -m monai.bundle run" in told.error()
+
+
+def test_plan_remembers_what_the_network_was_built_for(trained, bundle):
+    """``make label`` writes these counts into the configs that it serves."""
+    plan = json.loads((trained.ckpt_dir / "plan.json").read_text())
+    assert plan["channels"] == bundle.input_format["num_channels"]
+    assert plan["classes"] == bundle.output_format["num_channels"]

@@ -1,0 +1,1 @@
+"""Commands around the collection that are no part of a bundle."""

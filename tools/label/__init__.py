@@ -1,0 +1,1 @@
+"""Serve bundles to 3D Slicer with MONAI Label: ``make label``."""
