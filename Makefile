@@ -4,7 +4,7 @@ BIN := .venv/bin
 BUNDLE ?= cotr
 RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs
 
-.PHONY: train test fix bench catalogue verify label test-label test-browser
+.PHONY: train test fix bench gpu catalogue verify label test-label test-browser
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,11 @@ fix: .venv/test
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
+
+gpu: .venv/test   # on a machine with one: the kernels' tests, then every figure, in gpu.json
+	$(BIN)/python -c "import sys, torch; sys.exit(None if torch.cuda.is_available() else 'torch sees no GPU here')"
+	$(BIN)/python -m pytest tests/common/kernels
+	$(BIN)/python -m benchmarks --device cuda --save gpu.json
 
 verify: .venv/test   # what the model zoo checks, and ONNX, on every bundle, packed and unpacked
 	$(BIN)/python -m common.registry verify-bundle --all

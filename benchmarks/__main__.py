@@ -1,4 +1,4 @@
-"""Measure ours against the direct published path: ``python -m benchmarks --help``."""
+"""Measure ours against the eager and the compiled reference: ``python -m benchmarks --help``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import bundles, ops
-from benchmarks.measure import Row, measure
+from benchmarks.measure import Clock, Row, copy_bandwidth, measure
 from benchmarks.report import environment, save, table
 
 KINDS = {"op": ops, "bundle": bundles}
@@ -39,11 +39,22 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument(
+        "--compile",
+        choices=("auto", "all", "none"),
+        default="auto",
+        help="which compiled references to measure; auto: all on a GPU, on a CPU those of the operators at "
+        "their smallest size (compiling takes minutes there), with --quick none",
+    )
+    parser.add_argument(
         "--busy",
         action="store_true",
         help="CPU with other work on it: one thread, processor time not wall time",
     )
     chosen = parser.parse_args(arguments)
+    if torch.device(chosen.device).type == "cuda" and not torch.cuda.is_available():
+        parser.error(
+            f"--device {chosen.device}: torch sees no GPU here; leave --device out to measure on the CPU"
+        )
     if not (chosen.op or chosen.bundle):
         chosen.op, chosen.bundle = available("op"), available("bundle")
     return chosen
@@ -52,23 +63,60 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Run what the command line asks for, print its table, save it."""
     options = parse(arguments)
-    rows: list[Row] = []
-    clock = time.perf_counter
+    clock: Clock = time.perf_counter
     if options.busy:  # threads that wait for one another would count the other work's time
         torch.set_num_threads(1)
         clock = time.process_time
-    for kind, package in KINDS.items():
-        for name in getattr(options, kind):
-            module = importlib.import_module(f"{package.__name__}.{name}")
-            for case in module.cases(quick=options.quick, device=options.device):
-                seconds = 0.2 if options.quick else 3
-                row = measure(name, case, device=options.device, seconds=seconds, clock=clock)
-                rows.append(row)
-                print(f"{name}: {case.what}, {case.size}", file=sys.stderr)
+    began = time.perf_counter()
+    on_gpu = torch.device(options.device).type == "cuda"
+    mebibytes = 16 if options.quick else 1024 if on_gpu else 256
+    copied = copy_bandwidth(options.device, mebibytes=mebibytes, clock=clock)
+    rows = [
+        row
+        for kind in KINDS
+        for name in getattr(options, kind)
+        for row in _measured(kind, name, options, copied=copied, clock=clock)
+    ]
     command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if arguments is None else arguments)])
-    print(f"{command}\n{environment(options.device)}\n{table(rows)}")
+    facts = {
+        "command": command,
+        "environment": environment(options.device),
+        "seconds": round(time.perf_counter() - began),
+        "copy_bytes_per_second": copied,
+    }
+    print(f"{command}\n{facts['environment']}")
+    print(f"{facts['seconds']} s; a copy moves {copied / 1e9:.1f} GB/s, read and written\n{table(rows)}")
     if options.save:
-        save(options.save, rows, device=options.device, command=command)
+        save(options.save, rows, **facts)
+
+
+def _measured(kind: str, name: str, options: argparse.Namespace, *, copied: float, clock: Clock) -> list[Row]:
+    """The rows of one benchmark."""
+    rows: list[Row] = []
+    module = importlib.import_module(f"{KINDS[kind].__name__}.{name}")
+    for case in module.cases(quick=options.quick, device=options.device):
+        first = case.what not in {row.what for row in rows}
+        row = measure(
+            name,
+            case,
+            kind=kind,
+            device=options.device,
+            seconds=0.2 if options.quick else 1,
+            with_compiled=_compile(options, kind, first_size=first),
+            copy_bytes_per_second=copied,
+            clock=clock,
+        )
+        rows.append(row)
+        print(f"{name}: {case.what}, {case.size}", file=sys.stderr)
+    return rows
+
+
+def _compile(options: argparse.Namespace, kind: str, *, first_size: bool) -> bool:
+    if options.compile != "auto":
+        return options.compile == "all"
+    if torch.device(options.device).type == "cuda":
+        return True
+    return kind == "op" and first_size and not options.quick
 
 
 if __name__ == "__main__":

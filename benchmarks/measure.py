@@ -1,7 +1,7 @@
-"""Measure two ways of computing the same thing against one another.
+"""Measure the ways of computing the same thing against one another.
 
-The two calls alternate within one run, so that a machine that slows down slows both.  Of the repeats
-the table shows the fastest, since other work on the machine only ever adds time; the median is saved too.
+The calls alternate within one run, so that a machine that slows down slows all of them.  The table shows the
+median of the repeats; the fastest is saved too, since other work on the machine only ever adds time.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from benchmarks.memory import peak_bytes
 
-__all__ = ["Case", "Row", "eager_kernels", "growth_exponent", "measure"]
+__all__ = [
+    "Case",
+    "Figures",
+    "Row",
+    "copy_bandwidth",
+    "eager_kernels",
+    "growth_exponent",
+    "kernels",
+    "measure",
+]
+
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +43,8 @@ class Case:
         tokens: the size as the number in which time should grow linearly.
         ours: our way, a call without arguments.
         direct: the direct published path.
+        compiled: the direct path under ``torch.compile``, where that is not simply ``direct`` compiled.
+        bytes_moved: what has to be read and written at the least: all inputs and outputs once.
     """
 
     what: str
@@ -39,30 +52,51 @@ class Case:
     tokens: int
     ours: Callable[[], Any]
     direct: Callable[[], Any]
+    compiled: Callable[[], Any] | None = None
+    bytes_moved: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Of one way: seconds (median of the repeats, and the fastest) and peak bytes, the results included."""
+
+    seconds: float
+    fastest_seconds: float
+    peak_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A measured case; seconds (of the fastest repeat) and bytes (peak, the results included)."""
+    """A measured case."""
 
+    kind: str
     benchmark: str
     what: str
     size: str
     tokens: int
     repeats: int
-    ours_seconds: float
-    direct_seconds: float
-    ours_median_seconds: float
-    direct_median_seconds: float
-    ours_bytes: int
-    direct_bytes: int
+    ours: Figures
+    direct: Figures
+    compiled: Figures | None = None
+    bytes_moved: int | None = None
+    copy_bytes_per_second: float | None = field(default=None)
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """Of our way, of the bytes that have to be moved at the least."""
+        return None if self.bytes_moved is None else self.bytes_moved / self.ours.seconds
+
+    @property
+    def beats_compiled(self) -> bool | None:
+        """Whether our way is faster than the compiled reference; nothing where that was not measured."""
+        return None if self.compiled is None else self.ours.seconds < self.compiled.seconds
 
 
 @contextmanager
-def eager_kernels() -> Iterator[None]:
-    """Within it, blocks take the eager reference of every kernel."""
+def kernels(choice: str) -> Iterator[None]:
+    """Within it, COMMON_KERNELS is ``choice`` (see common/kernels/selection.py)."""
     before = os.environ.get("COMMON_KERNELS")
-    os.environ["COMMON_KERNELS"] = "eager"
+    os.environ["COMMON_KERNELS"] = choice
     try:
         yield
     finally:
@@ -72,42 +106,70 @@ def eager_kernels() -> Iterator[None]:
             os.environ["COMMON_KERNELS"] = before
 
 
+def eager_kernels():
+    """Within it, blocks take the eager reference of every kernel."""
+    return kernels("eager")
+
+
 def measure(
     name: str,
     case: Case,
     *,
     device: str,
     seconds: float,
+    kind: str = "op",
+    with_compiled: bool = False,
+    copy_bytes_per_second: float | None = None,
     max_repeats: int = 25,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> Row:
-    """Time and memory of both ways: at least three repeats of each, more within ``seconds``.
+    """Time and memory of all ways: at least three repeats of each, more within ``seconds``.
 
     ``clock`` times the calls on a CPU; on CUDA the device's own events do.
     """
-    calls = (case.ours, case.direct)
-    for call in calls:
+    calls = {"ours": case.ours, "direct": case.direct}
+    if with_compiled:
+        torch.compiler.reset()  # each size compiles anew: many of one function would end in eager
+        calls["compiled"] = case.compiled or torch.compile(case.direct, dynamic=False)
+    for way, call in calls.items():
         call()
-    times: tuple[list[float], list[float]] = ([], [])
+        if way == "compiled":
+            call()  # the second call may compile once more, for what the first one changed
+    times: dict[str, list[float]] = {way: [] for way in calls}
     began = time.perf_counter()
-    while len(times[0]) < 3 or (len(times[0]) < max_repeats and time.perf_counter() - began < seconds):
-        for call, spent in zip(calls, times, strict=True):
-            spent.append(_seconds(call, device, clock))
-    ours, direct = times
-    ours_bytes, direct_bytes = (peak_bytes(call, device=device, warm_up=False) for call in calls)
+    repeats = 0
+    while repeats < 3 or (repeats < max_repeats and time.perf_counter() - began < seconds):
+        for way, call in calls.items():
+            times[way].append(_seconds(call, device, clock))
+        repeats += 1
+    figures = {
+        way: Figures(
+            seconds=statistics.median(times[way]),
+            fastest_seconds=min(times[way]),
+            peak_bytes=peak_bytes(call, device=device, warm_up=False),
+        )
+        for way, call in calls.items()
+    }
     return Row(
+        kind=kind,
         benchmark=name,
         what=case.what,
         size=case.size,
         tokens=case.tokens,
-        repeats=len(times[0]),
-        ours_seconds=min(ours),
-        direct_seconds=min(direct),
-        ours_median_seconds=statistics.median(ours),
-        direct_median_seconds=statistics.median(direct),
-        ours_bytes=ours_bytes,
-        direct_bytes=direct_bytes,
+        repeats=repeats,
+        bytes_moved=case.bytes_moved,
+        copy_bytes_per_second=copy_bytes_per_second,
+        **figures,
     )
+
+
+def copy_bandwidth(device: str, *, mebibytes: int, clock: Clock = time.perf_counter) -> float:
+    """Bytes a second, read and written, of a copy that is too large for any cache; median of nine."""
+    source = torch.ones(mebibytes * 2**20 // 4, device=device)
+    target = torch.empty_like(source)
+    target.copy_(source)
+    spent = [_seconds(lambda: target.copy_(source), device, clock) for _ in range(9)]
+    return 2 * source.nbytes / statistics.median(spent)
 
 
 def growth_exponent(tokens: Sequence[int], values: Sequence[float]) -> float:
@@ -115,7 +177,7 @@ def growth_exponent(tokens: Sequence[int], values: Sequence[float]) -> float:
     return statistics.linear_regression([math.log(t) for t in tokens], [math.log(v) for v in values]).slope
 
 
-def _seconds(call: Callable[[], Any], device: str, clock: Callable[[], float]) -> float:
+def _seconds(call: Callable[[], Any], device: str, clock: Clock) -> float:
     if torch.device(device).type == "cuda":
         start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         torch.cuda.synchronize(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib.metadata
 import json
 import platform
 from itertools import groupby
@@ -12,85 +13,151 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import Row, growth_exponent
+from benchmarks.measure import Figures, Row, growth_exponent
+from common.files import write_json
 
 __all__ = ["environment", "save", "table"]
 
 _HEADER = (
-    "| what | size | tokens | time ours | direct | ratio | peak ours | direct | ratio |\n"
-    "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+    "| what | size | tokens | eager | compiled | ours | ratio | of compiled "
+    "| peak eager | ours | ratio | GB/s | of copy |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
 def environment(device: str) -> dict[str, Any]:
     """Date, hardware and versions that the figures belong to."""
-    on_gpu = torch.device(device).type == "cuda"
     return {
         "date": datetime.date.today().isoformat(),
-        "device": torch.cuda.get_device_name(device) if on_gpu else _cpu_name(),
+        **(_gpu(device) if torch.device(device).type == "cuda" else {"device": _cpu_name()}),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "triton": _version("triton"),
+        "monai": _version("monai"),
         "python": platform.python_version(),
         "system": platform.platform(),
     }
 
 
+def _gpu(device: str) -> dict[str, Any]:
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "device": properties.name,
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "device_memory_bytes": properties.total_memory,
+        "multiprocessors": properties.multi_processor_count,
+        "cuda": torch.version.cuda,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def table(rows: list[Row]) -> str:
-    """Markdown: a table for each benchmark, a ratio below 1 being in our favour, and its growth."""
+    """Markdown: a table for each benchmark, a ratio below 1 being in our favour, its verdict and growth."""
     parts = []
     for name, of_benchmark in groupby(rows, key=lambda row: row.benchmark):
         parts.append(f"\n### {name}\n\n{_HEADER}")
         of_benchmark = list(of_benchmark)
         parts += [_line(row) for row in of_benchmark]
         parts.append("")
+        parts += [f"- {verdict}" for verdict in _verdicts(of_benchmark)]
         parts += [
-            f"Growth, {g['what']}: time ~ tokens^{g['time_ours']:.2f} (direct {g['time_direct']:.2f}), "
-            f"peak ~ tokens^{g['peak_ours']:.2f} (direct {g['peak_direct']:.2f})"
+            f"- Growth, {g['what']}: time ~ tokens^{g['time_ours']:.2f} (eager {g['time_direct']:.2f}), "
+            f"peak ~ tokens^{g['peak_ours']:.2f} (eager {g['peak_direct']:.2f})"
             for g in _growth(of_benchmark)
         ]
     return "\n".join(parts)
 
 
-def save(path: Path, rows: list[Row], *, device: str, command: str) -> None:
-    """Write everything as JSON: command, environment, rows, growth exponents."""
+def save(path: Path, rows: list[Row], **facts: Any) -> None:
+    """Write everything as JSON: the given facts (command, environment, ...), rows, verdicts, growth."""
     content = {
-        "command": command,
-        "environment": environment(device),
-        "rows": [dataclasses.asdict(row) for row in rows],
+        **facts,
+        "rows": [dataclasses.asdict(row) | {"beats_compiled": row.beats_compiled} for row in rows],
+        "verdicts": [
+            v for _, part in groupby(rows, key=lambda r: r.benchmark) for v in _verdicts(list(part))
+        ],
         "growth": _growth(rows),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    json.dumps(content)  # a figure that is no JSON is found before the file is touched
+    write_json(path, content)
+
+
+def _comparisons(rows: list[Row]) -> list[tuple[str, str, list[Row]]]:
+    """Rows of each comparison, over its sizes: (benchmark, what, rows)."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.benchmark, row.what), []).append(row)
+    return [(*key, of_key) for key, of_key in found.items()]
+
+
+def _verdicts(rows: list[Row]) -> list[str]:
+    """For each comparison whether ours beats the compiled reference, as a sentence."""
+    said = []
+    for benchmark, what, sizes in _comparisons(rows):
+        known = [row for row in sizes if row.compiled is not None]
+        if not known:
+            said.append(f"Verdict, {benchmark}, {what}: the compiled reference was not measured.")
+            continue
+        factors = [row.compiled.seconds / row.ours.seconds for row in known]
+        won = sum(row.beats_compiled is True for row in known)
+        answer = "yes" if won == len(known) else "no" if won == 0 else f"at {won} of {len(known)} sizes"
+        said.append(
+            f"Verdict, {benchmark}, {what}: faster than the compiled reference? {answer} "
+            f"({min(factors):.2f} to {max(factors):.2f} times as fast)"
+        )
+    return said
 
 
 def _growth(rows: list[Row]) -> list[dict[str, Any]]:
     """Exponents of each comparison that was measured at two sizes or more."""
     found = []
-    for (name, what), sizes in groupby(
-        sorted(rows, key=lambda r: (r.benchmark, r.what)), key=lambda r: (r.benchmark, r.what)
-    ):
-        sizes = list(sizes)
+    for benchmark, what, sizes in _comparisons(rows):
         tokens = [row.tokens for row in sizes]
         if len(set(tokens)) < 2:
             continue
-        columns = {"time": "seconds", "peak": "bytes"}
-        exponents = {
-            f"{label}_{way}": growth_exponent(tokens, [getattr(row, f"{way}_{unit}") for row in sizes])
-            for label, unit in columns.items()
-            for way in ("ours", "direct")
-        }
-        found.append({"benchmark": name, "what": what, **exponents})
+        exponents = {}
+        for way in ("ours", "direct"):
+            figures: list[Figures] = [getattr(row, way) for row in sizes]
+            exponents[f"time_{way}"] = growth_exponent(tokens, [f.seconds for f in figures])
+            exponents[f"peak_{way}"] = growth_exponent(tokens, [max(f.peak_bytes, 1) for f in figures])
+        found.append({"benchmark": benchmark, "what": what, **exponents})
     return found
 
 
 def _line(row: Row) -> str:
-    return (
-        f"| {row.what} | {row.size} | {row.tokens} "
-        f"| {row.ours_seconds * 1e3:.1f} ms | {row.direct_seconds * 1e3:.1f} ms "
-        f"| {row.ours_seconds / row.direct_seconds:.2f} "
-        f"| {row.ours_bytes / 2**20:.0f} MB | {row.direct_bytes / 2**20:.0f} MB "
-        f"| {row.ours_bytes / row.direct_bytes:.2f} |"
-    )
+    compiled = row.compiled
+    cells = [
+        row.what,
+        row.size,
+        str(row.tokens),
+        _milliseconds(row.direct),
+        "" if compiled is None else _milliseconds(compiled),
+        _milliseconds(row.ours),
+        f"{row.ours.seconds / row.direct.seconds:.2f}",
+        "" if compiled is None else f"{row.ours.seconds / compiled.seconds:.2f}",
+        f"{row.direct.peak_bytes / 2**20:.1f} MB",
+        f"{row.ours.peak_bytes / 2**20:.1f} MB",
+        f"{row.ours.peak_bytes / max(row.direct.peak_bytes, 1):.2f}",
+        *_bandwidth(row),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _bandwidth(row: Row) -> tuple[str, str]:
+    if row.bytes_per_second is None:
+        return "", ""
+    share = row.bytes_per_second / row.copy_bytes_per_second if row.copy_bytes_per_second else None
+    return f"{row.bytes_per_second / 1e9:.2f}", "" if share is None else f"{share:.0%}"
+
+
+def _milliseconds(figures: Figures) -> str:
+    return f"{figures.seconds * 1e3:.3g} ms" if figures.seconds < 0.1 else f"{figures.seconds * 1e3:.0f} ms"
 
 
 def _cpu_name() -> str:

@@ -28,7 +28,9 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     """Prediction of one window and training steps of 2 + 2 samples, at growing patches."""
     torch.manual_seed(0)
     lefed, vnet = LeFeD().to(device), VNet().to(device)
-    for patch in ((32, 32, 16),) if quick else ((48, 48, 32), (64, 64, 48), (112, 112, 80)):
+    on_cpu = torch.device(device).type == "cpu"
+    small, large = ((48, 48, 32), (64, 64, 48)), ((64, 64, 48), (112, 112, 40), (112, 112, 80))
+    for patch in ((32, 32, 16),) if quick else small if on_cpu else large:
         size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
         window = torch.randn(1, 1, *patch, device=device)
         yield Case(
@@ -38,7 +40,7 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             ours=_prediction(lefed, window),
             direct=_prediction(vnet, window),
         )
-    for patch in ((32, 32, 16),) if quick else ((32, 32, 32), (48, 48, 32)):
+    for patch in ((32, 32, 16),) if quick else ((32, 32, 32), (48, 48, 32)) if on_cpu else large:
         size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
         image = torch.randn(2 * LABELLED, 1, *patch, device=device)
         label = (image[:LABELLED] > 0.5).long()

@@ -23,7 +23,9 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     network = MCNetPlus3d().to(device)
     plain = VNet().to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
-    for patch in ((16, 16, 16), (32, 16, 16)) if quick else ((32, 32, 32), (48, 48, 32), (64, 64, 48)):
+    on_cpu = torch.device(device).type == "cpu"
+    patches = ((16, 16, 16), (32, 16, 16)) if quick else ((32, 32, 32), (48, 48, 32))
+    for patch in patches if on_cpu or quick else ((64, 64, 48), (112, 112, 40), (112, 112, 80)):
         size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
         image = torch.randn(4, 1, *patch, device=device)
         label = torch.randint(2, (2, 1, *patch), device=device)

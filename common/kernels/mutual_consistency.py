@@ -15,16 +15,19 @@ of voxels at a time, and leaves the loss and its gradients.  With the half gradi
 a voxel's loss is  sum over i of (p_i A_i + s_i B_i),  by Euler's theorem on homogeneous functions, where
 p_i = P_i - m and s_i = S_i - m may be taken from any m, as only differences count.  m is the mean of the
 S_j: then nothing large cancels where the decoders agree.
+
+The Triton kernel (``mutual_consistency_triton``) goes the same way in one pass over memory.  Whether it beats
+the compiled reference has not been measured: until it is, only ``COMMON_KERNELS=triton`` selects it.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from common.kernels.selection import choose, forced
 from common.losses.sharpening import sharpen_logits
 
 __all__ = ["mutual_consistency", "mutual_consistency_reference"]
@@ -82,7 +85,7 @@ def mutual_consistency(logits: Sequence[Tensor], temperature: float = 0.1, *, de
 
     ``COMMON_KERNELS=eager`` in the environment selects the reference.
     """
-    if os.environ.get("COMMON_KERNELS") == "eager":
+    if forced() == "eager":
         return mutual_consistency_reference(logits, temperature, detach=detach)
     _check(logits, temperature)
     with_gradients = torch.is_grad_enabled() and any(z.requires_grad for z in logits)
@@ -159,11 +162,37 @@ def _fused(
 
     The mean's factor, some 1e-7, would underflow in float16; it is multiplied on behind the loss scale.
     """
-    dtype = torch.promote_types(logits[0].dtype, torch.float32)
     maps = [z.flatten(2) if z.ndim > 2 else z.unsqueeze(2) for z in logits]
+    if _triton_fits(maps):
+        from common.kernels.mutual_consistency_triton import loss_and_gradients
+
+        with torch.cuda.device_of(maps[0]):  # Triton launches on the current device
+            total, gradients = loss_and_gradients(
+                maps, temperature, detach=detach, with_gradients=with_gradients
+            )
+    else:
+        total, gradients = _blockwise(maps, temperature, detach, with_gradients)
+    dtype = torch.promote_types(logits[0].dtype, torch.float32)
+    mean = (total / max(logits[0].numel(), 1)).to(dtype)
+    return mean, [gradient.view(z.shape) for gradient, z in zip(gradients, logits, strict=False)]
+
+
+def _triton_fits(maps: Sequence[Tensor]) -> bool:
+    if choose(maps[0], awaits_verdict=True) != "triton":
+        return False
+    from common.kernels.mutual_consistency_triton import MAX_CLASSES, MAX_MAPS
+
+    return len(maps) <= MAX_MAPS and 1 < maps[0].size(1) <= MAX_CLASSES
+
+
+def _blockwise(
+    maps: Sequence[Tensor], temperature: float, detach: bool, with_gradients: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """Summed loss in float64, and its gradients, of maps (B, C, V)."""
+    dtype = torch.promote_types(maps[0].dtype, torch.float32)
     gradients = [torch.empty(z.shape, dtype=z.dtype, device=z.device) for z in maps] if with_gradients else []
-    total = torch.zeros((), dtype=torch.float64, device=logits[0].device)
-    size = _BLOCK_VOXELS if logits[0].device.type == "cpu" else _BLOCK_VOXELS_GPU
+    total = torch.zeros((), dtype=torch.float64, device=maps[0].device)
+    size = _BLOCK_VOXELS if maps[0].device.type == "cpu" else _BLOCK_VOXELS_GPU
     for b in range(maps[0].size(0)):
         for start in range(0, maps[0].size(2), size):
             here = (b, slice(None), slice(start, start + size))
@@ -172,8 +201,7 @@ def _fused(
             total += loss
             for gradient, part in zip(gradients, by_logits, strict=True):
                 gradient[here] = part
-    mean = (total / max(logits[0].numel(), 1)).to(dtype)
-    return mean, [gradient.view(z.shape) for gradient, z in zip(gradients, logits, strict=False)]
+    return total, gradients
 
 
 @_fused.register_fake

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+import torch
 
 from common.phantoms import abdomen, atrium
 from tests.contract.bundle import NAMES, ROOT, Shell
+
+OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "ops").glob("*.py")} - {"__init__"})
 
 
 @pytest.mark.parametrize(
@@ -19,8 +23,47 @@ def test_quick_run_prints_ratios_and_saves(words, tmp_path):
     assert "ratio" in told.out
     assert "Growth" in told.out
     figures = json.loads(saved.read_text())
-    assert {"date", "device", "threads", "torch"} <= set(figures["environment"])
+    assert {"date", "device", "threads", "torch", "triton"} <= set(figures["environment"])
     assert figures["rows"]
+    assert all(row["ours"]["seconds"] >= row["ours"]["fastest_seconds"] > 0 for row in figures["rows"])
+
+
+def test_every_operator_is_measured_against_its_reference(tmp_path):
+    """Each in both directions, with the bytes that it has to move beside a copy's."""
+    saved = tmp_path / "figures.json"
+    words = [word for name in OPERATORS for word in ("--op", name)]
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words, "--quick", "--save", saved).ok()
+    assert told.out.count("compiled reference was not measured") >= 2 * len(OPERATORS)
+    figures = json.loads(saved.read_text())
+    assert figures["copy_bytes_per_second"] > 0
+    assert {row["benchmark"] for row in figures["rows"]} == set(OPERATORS)
+    for row in figures["rows"]:
+        assert row["kind"] == "op"
+        assert row["bytes_moved"] > 0
+    assert {row["what"].split(", ")[-1] for row in figures["rows"]} == {"forward", "forward + backward"}
+
+
+@pytest.mark.slow  # a C++ compiler runs
+def test_compiled_reference_gives_a_verdict(tmp_path):
+    words = ["--op", "adaptive_batch_norm", "--quick", "--compile", "all"]
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words).ok()
+    assert "forward + backward: faster than the compiled reference? " in told.out
+    assert "not measured" not in told.out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_machine_without_a_gpu_says_so(tmp_path):
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks", "--device", "cuda")
+    assert told.code == 2
+    assert "torch sees no GPU here" in told.err
+
+
+def test_every_operator_has_a_benchmark():
+    """A file of common/kernels with a reference in it is an operator."""
+    files = (ROOT / "common" / "kernels").glob("*.py")
+    assert (
+        sorted(f.stem for f in files if re.search(r"^def \w+_reference\(", f.read_text(), re.M)) == OPERATORS
+    )
 
 
 def test_every_bundle_has_a_benchmark():

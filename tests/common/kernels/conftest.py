@@ -23,3 +23,31 @@ def poisoned_memory(monkeypatch):
 def clean_memory(poisoned_memory, monkeypatch):
     """Undo the poison, for tests that trace: the replaced functions are no operators."""
     monkeypatch.undo()
+
+
+def _on_kernels(where, monkeypatch):
+    pytest.importorskip("triton", reason="Triton is not installed")
+    on_gpu = torch.cuda.is_available()
+    if where == "cuda" and not on_gpu:
+        pytest.skip("needs a CUDA device")
+    if where == "interpreter" and on_gpu:
+        pytest.skip("with a GPU the kernels run on it, not in the interpreter")
+    monkeypatch.setenv("COMMON_KERNELS", "triton")
+    return torch.device("cuda" if on_gpu else "cpu")
+
+
+KERNELS = ["interpreter", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(params=KERNELS)
+def kernel_device(request, monkeypatch):
+    """Where Triton kernels run in a test: interpreted on the CPU if there is no GPU, else compiled on it."""
+    return _on_kernels(request.param, monkeypatch)
+
+
+@pytest.fixture(params=["cpu", *KERNELS])
+def device(request, monkeypatch):
+    """Every form that is not the reference: that for the CPU, and the Triton kernels."""
+    if request.param == "cpu":
+        return torch.device("cpu")
+    return _on_kernels(request.param, monkeypatch)

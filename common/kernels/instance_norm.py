@@ -1,0 +1,216 @@
+"""Instance norm, an optional residual, leaky ReLU: the end of most convolution blocks, as one operator.
+
+    y = leaky_relu(weight * (x - mean) / sqrt(variance + eps) + bias + residual)
+
+Mean and (biased) variance are those of each sample's channel.  Source: Ulyanov et al., 2016; the block is
+nnU-Net's (Isensee et al., 2021).
+
+Axes: B batch, C channels, *S spatial, (H, W) or (D, H, W), V voxels in all.
+
+Two forms: the reference, which also is the fastest on a CPU (with the later steps in place it holds half as
+much but takes 1.5 times as long backward); for CUDA Triton kernels, two passes over x forward and two
+backward (``row_moments_triton``).  Whether these beat the compiled reference has not been measured: until it
+is, only ``COMMON_KERNELS=triton`` selects them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from common.kernels.selection import choose, exporting
+
+__all__ = ["instance_norm_leaky_relu", "instance_norm_leaky_relu_reference"]
+
+
+def _check(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, residual: Tensor | None, slope: float
+) -> None:
+    if x.dim() < 3 or (x.numel() and x[0, 0].numel() < 2):
+        raise ValueError(
+            f"instance_norm_leaky_relu: x has shape {list(x.shape)}; expected (B, C, *S), two voxels or more"
+        )
+    if (weight is None) != (bias is None):
+        raise ValueError("instance_norm_leaky_relu: weight and bias come together; expected both or neither")
+    if weight is not None and bias is not None and not list(weight.shape) == list(bias.shape) == [x.size(1)]:
+        raise ValueError(
+            f"instance_norm_leaky_relu: weight has shape {list(weight.shape)}, bias {list(bias.shape)}; "
+            f"expected [{x.size(1)}], the channels of x"
+        )
+    if residual is not None and residual.shape != x.shape:
+        raise ValueError(
+            f"instance_norm_leaky_relu: the residual has shape {list(residual.shape)}, x {list(x.shape)}; "
+            "expected the same"
+        )
+    if slope < 0:
+        raise ValueError(f"instance_norm_leaky_relu: slope={slope}; expected 0 or more")
+
+
+def instance_norm_leaky_relu_reference(
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    residual: Tensor | None = None,
+    eps: float = 1e-5,
+    slope: float = 0.01,
+) -> Tensor:
+    """The definition.
+
+    Args:
+        x: (B, C, *S).
+        weight: (C,), with ``bias``; without both the norm has no parameters.
+        bias: (C,).
+        residual: as x, added before the activation.
+        eps: added to the variance.
+        slope: of the leaky ReLU below 0; 0 is the plain one.
+
+    Returns:
+        As x, and of its type; computed in float32 or wider.
+
+    Raises:
+        ValueError: sizes do not belong together; fewer than two voxels.
+    """
+    _check(x, weight, bias, residual, slope)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    y = _norm(x.to(dtype), weight, bias, eps)
+    if residual is not None:
+        y = y + residual.to(dtype)
+    return F.leaky_relu(y, slope).to(x.dtype)
+
+
+def _norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    if x.numel() == 0:  # the library's norm refuses empty batches
+        y = 1 * x
+        return y if weight is None or bias is None else y + 0 * (weight.sum() + bias.sum())
+    if weight is not None and bias is not None:
+        weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+    return F.instance_norm(x, None, None, weight, bias, True, 0.0, eps)
+
+
+def instance_norm_leaky_relu(
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    residual: Tensor | None = None,
+    eps: float = 1e-5,
+    slope: float = 0.01,
+) -> Tensor:
+    """As :func:`instance_norm_leaky_relu_reference`, for CUDA with less memory; there differentiable once.
+
+    ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
+    export.
+    """
+    if torch.jit.is_scripting():
+        return instance_norm_leaky_relu_reference(x, weight, bias, residual, eps, slope)
+    else:  # the scripting compiler skips this branch only if it is spelt out
+        return _dispatch(x, weight, bias, residual, eps, slope)
+
+
+def _dispatch(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    residual: Tensor | None,
+    eps: float,
+    slope: float,
+) -> Tensor:
+    triton = not exporting() and choose(x, awaits_verdict=True) == "triton"
+    if not triton or x.numel() == 0:
+        return instance_norm_leaky_relu_reference(x, weight, bias, residual, eps, slope)
+    _check(x, weight, bias, residual, slope)
+    return _fused(x, weight, bias, residual, eps, slope)[0]
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(B, C, *S) to contiguous (B * C, V)."""
+    return x.reshape(x.size(0) * x.size(1), -1).contiguous()
+
+
+def _each_row(parameter: Tensor | None, x: Tensor, dtype: torch.dtype, missing: float) -> Tensor:
+    """(C,) to (B * C,)."""
+    if parameter is None:
+        return torch.full((x.size(0) * x.size(1),), missing, dtype=dtype, device=x.device)
+    return parameter.to(dtype).repeat(x.size(0))
+
+
+@torch.library.custom_op("method_zoo::instance_norm_leaky_relu", mutates_args=())
+def _fused(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, residual: Tensor | None, eps: float, slope: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The output, and each row's mean and 1 / sqrt(variance + eps), (B * C,)."""
+    from common.kernels import row_moments_triton as kernels
+
+    rows = _rows(x)
+    mean, squares = kernels.moments(rows)
+    inverse = (squares / rows.size(1) + eps).rsqrt()
+    scale = _each_row(weight, x, mean.dtype, 1.0) * inverse
+    shift = _each_row(bias, x, mean.dtype, 0.0) - mean * scale
+    out = kernels.affine(
+        rows, scale, shift, residual=None if residual is None else _rows(residual), slope=slope
+    )
+    return out.view(x.shape), mean, inverse
+
+
+@_fused.register_fake
+def _(x, weight, bias, residual, eps, slope):
+    row = x.new_empty(x.size(0) * x.size(1), dtype=torch.promote_types(x.dtype, torch.float32))
+    return x.new_empty(x.shape), row, torch.empty_like(row)
+
+
+@torch.library.custom_op("method_zoo::instance_norm_leaky_relu_backward", mutates_args=())
+def _fused_backward(
+    grad: Tensor,
+    x: Tensor,
+    out: Tensor,
+    weight: Tensor | None,
+    mean: Tensor,
+    inverse: Tensor,
+    slope: float,
+    residual: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients by x, weight, bias and residual (empty where there is none)."""
+    from common.kernels import row_moments_triton as kernels
+
+    rows, grad, out = _rows(x), _rows(grad), _rows(out)
+    total, products = kernels.gradient_sums(grad, rows, mean, out=out, slope=slope)
+    scale = _each_row(weight, x, mean.dtype, 1.0) * inverse
+    voxels = rows.size(1)
+    factors = (scale, -scale * inverse**2 * products / voxels, -scale * total / voxels)
+    by_x, by_residual = kernels.affine_gradients(
+        grad, rows, mean, factors, out=out, slope=slope, residual=residual
+    )
+    of_channel = (x.size(0), x.size(1))
+    by_weight = (products * inverse).view(of_channel).sum(0)
+    by_bias = total.view(of_channel).sum(0)
+    by_residual = x.new_empty(0) if by_residual is None else by_residual.view(x.shape)
+    return by_x.view(x.shape), by_weight, by_bias, by_residual
+
+
+@_fused_backward.register_fake
+def _(grad, x, out, weight, mean, inverse, slope, residual):
+    channel = mean.new_empty(x.size(1))
+    by_residual = x.new_empty(x.shape) if residual else x.new_empty(0)
+    return x.new_empty(x.shape), channel, torch.empty_like(channel), by_residual
+
+
+def _save(ctx, inputs, output) -> None:
+    x, weight, _, residual, _, ctx.slope = inputs
+    out, mean, inverse = output
+    ctx.residual = residual is not None
+    ctx.mark_non_differentiable(mean, inverse)
+    ctx.save_for_backward(x, out, weight, mean, inverse)
+
+
+def _backward(ctx, grad: Tensor, *_):
+    x, out, weight, mean, inverse = ctx.saved_tensors
+    by_x, by_weight, by_bias, by_residual = _fused_backward(
+        grad, x, out, weight, mean, inverse, ctx.slope, ctx.residual
+    )
+    if weight is None:
+        return by_x, None, None, by_residual if ctx.residual else None, None, None
+    by_weight, by_bias = by_weight.to(weight.dtype), by_bias.to(weight.dtype)
+    return by_x, by_weight, by_bias, by_residual if ctx.residual else None, None, None
+
+
+_fused.register_autograd(_backward, setup_context=_save)
