@@ -109,7 +109,7 @@ def _verdicts(rows: list[Row]) -> list[str]:
         answer = "yes" if won == len(known) else "no" if won == 0 else f"at {won} of {len(known)} sizes"
         said.append(
             f"Verdict, {benchmark}, {what}: faster than the compiled reference? {answer} "
-            f"({min(factors):.2f} to {max(factors):.2f} times as fast)"
+            f"({' to '.join(f'{f:.2f}' for f in sorted({min(factors), max(factors)}))} times as fast)"
         )
     return said
 

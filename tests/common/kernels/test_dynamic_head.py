@@ -124,6 +124,15 @@ def test_half_precision_features_are_summed_in_float32(dtype, device):
     torch.testing.assert_close(ours[2], exact[2], rtol=1e-4, atol=1e-4)
 
 
+def test_under_autocast_it_computes_in_float32(device):
+    (features, parameters), _ = inputs(*SIZES["dodnet"])
+    rounded = features.detach().to(device, torch.bfloat16)
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        out = dynamic_head(rounded, parameters.to(device), 2)
+    exact = dynamic_head_reference(rounded.float().cpu(), parameters, 2)
+    torch.testing.assert_close(out.cpu(), exact, rtol=1e-5, atol=1e-5)
+
+
 def test_samples_and_tasks_are_independent(device):
     (features, parameters), _ = inputs(*SIZES["2d"])
     features, parameters = features.to(device), parameters.to(device)
