@@ -155,7 +155,8 @@ def report(*, target: str) -> str:
     Args:
         target: where ``train`` wrote.
     """
-    rows = [_row(method, Path(target)) for method in METHODS if (Path(target) / method).is_dir()]
+    finished = [method for method in METHODS if list((Path(target) / method).glob("seed*/facts.json"))]
+    rows = [_row(method, Path(target)) for method in finished]
     if not rows:
         raise InputError(f"{target}: holds no results; train something there first")
     return format_table(rows)

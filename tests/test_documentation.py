@@ -30,7 +30,7 @@ def commands(page: Path) -> list[str]:
 
 def own_data(folder: Path, classes: int) -> Path:
     """Data that no bundle made: images and labels in plain folders, labels 0..classes-1, no dataset.json."""
-    phantom = Path(abdomen(folder / "phantom", training=3, validation=1, test=1, shape=(48, 48, 24)))
+    phantom = Path(abdomen(folder / "abdomen", training=3, validation=1, test=1, shape=(48, 48, 24)))
     for file in phantom.glob("labels*/*.nii.gz"):
         label = nib.load(file)
         values = np.asarray(label.dataobj) % classes
@@ -52,7 +52,7 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
     place = "paper" if "paper.json" in command else "own" if "DIR" in command else "phantom"
     place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
-    if "DIR" not in command:
+    if not re.search("DIR|LA2018", command):
         settings |= {"dataset_dir#folder": folder / "phantom", **bundle.quick["data"]}
     if "train.json" in command:
         settings |= bundle.quick["train"]

@@ -48,7 +48,15 @@ def _summed_taps(weight: Tensor) -> Tensor:
     return F.pad(kernel, [0, 0, 0, 0, 1, 0]) + F.pad(kernel, [0, 0, 0, 0, 0, 1])
 
 
-def _summed(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:  # noqa: UP045
+def _summed(
+    x: Tensor,
+    weight: Tensor,
+    bias: Optional[Tensor],  # noqa: UP045
+    fewest_voxels: int = 256,
+) -> Tensor:
+    """Fewer voxels than that, over the batch, do not repay the larger kernel that is made for them."""
+    if x.numel() < fewest_voxels * x.size(1):
+        return nearest_upsampled_conv3d_reference(x, weight, bias)
     return F.conv_transpose3d(x, _summed_taps(weight), bias, stride=2, padding=1)
 
 

@@ -8,7 +8,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
-from common.training import seeding
+from common.training import seeding, two_stream
 
 
 class BandNetwork(nn.Module):
@@ -35,7 +35,11 @@ class PowerCut:
 
 
 class SeedOfEveryProcess(seeding.EpochSeed):
-    """All processes of a run draw the same patches, as a run of one process does."""
+    """All processes of a run draw the same batches and patches, as a run of one process does."""
+
+    def attach(self, engine: Engine) -> None:
+        two_stream.get_rank, two_stream.get_world_size = (lambda: 0), (lambda: 1)
+        super().attach(engine)
 
     def __call__(self, engine: Engine) -> None:
         rank, seeding.get_rank = seeding.get_rank, lambda: 0

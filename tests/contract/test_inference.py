@@ -69,7 +69,9 @@ def test_evaluation_writes_both_tables(volumes, make_run, shell):
 def test_two_processes_evaluate_as_one(volumes, make_run, shell, cases):
     """Three cases on two processes, and one case on two: the same tables, to the last letter."""
     one, two = make_run("one", weights=True), make_run("two", weights=True)
-    listed = json.loads((one.phantom / "dataset.json").read_text())["training"][:cases]
+    lists = json.loads((one.phantom / "dataset.json").read_text())
+    labelled = [case for name in ("training", "test") for case in lists[name] if "label" in case]
+    listed = labelled[:cases]
     assert len(listed) == cases
     for case in listed:
         case.update({key: str(one.phantom / case[key]) for key in ("image", "label")})

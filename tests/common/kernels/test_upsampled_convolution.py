@@ -21,7 +21,8 @@ def drawn(batch, channels_in, channels_out, size, *, bias=True):
 @pytest.mark.parametrize("bias", [True, False])
 def test_equals_the_definition(size, bias):
     tensors = drawn(2, 3, 4, size, bias=bias)
-    ours, direct = nearest_upsampled_conv3d(*tensors), nearest_upsampled_conv3d_reference(*tensors)
+    ours = module._summed(*tensors, fewest_voxels=0)
+    direct = nearest_upsampled_conv3d_reference(*tensors)
     torch.testing.assert_close(ours, direct, rtol=1e-12, atol=1e-12)
     cotangent = torch.randn_like(direct)
     wanted = [t for t in tensors if t is not None]
@@ -29,8 +30,9 @@ def test_equals_the_definition(size, bias):
     torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-11)
 
 
-def test_scripted():
-    tensors = drawn(1, 2, 3, (3, 2, 2))
+@pytest.mark.parametrize("size", [(3, 2, 2), (8, 8, 5)], ids=str)
+def test_scripted(size):
+    tensors = drawn(1, 2, 3, size)
     scripted = torch.jit.script(nearest_upsampled_conv3d)
     torch.testing.assert_close(scripted(*tensors), nearest_upsampled_conv3d_reference(*tensors))
 
@@ -40,6 +42,13 @@ def test_the_large_input_is_never_written():
     large = 8 * x.numel() * 4
     assert peak_bytes(lambda: nearest_upsampled_conv3d(x, weight, bias)) < large
     assert peak_bytes(lambda: nearest_upsampled_conv3d_reference(x, weight, bias)) > large
+
+
+def test_few_voxels_take_the_direct_way(monkeypatch):
+    monkeypatch.setattr(module, "_summed_taps", None)
+    assert nearest_upsampled_conv3d(*drawn(1, 2, 3, (5, 5, 10))).shape == (1, 3, 10, 10, 20)
+    with pytest.raises(TypeError):
+        nearest_upsampled_conv3d(*drawn(1, 2, 3, (8, 8, 5)))
 
 
 def test_environment_selects_the_reference(monkeypatch):
