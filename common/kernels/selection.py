@@ -26,14 +26,7 @@ Form = Literal["reference", "cpu", "triton"]
 _CHOICES = ("auto", "eager", "triton")
 
 
-def _is_installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ImportError:  # a finder that keeps packages out
-        return False
-
-
-TRITON_IS_INSTALLED = _is_installed("triton")
+TRITON_IS_INSTALLED = importlib.util.find_spec("triton") is not None
 
 
 def forced() -> str:

@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH as sitecustomize.py: refuse packages that a bundle does not name, say what was imported.
+"""Put on PYTHONPATH as sitecustomize.py: hide packages that a bundle does not name, say what was imported.
 
 Reads ``refused.json`` (top-level modules) beside itself; writes ``origins.json`` there when the process
 ends: module -> file, of ``common`` and the bundle's package.
@@ -7,18 +7,21 @@ ends: module -> file, of ``common`` and the bundle's package.
 import atexit
 import json
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 _SETTINGS = json.loads((_HERE / "refused.json").read_text())
 
 
-class _Refuse:
+class _WithoutRefused:
+    """The usual finder; a package that is not named counts as not installed, also to those who only ask."""
+
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name.partition(".")[0] in _SETTINGS["modules"]:
-            raise ModuleNotFoundError(f"{name}: metadata.json does not name its package", name=name)
-        return None
+            return None
+        return PathFinder.find_spec(name, path, target)
 
 
 @atexit.register
@@ -28,4 +31,4 @@ def _report():
     (_HERE / "origins.json").write_text(json.dumps(origins))
 
 
-sys.meta_path.insert(0, _Refuse)
+sys.meta_path[:] = [_WithoutRefused if finder is PathFinder else finder for finder in sys.meta_path]
