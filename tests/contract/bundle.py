@@ -94,6 +94,7 @@ class Shell:
     def python(self, *words: Any, path: Path | None = None) -> Told:
         environment = {
             "HOME": str(self.home),
+            "PATH": os.defpath,  # a C++ compiler that is called by its name finds its parts through it
             "XDG_CACHE_HOME": str(self.home / ".cache"),
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "passive",

@@ -14,14 +14,14 @@ _HERE = Path(__file__).parent
 _SETTINGS = json.loads((_HERE / "refused.json").read_text())
 
 
-class _WithoutRefused:
+class _WithoutRefused(PathFinder):
     """The usual finder; a package that is not named counts as not installed, also to those who only ask."""
 
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name.partition(".")[0] in _SETTINGS["modules"]:
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        if fullname.partition(".")[0] in _SETTINGS["modules"]:
             return None
-        return PathFinder.find_spec(name, path, target)
+        return super().find_spec(fullname, path, target)
 
 
 @atexit.register
