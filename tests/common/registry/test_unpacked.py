@@ -46,7 +46,11 @@ def quick_plan(bundle: Bundle) -> dict:
     """What training would have planned, with coarse voxels and no mirroring: a run of seconds."""
     plan = bundle.config("inference")["plan"]["default"]
     coarse = {"spacing": [9.0] * len(plan["spacing"]), "mirror_axes": []}
-    return {**plan, **coarse, "patch_size": bundle.quick["train"]["patch_size"]}
+    return {
+        **plan,
+        **coarse,
+        **{key: bundle.quick["train"][key] for key in plan if key in bundle.quick["train"]},
+    }
 
 
 @pytest.fixture(scope="module", params=NAMES)
