@@ -137,14 +137,15 @@ def test_training_on_saved_labels_changes_the_weights(volumes, server, client, t
 
 
 def test_training_started_where_the_weights_were(volumes, server):
-    """The first epoch's loss is that of the trained network, and its weights are near those before."""
+    """Its filters and matrices are near those before; drawn anew they would be twice their size away."""
     import torch
 
     folder = server.weights.parent
     new, old = (torch.load(folder / f"{name}.pt", weights_only=True) for name in ("model", "model_previous"))
-    change = sum(float((new[k] - old[k]).double().pow(2).sum()) for k in old if old[k].is_floating_point())
-    size = sum(float(old[k].double().pow(2).sum()) for k in old if old[k].is_floating_point())
-    assert change < 0.01 * size
+    drawn = [key for key, value in old.items() if value.ndim > 1]
+    change = sum(float((new[key] - old[key]).double().pow(2).sum()) for key in drawn)
+    size = sum(float(old[key].double().pow(2).sum()) for key in drawn)
+    assert change < 0.1 * size
 
 
 def test_started_again_it_goes_on_with_the_trained_weights(server, checkout):
