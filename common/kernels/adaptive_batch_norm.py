@@ -25,6 +25,9 @@ from common.kernels.selection import choose, exporting
 
 __all__ = ["adaptive_batch_norm", "adaptive_batch_norm_reference"]
 
+# Elements of a block of rows on a CPU: a few arrays of them fit a core's cache of 1 MB.
+_BLOCK_ELEMENTS = 1 << 16
+
 
 def _check(z: Tensor, of_channels: list[Tensor]) -> None:
     if z.dim() < 3 or z.size(0) == 0 or z[0, 0].numel() < 2:
@@ -161,10 +164,20 @@ def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
         from common.kernels import row_moments_triton as kernels
 
         return kernels.moments(rows)
-    x = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    mean = x.mean(1)
-    # On a CPU var_mean takes twenty times as long as these three passes.
-    return mean, torch.linalg.vector_norm(x - mean.unsqueeze(1), dim=1) ** 2
+    dtype = torch.promote_types(rows.dtype, torch.float32)
+    mean, squares = (rows.new_empty(rows.size(0), dtype=dtype) for _ in range(2))
+    for block in _blocks(rows):
+        x = rows[block].to(dtype)
+        torch.mean(x, 1, out=mean[block])
+        # On a CPU var_mean takes twenty times as long as these passes.
+        torch.linalg.vector_norm(x - mean[block].unsqueeze(1), dim=1, out=squares[block])
+    return mean, squares.square_()
+
+
+def _blocks(rows: Tensor) -> list[slice]:
+    """Rows that are handled at once: as many as stay in a core's cache from one pass to the next."""
+    count = max(_BLOCK_ELEMENTS // rows.size(1), 1)
+    return [slice(start, start + count) for start in range(0, rows.size(0), count)]
 
 
 def _affine(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
@@ -172,7 +185,13 @@ def _affine(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         from common.kernels import row_moments_triton as kernels
 
         return kernels.affine(rows, scale, shift)
-    return torch.addcmul(shift.unsqueeze(1), rows, scale.unsqueeze(1)).to(rows.dtype)
+    return _line(rows, scale, shift)
+
+
+def _line(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``rows * scale + shift`` by batch norm's own map, twice as fast on a CPU as broadcast factors."""
+    zero, one = torch.zeros_like(scale), torch.ones_like(scale)
+    return torch.batch_norm(rows.unsqueeze(0), scale, shift, zero, one, False, 0.0, 0.0, False).squeeze(0)
 
 
 @_fused.register_fake
@@ -222,9 +241,14 @@ def _row_gradients(
         from common.kernels import row_moments_triton as kernels
 
         return kernels.affine_gradients(grad, rows, centre, factors)[0]
-    of_grad, of_rows, constant = (f.unsqueeze(1) for f in factors)
-    by_rows = torch.addcmul(constant - of_rows * centre.unsqueeze(1), grad, of_grad)
-    return by_rows.addcmul_(rows, of_rows).to(rows.dtype)
+    of_grad, of_rows, constant = factors
+    constant = constant - of_rows * centre
+    nothing = torch.zeros_like(constant)
+    by_rows = torch.empty_like(rows)
+    for block in _blocks(rows):
+        part = _line(rows[block].to(centre.dtype), of_rows[block], constant[block])
+        by_rows[block] = part.add_(_line(grad[block].to(centre.dtype), of_grad[block], nothing[block]))
+    return by_rows
 
 
 def _gradient_sums(grad: Tensor, rows: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
@@ -233,8 +257,12 @@ def _gradient_sums(grad: Tensor, rows: Tensor, centre: Tensor) -> tuple[Tensor, 
         from common.kernels import row_moments_triton as kernels
 
         return kernels.gradient_sums(grad, rows, centre)
-    wide = grad.to(centre.dtype)
-    return wide.sum(1), ((rows - centre.unsqueeze(1)) * wide).sum(1)
+    total, products = torch.empty_like(centre), torch.empty_like(centre)
+    for block in _blocks(rows):
+        wide = grad[block].to(centre.dtype)
+        total[block] = wide.sum(1)
+        products[block] = ((rows[block] - centre[block].unsqueeze(1)) * wide).sum(1)
+    return total, products
 
 
 @_fused_backward.register_fake

@@ -32,8 +32,8 @@ from common.losses.sharpening import sharpen_logits
 
 __all__ = ["mutual_consistency", "mutual_consistency_reference"]
 
-# Voxels of all samples' maps that are handled at once: about 30 arrays of them must stay in the cache.
-# Below this size elementwise operations use one thread only.
+# Voxels that a thread handles at once: about 30 arrays of them must stay in its core's cache.
+# It is also the share of an elementwise operation below which PyTorch wakes no other thread.
 _BLOCK_VOXELS = 1 << 15
 # On a GPU a block costs some fifty launches: few large ones.
 _BLOCK_VOXELS_GPU = 1 << 22
@@ -123,9 +123,9 @@ class _Block:
     def gradient(self, by_p: Tensor, by_s: Tensor | None) -> Tensor:
         """Gradients by P and S, (1 or C, N), to those by the logits, (C, N)."""
         if self.two:
-            by_margin = by_p * self.p * (1 - self.p)
+            by_margin = torch.ops.aten.sigmoid_backward(by_p, self.p)
             if by_s is not None:
-                by_margin += by_s * self.s * (1 - self.s) / self.temperature
+                by_margin.add_(torch.ops.aten.sigmoid_backward(by_s, self.s), alpha=1 / self.temperature)
             return torch.cat([-by_margin, by_margin])
         by_z = self.p * (by_p - (by_p * self.p).sum(0, keepdim=True))
         if by_s is not None:
@@ -138,20 +138,27 @@ class _Block:
 def _block_terms(blocks: Sequence[_Block], detach: bool, with_gradients: bool) -> tuple[Tensor, list[Tensor]]:
     """Summed loss of one block of voxels, and the gradients (C, N) by every decoder's logits."""
     others = len(blocks) - 1
-    middle = torch.stack([block.s for block in blocks]).mean(0)
+    middle = _sum([block.s for block in blocks]).div_(len(blocks))
     p = [block.p - middle for block in blocks]
     s = [block.s - middle for block in blocks]
-    sum_p, sum_s = sum(p[1:], p[0]), sum(s[1:], s[0])
+    sum_p, sum_s = _sum(p), _sum(s)
     loss = torch.zeros((), dtype=middle.dtype, device=middle.device)
     gradients: list[Tensor] = []
+    both = 2 if blocks[0].two else 1  # the first class of two, left out here
     for block, p_i, s_i in zip(blocks, p, s, strict=True):
         by_p = torch.sub(s_i, sum_s).add_(p_i, alpha=others)
         by_s = torch.sub(p_i, sum_p).add_(s_i, alpha=others)
-        loss += torch.sum(p_i * by_p).add_(torch.sum(s_i * by_s))
+        loss += torch.dot(p_i.flatten(), by_p.flatten()) + torch.dot(s_i.flatten(), by_s.flatten())
         if with_gradients:
-            gradients.append(block.gradient(by_p.mul_(2), None if detach else by_s.mul_(2)))
-    both = 2 if blocks[0].two else 1  # the first class of two, left out above
-    return loss * both, [g if both == 1 else g.mul_(2) for g in gradients]
+            gradients.append(block.gradient(by_p, None if detach else by_s).mul_(2 * both))
+    return loss * both, gradients
+
+
+def _sum(terms: Sequence[Tensor]) -> Tensor:
+    total = terms[0].clone()
+    for term in terms[1:]:
+        total.add_(term)
+    return total
 
 
 @torch.library.custom_op("method_zoo::mutual_consistency", mutates_args=())
@@ -192,7 +199,8 @@ def _blockwise(
     dtype = torch.promote_types(maps[0].dtype, torch.float32)
     gradients = [torch.empty(z.shape, dtype=z.dtype, device=z.device) for z in maps] if with_gradients else []
     total = torch.zeros((), dtype=torch.float64, device=maps[0].device)
-    size = _BLOCK_VOXELS if maps[0].device.type == "cpu" else _BLOCK_VOXELS_GPU
+    on_cpu = maps[0].device.type == "cpu"
+    size = _BLOCK_VOXELS * torch.get_num_threads() if on_cpu else _BLOCK_VOXELS_GPU
     for b in range(maps[0].size(0)):
         for start in range(0, maps[0].size(2), size):
             here = (b, slice(None), slice(start, start + size))
