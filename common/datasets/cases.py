@@ -23,6 +23,8 @@ def class_names(plan: Mapping[str, Any], num_classes: int) -> dict[int, str]:
 def images_to_predict(dataset_dir: str | Path, *, channels: int, dims: int = 3) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
 
+    A case keeps its ``domain``, where dataset.json gives one.
+
     Args:
         dataset_dir: folder with dataset.json or with images, or one image.
         channels: that the network takes.
@@ -31,7 +33,9 @@ def images_to_predict(dataset_dir: str | Path, *, channels: int, dims: int = 3) 
     Raises:
         InputError: no images, or some that cannot be predicted; the first is named.
     """
-    cases = [{"image": case["image"]} for case in inference_list(dataset_dir)]
+    cases = [
+        {key: case[key] for key in ("image", "domain") if key in case} for case in inference_list(dataset_dir)
+    ]
     findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
     raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
     return cases
