@@ -48,7 +48,7 @@ class PromptMemory:
 
     def similarities(self, key: Tensor) -> Tensor:
         """Cosine of the angle between a key and every stored one, (M,), oldest first."""
-        stored = torch.stack(self.keys).flatten(1)
+        stored = torch.stack(self.keys).flatten(1).to(key.device)
         return F.cosine_similarity(stored, key.detach().flatten().unsqueeze(0), dim=1)
 
     def recall(self, key: Tensor, neighbours: int) -> Tensor:
@@ -65,7 +65,7 @@ class PromptMemory:
             raise ValueError(f"PromptMemory: {neighbours} neighbours of {len(self)} entries")
         nearest, places = self.similarities(key).topk(neighbours)
         weights = (nearest / self.temperature).softmax(0)
-        prompts = torch.stack([self.prompts[i] for i in places.tolist()])
+        prompts = torch.stack([self.prompts[i] for i in places.tolist()]).to(key.device)
         return torch.einsum("k,k...->...", weights, prompts)
 
     def clear(self) -> None:
