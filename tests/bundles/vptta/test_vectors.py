@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import torch
+from monai.losses import DiceLoss
+from torch.nn import functional
 
 import common  # noqa: F401 (makes bundles importable)
+from common.losses.nested_dice_bce import NestedDiceBCELoss
 from common.networks.resnet_unet import ResNetUNet
 from tests.vectors import load
 from vptta.checkpoint import from_authors
@@ -21,3 +24,31 @@ def test_network():
         logits = network.head(network.decode(maps))
         torch.testing.assert_close(network(vector.inputs["image"]), logits)
     vector.compare({"logits": logits, "skip_layer1": maps[1][:, :16, ::2, ::2], "bottleneck": maps[4]})
+
+
+def generalised_dice(p, target):
+    """Channels weighted by one over their area, 1 added to each sum before the weight."""
+    overlap, total, area = ((x.sum((0, 2, 3))) for x in (p * target, p + target, target))
+    return 1 - 2 * ((overlap + 1) / area).sum() / ((total + 1) / area).sum()
+
+
+def test_source_losses():
+    """The published loss; and three that no recipe uses, the Jaccard one of the background."""
+    vector = load("vptta_segloss")
+    logits, target = vector.inputs["logits"].clone().requires_grad_(), vector.inputs["target"]
+    loss = NestedDiceBCELoss().of_channels(logits, target)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    p = logits.detach().sigmoid()
+    bce = functional.binary_cross_entropy(p, target)
+    jaccard = DiceLoss(jaccard=True, batch=True, smooth_nr=2, smooth_dr=2)
+    vector.compare(
+        {
+            "loss_dice": loss - bce,
+            "loss_bce": bce,
+            "loss_bce_dice": loss,
+            "grad_bce_dice": gradient,
+            "loss_gdl": generalised_dice(p, target),
+            "loss_jaccard": jaccard((1 - p).reshape(1, 1, -1), (1 - target).reshape(1, 1, -1)),
+            "loss_p2p": functional.l1_loss(p, target),
+        }
+    )
