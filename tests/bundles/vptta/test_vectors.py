@@ -7,7 +7,9 @@ from monai.losses import DiceLoss
 from torch.nn import functional
 
 import common  # noqa: F401 (makes bundles importable)
+from common.adaptation.aligning_norm import WarmUp, alignment_loss, convert_to_aligning
 from common.losses.nested_dice_bce import NestedDiceBCELoss
+from common.networks.pranet import PraNet
 from common.networks.resnet_unet import ResNetUNet
 from tests.vectors import load
 from vptta.checkpoint import from_authors
@@ -50,5 +52,30 @@ def test_source_losses():
             "loss_gdl": generalised_dice(p, target),
             "loss_jaccard": jaccard((1 - p).reshape(1, 1, -1), (1 - target).reshape(1, 1, -1)),
             "loss_p2p": functional.l1_loss(p, target),
+        }
+    )
+
+
+def test_pranet():
+    """Plain, and with the encoder's norms adapted to the first image of a stream."""
+    vector = load("vptta_pranet")
+    network = PraNet().eval()
+    state = from_authors(vector.state)
+    network.load_state_dict(state, strict=False)
+    assert set(state) == {k for k in network.state_dict() if not k.endswith("num_batches_tracked")}
+    with torch.no_grad():
+        logits = network(vector.inputs["image"])
+        warm_up = WarmUp(tau=5)
+        layers = convert_to_aligning(network, warm_up, within="encoder")
+        warm_up.images = 1
+        adapted = network(vector.inputs["image"])
+        losses = torch.stack([layer.loss for layer in layers])
+    assert len(layers) == 87
+    vector.compare(
+        {
+            "logits": logits[..., ::2, ::2],
+            "logits_adaptive": adapted[..., ::2, ::2],
+            "bn_losses": losses,
+            "bn_loss": alignment_loss(layers),
         }
     )
