@@ -1,0 +1,54 @@
+"""Dice and cross-entropy on nested channels; the authors' numbers are in tests/bundles/vptta."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from common.losses.nested_dice_bce import NestedDiceBCELoss, nested_channels
+
+
+def test_a_channel_holds_the_classes_inside_it():
+    label = torch.tensor([[[[0, 1, 2], [2, 0, 1]]]])
+    disc, cup = nested_channels(label, 2)[0]
+    assert disc.tolist() == [[0, 1, 1], [1, 0, 1]]
+    assert cup.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert nested_channels(label.clamp(max=1), 1).tolist() == [[[[0, 1, 1], [1, 0, 1]]]]
+    assert nested_channels(torch.full((2, 1, 3, 4, 5), 3), 3).shape == (2, 3, 3, 4, 5)
+
+
+def by_hand(logits, target):
+    p, g = logits.sigmoid(), target
+    dice = 1 - (2 * (p * g).sum() + 1) / (p.sum() + g.sum() + 1)
+    return dice - (g * p.log() + (1 - g) * (1 - p).log()).mean()
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_value_and_gradient(channels):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, channels, 5, 7, generator=generator, dtype=torch.float64).requires_grad_()
+    label = torch.randint(0, channels + 1, (3, 1, 5, 7), generator=generator)
+    loss, expected = NestedDiceBCELoss()(logits, label), by_hand(logits, nested_channels(label, channels))
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(loss, logits)[0], torch.autograd.grad(expected, logits)[0], rtol=1e-6, atol=1e-9
+    )
+
+
+def test_perfect_and_inverted_predictions():
+    label = torch.tensor([[[[0, 1], [2, 2]]]])
+    sure = 40 * (2 * nested_channels(label, 2) - 1)
+    assert NestedDiceBCELoss()(sure, label) < 1e-6
+    assert NestedDiceBCELoss()(-sure, label) > 40
+
+
+def test_half_precision_is_summed_in_float32():
+    label = torch.ones(1, 1, 512, 512)
+    loss = NestedDiceBCELoss()(torch.full((1, 2, 512, 512), 2.0, dtype=torch.float16), label)
+    assert loss.isfinite()
+    torch.testing.assert_close(loss, by_hand(torch.full((1, 2, 512, 512), 2.0), nested_channels(label, 2)))
+
+
+def test_sizes_must_belong_together():
+    with pytest.raises(ValueError, match=r"\[1, 2, 4, 4\].*one channel"):
+        NestedDiceBCELoss()(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))
