@@ -136,6 +136,9 @@ class StreamState:
             torch.save(state, temporary)
 
 
-def _names(batch: Mapping) -> list[str]:
+def _names(batch: Mapping | Sequence[Mapping]) -> list[str]:
+    """Files of a batch, whole or taken apart as an evaluator leaves it."""
+    if not isinstance(batch, Mapping):
+        return [name for case in batch for name in _names(case)]
     names = getattr(batch["image"], "meta", {}).get("filename_or_obj", [])
     return [str(name) for name in ([names] if isinstance(names, str) else names)]

@@ -28,7 +28,7 @@ def read(case):
     return {key: value for key, value in case.items() if key != "pixels"} | {"image": image}
 
 
-def evaluate(cases, path=None, *, inferer=None, batch_size=1, network=None, **settings):
+def evaluate(cases, path=None, *, inferer=None, batch_size=1, network=None, decollate=False, **settings):
     """The evaluator's predictions, one after the other, and its inferer."""
     inferer = Tent(lr=1e-2) if inferer is None else inferer
     predictions = []
@@ -37,7 +37,7 @@ def evaluate(cases, path=None, *, inferer=None, batch_size=1, network=None, **se
         val_data_loader=DataLoader(Dataset(cases, read), batch_size=batch_size, num_workers=0),
         network=SmallNetwork().eval() if network is None else network,
         inferer=inferer,
-        decollate=False,
+        decollate=decollate,
         val_handlers=[StreamState(inferer, path, **settings)],
         postprocessing=lambda output: predictions.append(output["pred"].clone()) or output,
     )
@@ -67,6 +67,17 @@ def test_interrupted_stream_goes_on(tmp_path):
     assert [f.name for f in path.parent.iterdir()] == ["stream.pt"], "temporary files are left"
     with pytest.raises(InputError, match="all 5 images of this stream were predicted"):
         cases_to_go(cases(), path, resume=True)
+
+
+def test_evaluator_that_takes_batches_apart(tmp_path):
+    """As in a bundle, where postprocessing sees one case after the other."""
+    whole, _ = evaluate(cases(), tmp_path / "whole.pt")
+    apart, _ = evaluate(cases(), tmp_path / "apart.pt", decollate=True)
+    assert torch.equal(apart, whole.flatten(0, 1))
+    names = [
+        torch.load(tmp_path / f"{name}.pt", weights_only=True)["predicted"] for name in ("whole", "apart")
+    ]
+    assert names[0] == names[1] == [case["image"] for case in cases()]
 
 
 def test_new_images_go_on_with_what_was_learnt(tmp_path):
