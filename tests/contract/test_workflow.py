@@ -19,6 +19,7 @@ OWN = {
     "plan": "training makes it, inference reads it",
     "mirror_axes": "training writes it into the plan that inference reads",
     "patch_size": "training writes it into the plan that inference reads",
+    "image_size": "training writes it into the plan that inference reads",
     "stride": "training writes it into the plan that inference reads",
     "run": "each does its own work",
 }
