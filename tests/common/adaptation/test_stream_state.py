@@ -122,12 +122,15 @@ def test_resumed_stream_knows_its_domain(tmp_path):
     assert torch.equal(rest, unbroken[3:])
 
 
-def test_domains_that_are_missing_or_mixed():
+def test_cases_without_a_domain_are_one_stream():
     nameless = [{k: v for k, v in case.items() if k != "domain"} for case in cases()]
-    evaluate(nameless)
-    with pytest.raises(InputError, match=r"0_0\.png.*has 0 domains"):
-        evaluate(nameless, reset_between_domains=True)
-    with pytest.raises(InputError, match="has 2 domains"):
+    logits, _ = evaluate(nameless, reset_between_domains=True)
+    assert torch.equal(logits, evaluate(cases())[0])
+
+
+def test_batches_of_several_domains():
+    evaluate(cases()[1:3], batch_size=2)
+    with pytest.raises(InputError, match=r"0_1\.png.* are of A, B; expected batches of one"):
         evaluate(cases()[1:3], batch_size=2, reset_between_domains=True)
 
 
