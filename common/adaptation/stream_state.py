@@ -107,24 +107,21 @@ class StreamState:
         logger.info("the stream goes on after %d images", len(self.predicted))
 
     def enter(self, engine: Engine) -> None:
-        """Reset where a new domain begins.
+        """Reset where a new domain begins.  Cases without a domain are of the one before them.
 
         Raises:
-            InputError: resets were asked for, and the case has no domain, or the batch several.
+            InputError: resets were asked for, and a batch has cases of several domains.
         """
         domains = sorted(set(engine.state.batch.get("domain") or []))
-        if not self.reset_between_domains:
-            self.domain = domains[0] if domains else None
-            return
-        if len(domains) != 1:
+        if self.reset_between_domains and len(domains) > 1:
             raise InputError(
-                f"reset_between_domains: {_names(engine.state.batch)} has {len(domains)} domains; expected "
-                'one key "domain" in every case of dataset.json, and batches of one domain'
+                f"reset_between_domains: {_names(engine.state.batch)} are of {', '.join(domains)}; "
+                "expected batches of one domain, as with batch_size 1"
             )
-        if self.domain not in (None, domains[0]):
+        if self.reset_between_domains and domains and self.domain not in (None, domains[0]):
             logger.info("domain %s begins: what was learnt is forgotten", domains[0])
             self.inferer.reset()
-        self.domain = domains[0]
+        self.domain = domains[0] if domains else self.domain
 
     def save(self, engine: Engine) -> None:
         """Write the state, once the image's prediction is on disk."""
@@ -136,6 +133,9 @@ class StreamState:
             torch.save(state, temporary)
 
 
-def _names(batch: Mapping) -> list[str]:
+def _names(batch: Mapping | Sequence[Mapping]) -> list[str]:
+    """Files of a batch, whole or taken apart as an evaluator leaves it."""
+    if not isinstance(batch, Mapping):
+        return [name for case in batch for name in _names(case)]
     names = getattr(batch["image"], "meta", {}).get("filename_or_obj", [])
     return [str(name) for name in ([names] if isinstance(names, str) else names)]

@@ -98,9 +98,9 @@ class CaseTable:
 
     def collect(self, evaluator: Engine) -> None:
         """Note the files of the batch."""
-        for case in evaluator.state.output:
+        for given, case in zip(evaluator.state.batch, evaluator.state.output, strict=True):
             self.cases.append(case["image"].meta["filename_or_obj"])
-            self.domains.append(str(case.get("domain", "")))
+            self.domains.append(str(given.get("domain", "")))
 
     def write(self, evaluator: Engine) -> None:
         """Write both tables."""

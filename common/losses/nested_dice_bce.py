@@ -1,6 +1,6 @@
 """Dice and binary cross-entropy on nested classes: each class's channel holds the classes inside it too.
 
-    channel c = (label >= c + 1):  disc (rim and cup) and cup from 0 background, 1 rim, 2 cup
+    channel c = (label > c):  disc (rim and cup) and cup from 0 background, 1 rim, 2 cup
     loss = 1 - (2 sum(p g) + 1) / (sum p + sum g + 1)  +  mean of the binary cross-entropy
 
 with p = sigmoid(logits) and all sums over samples, channels and pixels together.
@@ -14,21 +14,9 @@ import torch
 from monai.losses import DiceCELoss
 from torch import Tensor, nn
 
-__all__ = ["NestedDiceBCELoss", "nested_channels"]
+from common.transforms.nested import nested_channels
 
-
-def nested_channels(label: Tensor, channels: int) -> Tensor:
-    """Labels (B, 1, *S) with values 0 to K = ``channels`` to zeros and ones (B, K, *S), float32.
-
-    Raises:
-        ValueError: the label has more than one channel.
-    """
-    if label.shape[1] != 1:
-        raise ValueError(
-            f"nested_channels: label has shape {list(label.shape)}; expected one channel, (B, 1, *S)"
-        )
-    inner = torch.arange(1, channels + 1, device=label.device)
-    return (label >= inner.view(1, -1, *[1] * (label.ndim - 2))).float()
+__all__ = ["NestedDiceBCELoss"]
 
 
 class NestedDiceBCELoss(nn.Module):
@@ -53,7 +41,7 @@ class NestedDiceBCELoss(nn.Module):
                 f"NestedDiceBCELoss: label has shape {list(label.shape)}, logits {list(logits.shape)}; "
                 "expected the same with one channel"
             )
-        return self.of_channels(logits, nested_channels(label, logits.shape[1]))
+        return self.of_channels(logits, nested_channels(label, logits.shape[1] + 1, dim=1))
 
     def of_channels(self, logits: Tensor, target: Tensor) -> Tensor:
         """(B, K, *S) logits and targets of the same shape in [0, 1] to the scalar loss."""

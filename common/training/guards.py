@@ -65,15 +65,16 @@ class GradientClamping:
     """Clamp every entry of the gradient before each step of the optimiser.
 
     Args:
-        largest: magnitude of an entry, above 0.
+        largest: magnitude of an entry, above 0; None clamps nothing.
     """
 
-    def __init__(self, largest: float) -> None:
+    def __init__(self, largest: float | None) -> None:
         self.largest = largest
 
     def attach(self, engine: SupervisedTrainer) -> None:
         """Act after every backward pass."""
-        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+        if self.largest is not None:
+            engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
     def __call__(self, engine: SupervisedTrainer) -> None:
         """Clamp; with mixed precision the gradients are unscaled first."""

@@ -41,6 +41,7 @@ class PromptInferer(StreamInferer):
         channel_roll: as published, see :class:`common.adaptation.prompt.LowFrequencyPrompt`.
 
     Attributes:
+        prompt: the last image's, once there was one.
         loss: of the last image, before its step.
 
     Raises:
@@ -67,27 +68,28 @@ class PromptInferer(StreamInferer):
             raise ValueError(
                 f"PromptInferer: neighbours={neighbours}, memory_size={memory_size}; expected 1..memory_size"
             )
-        side = window_side(image_size, prompt_alpha)
-        self.prompt = LowFrequencyPrompt(side, channels=channels, channel_roll=channel_roll)
+        self.side = window_side(image_size, prompt_alpha)
+        self.channels, self.channel_roll = channels, channel_roll
         self.warm_up = WarmUp(tau)
         self.memory = PromptMemory(memory_size, temperature=temperature) if memory_size else None
         self.lr, self.betas = lr, tuple(betas)
         self.neighbours, self.within = neighbours, within
         self.network: nn.Module | None = None
+        self.prompt: LowFrequencyPrompt | None = None
         self.layers: list[AligningNorm] = []
         self.loss = float("nan")
 
     def build(self, network: nn.Module, image: Tensor) -> None:
-        """A copy with aligning norms; the prompt goes where the image is."""
+        """A copy with aligning norms, and a prompt where the image is."""
         self.network = sharing_copy(network)
         self.layers = convert_to_aligning(self.network, self.warm_up, within=self.within)
-        self.prompt.to(image.device)
+        prompt = LowFrequencyPrompt(self.side, channels=self.channels, channel_roll=self.channel_roll)
+        self.prompt = prompt.to(image.device)
 
     def begin(self) -> None:
         """An empty memory, and an optimiser without moments."""
         if self.memory is not None:
             self.memory.clear()
-        self._start_from(torch.ones_like(self.prompt.factors))
         self.optimizer = torch.optim.Adam(self.prompt.parameters(), lr=self.lr, betas=self.betas)
 
     def adapt_and_predict(self, image: Tensor) -> Tensor:

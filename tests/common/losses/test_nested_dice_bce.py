@@ -5,16 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from common.losses.nested_dice_bce import NestedDiceBCELoss, nested_channels
+from common.losses.nested_dice_bce import NestedDiceBCELoss
+from common.transforms.nested import nested_channels
 
 
-def test_a_channel_holds_the_classes_inside_it():
-    label = torch.tensor([[[[0, 1, 2], [2, 0, 1]]]])
-    disc, cup = nested_channels(label, 2)[0]
-    assert disc.tolist() == [[0, 1, 1], [1, 0, 1]]
-    assert cup.tolist() == [[0, 0, 1], [1, 0, 0]]
-    assert nested_channels(label.clamp(max=1), 1).tolist() == [[[[0, 1, 1], [1, 0, 1]]]]
-    assert nested_channels(torch.full((2, 1, 3, 4, 5), 3), 3).shape == (2, 3, 3, 4, 5)
+def channels_of(label, count):
+    return nested_channels(label, count + 1, dim=1).to(torch.float64)
 
 
 def by_hand(logits, target):
@@ -28,7 +24,7 @@ def test_value_and_gradient(channels):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, channels, 5, 7, generator=generator, dtype=torch.float64).requires_grad_()
     label = torch.randint(0, channels + 1, (3, 1, 5, 7), generator=generator)
-    loss, expected = NestedDiceBCELoss()(logits, label), by_hand(logits, nested_channels(label, channels))
+    loss, expected = NestedDiceBCELoss()(logits, label), by_hand(logits, channels_of(label, channels))
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
         torch.autograd.grad(loss, logits)[0], torch.autograd.grad(expected, logits)[0], rtol=1e-6, atol=1e-9
@@ -37,7 +33,7 @@ def test_value_and_gradient(channels):
 
 def test_perfect_and_inverted_predictions():
     label = torch.tensor([[[[0, 1], [2, 2]]]])
-    sure = 40 * (2 * nested_channels(label, 2) - 1)
+    sure = 40 * (2 * channels_of(label, 2) - 1)
     assert NestedDiceBCELoss()(sure, label) < 1e-6
     assert NestedDiceBCELoss()(-sure, label) > 40
 
@@ -46,7 +42,9 @@ def test_half_precision_is_summed_in_float32():
     label = torch.ones(1, 1, 512, 512)
     loss = NestedDiceBCELoss()(torch.full((1, 2, 512, 512), 2.0, dtype=torch.float16), label)
     assert loss.isfinite()
-    torch.testing.assert_close(loss, by_hand(torch.full((1, 2, 512, 512), 2.0), nested_channels(label, 2)))
+    torch.testing.assert_close(
+        loss, by_hand(torch.full((1, 2, 512, 512), 2.0), channels_of(label, 2).float())
+    )
 
 
 def test_sizes_must_belong_together():
