@@ -21,6 +21,10 @@ OWN = {
     "patch_size": "training writes it into the plan that inference reads",
     "image_size": "training writes it into the plan that inference reads",
     "stride": "training writes it into the plan that inference reads",
+    "prompt_alpha": "training writes it into the plan that inference reads",
+    "prompt_lr": "training writes it into the plan that inference reads",
+    "adaptation_lr": "training writes it into the plan that inference reads",
+    "adapted_part": "training writes it into the plan that inference reads",
     "run": "each does its own work",
 }
 
