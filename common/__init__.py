@@ -22,9 +22,9 @@ def bundle_root(package: ModuleType) -> str:
 
 
 def _append_checkout_bundles() -> None:
-    for configs in sorted((Path(__file__).resolve().parents[1] / "bundles").glob("*/configs")):
-        folder = str(configs.parent)
-        if folder not in sys.path:
+    for bundle in sorted((Path(__file__).resolve().parents[1] / "bundles").glob("*")):
+        folder = str(bundle)
+        if (bundle / bundle.name / "__init__.py").is_file() and folder not in sys.path:
             sys.path.append(folder)
 
 

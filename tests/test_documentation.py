@@ -10,9 +10,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
-from common.phantoms import abdomen
+from common.phantoms import abdomen, fundus
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
+from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
 from tests.contract.bundle import NAMES, ROOT, Bundle, Shell, words_of
 
 PAGES = [
@@ -21,6 +23,12 @@ PAGES = [
     ROOT / "benchmarks" / "README.md",
 ]
 ENVIRONMENT = {"COMMON_KERNELS", "VECTORS_DIR", "XDG_CACHE_HOME"}
+#: Data sets that a page prepares: the word that stands for the folder -> what makes its raw download.
+RAW = {
+    "LA2018": lambda folder: RawLeftAtrium(folder, training=2, test=1),
+    "OPTIC": raw_optic,
+    "POLYP": raw_polyp,
+}
 COMMAND = re.compile(r"^    (?:python|torchrun) .*", re.MULTILINE)
 
 
@@ -28,8 +36,22 @@ def commands(page: Path) -> list[str]:
     return [line.split("  #")[0].strip() for line in COMMAND.findall(page.read_text())]
 
 
-def own_data(folder: Path, classes: int) -> Path:
-    """Data that no bundle made: images and labels in plain folders, labels 0..classes-1, no dataset.json."""
+def own_data(folder: Path, bundle: Bundle) -> Path:
+    """Data that no bundle made: images and labels in plain folders, no dataset.json."""
+    return own_volumes(folder, classes=5) if bundle.dims == 3 else own_pictures(folder)
+
+
+def own_pictures(folder: Path) -> Path:
+    """Labels 0 to 2."""
+    phantom = Path(fundus(folder / "fundus", training=5, validation=0, test=1, size=48))
+    (phantom / "dataset.json").unlink()
+    for file in phantom.glob("*Ts/*_[C-E]_*"):
+        file.unlink()
+    return phantom.rename(folder / "own data")
+
+
+def own_volumes(folder: Path, classes: int) -> Path:
+    """Labels 0..classes-1."""
     phantom = Path(abdomen(folder / "abdomen", training=3, validation=1, test=1, shape=(48, 48, 24)))
     for file in phantom.glob("labels*/*.nii.gz"):
         label = nib.load(file)
@@ -52,7 +74,7 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
     place = "paper" if "paper.json" in command else "own" if "DIR" in command else "phantom"
     place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
-    if not re.search("DIR|LA2018", command):
+    if not re.search("|".join(["DIR", *RAW]), command):
         settings |= {"dataset_dir#folder": folder / "phantom", **bundle.quick["data"]}
     if "train.json" in command:
         settings |= bundle.quick["train"]
@@ -68,28 +90,35 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
 def test_printed_commands(name, tmp_path):
     """Those of README and card in their order: own data is listed, checked, trained on, predicted."""
     bundle, shell = Bundle(name), Shell(ROOT, tmp_path)
-    data, prepared = own_data(tmp_path, classes=5), tmp_path / "LA 2018"
-    RawLeftAtrium(tmp_path / "raw", training=2, test=1)
+    data = own_data(tmp_path, bundle)
+    places = {"DIR": data}
+    for word, make in RAW.items():
+        make(tmp_path / f"raw {word}")
+        places[word] = tmp_path / f"prepared {word}"
     printed = [c for page in (PAGES[0], bundle.root / "docs" / "README.md") for c in commands(page)]
     assert len(printed) >= 8
     for command in dict.fromkeys(printed):
-        if re.search(r"benchmarks\.(real_data|semi_supervised)", command):
+        if re.search(r"benchmarks\.(real_data|semi_supervised|unseen_domains)", command):
             continue  # hours by design; tests/benchmarks runs them with a small budget
+        other = re.search(r"--bundle (\w+)", command)
+        if "DIR" in command and other and other.group(1) != name:
+            continue  # data of this bundle's kind, checked for one of another kind
         if f"bundles/{name}/" in command or "common." in command:
             phantom = rf"bundles/{name}/data/\w+"  # where the bundle's first run puts it
             run = re.sub(phantom, shlex.quote(str(tmp_path / "phantom")), command)
-            run = run.replace("DIR", shlex.quote(str(data)))
-            run = run.replace("RAW", shlex.quote(str(tmp_path / "raw"))).replace(
-                "LA2018", shlex.quote(str(prepared))
-            )
+            word = next((word for word in RAW if word in command), "")
+            run = run.replace("RAW", shlex.quote(str(tmp_path / f"raw {word}")))
+            for word, place in places.items():
+                run = re.sub(rf"\b{word}\b", shlex.quote(str(place)), run)
             if "_export" in command:  # of the weights that the printed training has left elsewhere
                 run = run.replace(f"bundles/{name}/models", shlex.quote(str(tmp_path / "phantom" / "models")))
             words = [*shlex.split(run)[1:], *words_of(tiny(command, tmp_path, bundle))]
             shell.python(*words).ok()
-    assert sorted(json.loads((data / "dataset.json").read_text())["labels"]) == list("01234")
-    masks = list((tmp_path / "own" / "eval").glob("*_seg.nii.gz"))
-    assert len(masks) == 1
-    assert np.asarray(nib.load(masks[0]).dataobj).max() < 5
+    labels = json.loads((data / "dataset.json").read_text())["labels"]
+    assert sorted(labels) == (list("01234") if bundle.dims == 3 else list("012"))
+    (mask,) = (tmp_path / "own" / "eval").glob(f"*_seg{bundle.suffix}")
+    values = np.asarray(nib.load(mask).dataobj if bundle.dims == 3 else Image.open(mask))
+    assert values.max() < len(labels)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

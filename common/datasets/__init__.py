@@ -15,6 +15,8 @@ _HOME = {
     "labels_of": "datalist",
     "modality_of": "datalist",
     "semi_supervised_datalist": "semi_supervised",
+    "domain_datalist": "domains",
+    "domains_of": "domains",
     "write_datalist": "folders",
     "CaseFacts": "facts",
     "read_facts": "facts",

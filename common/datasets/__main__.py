@@ -87,19 +87,28 @@ def prepare_public(
     labelled: int | None = None,
     validation: int = 0,
     partial: bool = False,
+    train_domains: str | Sequence[str] | None = None,
 ) -> None:
     """Check a public data set's raw download and write it as a folder with dataset.json.
 
     Args:
-        name: of the data set: la2018.
+        name: of the data set: la2018, optic, polyp.
         source: the raw download; its layout is described in common/datasets/public/NAME.py.
         target: new folder.
         labelled: keep the labels of only so many training cases, the first ones.
         validation: make so many cases, the last of the training list, the validation list.
         partial: accept a part of the data set.
+        train_domains: of optic and polyp, the domains to train on (the others are the test list): REFUGE or
+            REFUGE,ORIGA.
     """
     numbers = prepare(
-        str(name), str(source), str(target), labelled=labelled, validation=validation, partial=partial
+        str(name),
+        str(source),
+        str(target),
+        labelled=labelled,
+        validation=validation,
+        partial=partial,
+        train_domains=train_domains,
     )
     listed = ", ".join(f"{count} {section}" for section, count in numbers.items())
     print(f"{Path(str(target)).absolute() / DATALIST}: {listed} cases")

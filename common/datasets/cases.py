@@ -8,6 +8,7 @@ from typing import Any
 
 from common.datasets.check import check_cases
 from common.datasets.datalist import DATALIST, inference_list
+from common.datasets.domains import domain_datalist
 from common.datasets.facts import read_facts
 from common.datasets.findings import raise_on_findings
 from common.errors import InputError
@@ -20,18 +21,32 @@ def class_names(plan: Mapping[str, Any], num_classes: int) -> dict[int, str]:
     return {c: plan["labels"].get(str(c), f"class {c}") for c in range(1, num_classes)}
 
 
-def images_to_predict(dataset_dir: str | Path, *, channels: int, dims: int = 3) -> list[dict[str, Any]]:
+def images_to_predict(
+    dataset_dir: str | Path,
+    *,
+    channels: int,
+    dims: int = 3,
+    source_domains: str | Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
+
+    A case keeps its ``domain``, where dataset.json gives one.
 
     Args:
         dataset_dir: folder with dataset.json or with images, or one image.
         channels: that the network takes.
         dims: spatial axes, 2 or 3.
+        source_domains: the cases of all other domains (:func:`common.datasets.domain_datalist`)
+            instead of its test list.
 
     Raises:
         InputError: no images, or some that cannot be predicted; the first is named.
     """
-    cases = [{"image": case["image"]} for case in inference_list(dataset_dir)]
+    if source_domains is None:
+        listed = inference_list(dataset_dir)
+    else:
+        listed = domain_datalist(dataset_dir, source_domains=source_domains, holdout=0)["test"]
+    cases = [{key: case[key] for key in ("image", "domain") if key in case} for case in listed]
     findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
     raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
     return cases

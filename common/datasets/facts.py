@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from common.datasets.facts_cache import load_cached, save_cached, stamp
 from common.datasets.voxels import UnreadableError, Voxels, read_voxels
+from common.pictures import label_channel
 
 __all__ = ["CaseFacts", "ImageFacts", "LabelFacts", "read_facts"]
 
@@ -40,6 +41,7 @@ class ImageFacts:
         non_finite: voxels that are NaN or infinite, over all channels.
         low: smallest finite intensity of each channel; None where there is none.
         high: largest finite intensity of each channel.
+        mode: Pillow's name of a picture's pixels, such as "RGB"; empty for NIfTI.
     """
 
     files: tuple[str, ...]
@@ -53,6 +55,7 @@ class ImageFacts:
     non_finite: int = 0
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,7 @@ def _image_facts(files: tuple[str, ...]) -> tuple[ImageFacts, list[Voxels]]:
         non_finite=sum(bad for _, _, bad in ranges),
         low=tuple(low for low, _, _ in ranges),
         high=tuple(high for _, high, _ in ranges),
+        mode=first.mode,
     ), voxels
 
 
@@ -205,7 +209,10 @@ def _label_facts(files: tuple[str, ...]) -> tuple[LabelFacts, np.ndarray | None]
     voxels, error, bad_file = _read_files(files)
     if error:
         return LabelFacts(files, error=error, bad_file=bad_file), None
-    maps = [one.scaled(channel) for one in voxels for channel in one.channels]
+    colourful = next((file for file, one in zip(files, voxels, strict=True) if _is_colourful(one)), "")
+    if colourful:
+        return LabelFacts(files, error="is a colour picture", bad_file=colourful), None
+    maps = [one.scaled(channel) for one in voxels for channel in _label_channels(one)]
     values = np.unique(np.concatenate([_distinct(one) for one in maps]))
     broken = sum(int(np.count_nonzero(_not_integer(one))) for one in maps)
     return LabelFacts(
@@ -215,6 +222,15 @@ def _label_facts(files: tuple[str, ...]) -> tuple[LabelFacts, np.ndarray | None]
         values=tuple(float(value) for value in values[np.isfinite(values)][:_MOST_VALUES]),
         non_integer=broken / sum(one.size for one in maps),
     ), reduce(np.maximum, maps)
+
+
+def _label_channels(one: Voxels) -> tuple[np.ndarray, ...]:
+    """A label picture's grey channel, though it be stored as red, green, blue and alpha."""
+    return one.channels[:1] if one.mode else one.channels
+
+
+def _is_colourful(one: Voxels) -> bool:
+    return bool(one.mode) and label_channel(np.stack(one.channels, axis=-1)[None]) is None
 
 
 def _read_files(files: tuple[str, ...]) -> tuple[list[Voxels], str | None, str]:

@@ -17,7 +17,7 @@ from common.files import write_text
 
 __all__ = ["load_cached", "save_cached", "stamp"]
 
-_VERSION = 1  # raise it when what is stored changes its meaning
+_VERSION = 2  # raise it when what is stored changes its meaning
 
 
 def stamp(image: tuple[str, ...], label: tuple[str, ...]) -> list[list[int]] | None:

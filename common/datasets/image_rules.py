@@ -10,6 +10,7 @@ import numpy as np
 from common.datasets.facts import CaseFacts, ImageFacts
 from common.datasets.findings import Finding
 from common.datasets.rules import Rules, repair_file
+from common.pictures import picture_problem
 
 __all__ = ["image_findings", "is_affine"]
 
@@ -23,7 +24,10 @@ def image_findings(case: CaseFacts, rules: Rules) -> Iterator[Finding]:
         yield Finding(case.name, image.bad_file, "image", image.error, "an image", repair_file(image.error))
         return
     about = partial(Finding, case.name, image.files[0], "image")
-    if not _has_axes(image, rules.dims):
+    problem = _picture_problem(image, rules)
+    if problem is not None:
+        yield about(*problem)
+    elif not _has_axes(image, rules.dims):
         yield about(
             found=f"has spatial shape {image.shape}",
             expected=f"{rules.dims} spatial axes",
@@ -31,7 +35,7 @@ def image_findings(case: CaseFacts, rules: Rules) -> Iterator[Finding]:
             if rules.dims == 3
             else "save the slices as files of their own (PNG or one-slice NIfTI)",
         )
-    elif rules.channels is not None and image.channels != rules.channels:
+    elif rules.channels is not None and not _has_channels(image, rules.channels):
         yield about(*_channel_mismatch(image, rules.channels), repair=_channel_repair(image, rules.channels))
     if image.affine and not is_affine(image.affine):
         yield about(
@@ -58,6 +62,24 @@ def _has_axes(image: ImageFacts, dims: int | None) -> bool:
     if dims is None or dims == len(image.shape):
         return True
     return dims == 2 and image.shape[2:] == (1,)  # one slice as NIfTI
+
+
+def _picture_problem(image: ImageFacts, rules: Rules) -> tuple[str, str, str] | None:
+    """Of a picture for a network of colour or grey pictures; of a volume for one of colour pictures."""
+    if rules.dims != 2 or rules.channels not in (1, 3):
+        return None
+    if image.mode:
+        return picture_problem(image.mode, rules.channels) if len(image.files) == 1 else None
+    if rules.channels == 3 and image.channels != 3:
+        return "is a NIfTI file", "an 8-bit RGB or grey picture", "save the slices as PNG"
+    return None
+
+
+def _has_channels(image: ImageFacts, channels: int) -> bool:
+    """Whether it can be read with so many; a single picture becomes RGB or grey where it is read."""
+    if image.mode and len(image.files) == 1 and channels in (1, 3):
+        return picture_problem(image.mode, channels) is None
+    return image.channels == channels
 
 
 def _channel_mismatch(image: ImageFacts, channels: int) -> tuple[str, str]:

@@ -36,6 +36,7 @@ __all__ = ["check_options", "load_plan", "make_plan", "training_plan"]
 
 _log = logging.getLogger(__name__)
 
+SCHEMES = ("zscore", "minmax", "imagenet", "as_is")
 _CLIP_PERCENTILES = (0.5, 99.5)  # nnU-Net's CT scheme
 
 
@@ -49,6 +50,7 @@ def make_plan(
     intensity: str | None = None,
     label_map: Mapping[int, int] | None = None,
     dataset: str = "",
+    channels: int | None = None,
 ) -> dict[str, Any]:
     """The plan as a dict that JSON can hold.
 
@@ -58,16 +60,19 @@ def make_plan(
         modality: of each channel; "ct" in any case gives the CT scheme, all else z-scores per image.
         axcodes: the orientation that training works in, one letter per array axis (towards S, P, L).
         spacing: mm along the axes of ``axcodes``, instead of the median of the cases.
-        intensity: "zscore" or "as_is" (the files are scaled already) for every channel, instead of what
-            the modality asks for.
+        intensity: for every channel, instead of what the modality asks for: "zscore" of each channel;
+            "minmax" of all together to 0..1; "imagenet" for 8-bit RGB, its channels' public mean and sd;
+            "as_is", the files are scaled already.
         label_map: label values ``{from: to}``; what becomes 0 is no foreground.
         dataset: its name.
+        channels: that the network takes; none: those of the first case.  (Pictures of other channels
+            than the network's are converted when they are read.)
 
     Returns:
         ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, median of each axis of ``axcodes``; absent
         for pictures), ``intensity`` (per channel ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile],
-        "mean", "sd"}`` of the pooled foreground samples, ``{"scheme": "zscore"}`` or ``{"scheme":
-        "as_is"}``) and ``labels``.
+        "mean", "sd"}`` of the pooled foreground samples, or ``{"scheme": word}`` with one of the words
+        of ``intensity``) and ``labels``.
 
     Raises:
         InputError: ``spacing`` is no three lengths above 0, ``intensity`` is another word, or CT has no
@@ -80,7 +85,8 @@ def make_plan(
     elif volumes:
         oriented = [_spacing_along(one.affine, one.spacing, axcodes) for one in volumes]
         plan["spacing"] = [round(float(mm), 4) for mm in np.median(oriented, axis=0)]
-    channels = facts[0].image.channels if facts else 0
+    if channels is None:
+        channels = facts[0].image.channels if facts else 0
     plan["intensity"] = [
         {"scheme": scheme} if scheme != "ct" else _ct_scheme(facts, channel, as_label_map(label_map))
         for channel, scheme in enumerate(_schemes(channels, modality, intensity))
@@ -159,6 +165,7 @@ def training_plan(
         intensity=intensity,
         label_map=label_map,
         dataset=str(read_description(folder).get("name") or folder.name),
+        channels=channels,
     )
     plan |= {"channels": channels, "classes": classes, **(inference or {})}
     if save_as is not None:
@@ -210,8 +217,11 @@ def _checked_spacing(spacing: Sequence[float]) -> list[float]:
 def _schemes(channels: int, modality: Sequence[str], intensity: str | None) -> list[str]:
     """The word of each channel."""
     if intensity is not None:
-        if intensity not in ("zscore", "as_is"):
-            raise InputError(f'intensity = {intensity!r}; expected "zscore", "as_is" or nothing')
+        if intensity not in SCHEMES:
+            words = ", ".join(f'"{word}"' for word in SCHEMES)
+            raise InputError(f"intensity = {intensity!r}; expected one of {words}, or nothing")
+        if intensity == "imagenet" and channels != 3:
+            raise InputError(f'intensity = "imagenet" with {channels} channels; expected red, green and blue')
         return [intensity] * channels
     named = [*modality, *[""] * channels][:channels]
     return ["ct" if name.lower() == "ct" else "zscore" for name in named]

@@ -20,10 +20,10 @@ from tqdm import tqdm
 from common.errors import InputError
 from common.files import atomic_folder, write_json
 
-__all__ = ["RawCase", "Reader", "find_reader", "known_datasets", "prepare"]
+__all__ = ["RawCase", "RawPicture", "Reader", "find_reader", "known_datasets", "prepare"]
 
 _PACKAGE = "common.datasets.public"
-_SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts"}
+_SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts", "unlabelled": "Tr"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,14 @@ class RawCase:
     image: np.ndarray
     label: np.ndarray
     affine: np.ndarray
+
+
+@dataclass(frozen=True)
+class RawPicture:
+    """One picture: image (H, W, 3) uint8, label (H, W) uint8 of class numbers, or None."""
+
+    image: np.ndarray
+    label: np.ndarray | None
 
 
 class Reader(ABC):
@@ -48,6 +56,8 @@ class Reader(ABC):
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
         """Names of the cases of ``training`` and ``test``, in the order of the data set's own lists.
 
+        A reader may give further lists (``unlabelled``), which become lists of dataset.json.
+
         Args:
             source: the raw download.
             partial: some cases may be missing from the lists.
@@ -57,8 +67,12 @@ class Reader(ABC):
                 without files.
         """
 
+    def domain_of(self, source: Path, case: str) -> str | None:
+        """The domain of a case; None where the data set has none."""
+        return None
+
     @abstractmethod
-    def read(self, source: Path, case: str) -> RawCase:
+    def read(self, source: Path, case: str) -> RawCase | RawPicture:
         """One case, everything about it checked.
 
         Raises:
@@ -90,6 +104,7 @@ def prepare(
     labelled: int | None = None,
     validation: int = 0,
     partial: bool = False,
+    train_domains: str | Sequence[str] | None = None,
 ) -> dict[str, int]:
     """Read every case of a raw data set, check it, and write it as a Decathlon-style folder.
 
@@ -104,6 +119,8 @@ def prepare(
             chooses with ``num_labelled`` too, and then all labels can stay.)
         validation: so many cases, the last of the training list, become the validation list.
         partial: accept a part of the data set.
+        train_domains: of a data set with domains, those of the training list instead of the first; all
+            others are the test list.
 
     Returns:
         number of cases by list.
@@ -114,15 +131,47 @@ def prepare(
     reader, source, target = find_reader(name), Path(source).absolute(), Path(target).absolute()
     if not source.is_dir():
         raise InputError(f"{source}: no such folder; expected the raw download of {name}: correct --source")
-    lists = _split(reader.list_cases(source, partial=partial), validation, labelled)
+    listed = reader.list_cases(source, partial=partial)
+    domains = {case: reader.domain_of(source, case) for cases in listed.values() for case in cases}
+    if train_domains is not None:
+        listed = _with_domains(listed, domains, train_domains, name)
+    lists = _split(listed, validation, labelled)
     with atomic_folder(target) as root:
         for kind in ("images", "labels"):
             for subset in ("Tr", "Ts"):
                 (root / f"{kind}{subset}").mkdir()
         entries = _write_cases(reader, source, root, lists, labelled)
+        for section, cases in lists.items():
+            for entry, case in zip(entries[section], cases, strict=True):
+                entry.update({"domain": domains[case]} if domains[case] else {})
+        order = list(dict.fromkeys(domain for domain in domains.values() if domain))
         numbers = {"numTraining": len(lists["training"]), "numTest": len(lists["test"])}
-        write_json(root / "dataset.json", {**reader.description, **numbers, **entries})
+        head = {**reader.description, **numbers, **({"domains": order} if order else {})}
+        write_json(root / "dataset.json", {**head, **entries})
     return {section: len(cases) for section, cases in lists.items()}
+
+
+def _with_domains(
+    lists: Mapping[str, Sequence[str]],
+    domains: Mapping[str, str | None],
+    chosen: str | Sequence[str],
+    name: str,
+) -> dict[str, list[str]]:
+    """The lists with other domains to train on."""
+    wanted = [chosen] if isinstance(chosen, str) else list(chosen)
+    known = list(dict.fromkeys(domain for domain in domains.values() if domain))
+    strangers = [domain for domain in wanted if domain not in known]
+    if strangers or not wanted:
+        raise InputError(
+            f"--train_domains {chosen}; expected one or several of the domains of {name}: "
+            f"{', '.join(known) or 'it has none'}"
+        )
+    cases = [*lists["training"], *lists["test"]]
+    others = {section: list(names) for section, names in lists.items() if section not in ("training", "test")}
+    return {
+        "training": [case for case in cases if domains[case] in wanted],
+        "test": [case for case in cases if domains[case] not in wanted],
+    } | others
 
 
 def _split(lists: Mapping[str, Sequence[str]], validation: int, labelled: int | None) -> dict[str, list[str]]:
@@ -135,7 +184,8 @@ def _split(lists: Mapping[str, Sequence[str]], validation: int, labelled: int | 
             f"--labelled {labelled}; expected a whole number from 0 to {kept}, the training cases"
         )
     held_out = {"validation": training[kept:]} if validation else {}
-    return {"training": training[:kept], **held_out, "test": list(lists["test"])}
+    others = {section: list(cases) for section, cases in lists.items() if section not in ("training", "test")}
+    return {"training": training[:kept], **held_out, "test": list(lists["test"]), **others}
 
 
 def _whole(number: Any) -> bool:
@@ -168,7 +218,11 @@ def _with_progress(lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, in
     yield from tqdm(cases, desc="preparing", unit="case")
 
 
-def _write_case(root: Path, subset: str, case: str, raw: RawCase, keep_label: bool) -> dict[str, str]:
+def _write_case(
+    root: Path, subset: str, case: str, raw: RawCase | RawPicture, keep_label: bool
+) -> dict[str, str]:
+    if isinstance(raw, RawPicture):
+        return _write_picture(root, subset, case, raw, keep_label)
     import nibabel as nib  # only where something is written
 
     entry = {}
@@ -178,6 +232,17 @@ def _write_case(root: Path, subset: str, case: str, raw: RawCase, keep_label: bo
             nifti.header.set_xyzt_units("mm")
             entry[key] = f"{key}s{subset}/{case}.nii.gz"
             nib.save(nifti, root / entry[key])
+    return entry
+
+
+def _write_picture(root: Path, subset: str, case: str, raw: RawPicture, keep_label: bool) -> dict[str, str]:
+    from PIL import Image  # only where something is written
+
+    entry = {}
+    for key, array in (("image", raw.image), ("label", raw.label)):
+        if array is not None and (key == "image" or keep_label):
+            entry[key] = f"{key}s{subset}/{case}.png"
+            Image.fromarray(array).save(root / entry[key])
     return entry
 
 

@@ -48,6 +48,8 @@ def repair_file(error: str) -> str:
         return "correct the path in dataset.json (relative to its folder), or copy the file there"
     if "truncated" in error or error == "is empty":
         return "copy or download the file again"
+    if error == "is a colour picture":
+        return "save each pixel's class number as 8-bit grey PNG"
     if error.startswith("has shape"):
         return "resample the channels of the case to one grid"
     return "convert it to NIfTI (.nii.gz) or PNG, or correct the path"

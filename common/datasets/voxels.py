@@ -16,6 +16,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from common.pictures import open_upright
+
 __all__ = ["IMAGE_SUFFIXES", "UnreadableError", "Voxels", "has_suffix", "read_voxels", "stem_of"]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -38,6 +40,7 @@ class Voxels:
         affine: (4, 4), voxel index to RAS+ world in mm; None for a picture.
         slope: intensity = stored value * slope + intercept.
         intercept: see ``slope``.
+        mode: Pillow's name of a picture's pixels, such as "RGB"; empty for NIfTI.
     """
 
     channels: tuple[np.ndarray, ...]
@@ -45,6 +48,7 @@ class Voxels:
     affine: np.ndarray | None
     slope: float = 1.0
     intercept: float = 0.0
+    mode: str = ""
 
     def scaled(self, stored: np.ndarray) -> np.ndarray:
         """Intensities of stored values; the array itself where the header scales nothing."""
@@ -72,6 +76,7 @@ def read_voxels(file: str | Path) -> Voxels:
     """Read one NIfTI file or picture.
 
     Axes of a NIfTI file beyond the third (time, channels) are channels; so are red, green and blue.
+    Pictures stand upright (EXIF orientation); a palette's pixels are its numbers.
 
     Raises:
         UnreadableError: it is missing, empty, truncated, or no image.
@@ -121,10 +126,9 @@ def _read_nifti(path: Path) -> Voxels:
 
 
 def _read_picture(path: Path) -> Voxels:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        stored = np.asarray(picture)
+    picture = open_upright(path)
+    stored = np.asarray(picture)
+    stored = stored.astype(np.uint8) if stored.dtype == bool else stored
     _demand_numbers(stored)
     height, width = stored.shape[:2]
     flat = stored.reshape(height * width, -1)
@@ -132,6 +136,7 @@ def _read_picture(path: Path) -> Voxels:
         channels=tuple(flat[:, channel] for channel in range(flat.shape[1])),
         shape=(width, height),
         affine=None,
+        mode=picture.mode,
     )
 
 

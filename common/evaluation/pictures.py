@@ -1,4 +1,4 @@
-"""Pictures of a run: slices with contours, and curves."""
+"""Pictures of a run: slices or colour pictures with contours, and curves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from monai.data import MetaTensor
@@ -14,7 +15,7 @@ from monai.transforms import Orientation
 
 from common.files import atomic_path
 
-__all__ = ["draw_curves", "draw_slices"]
+__all__ = ["draw_colour_picture", "draw_curves", "draw_slices"]
 
 _COLUMNS = 4
 _COLOURS = matplotlib.colormaps["tab20"].colors
@@ -66,13 +67,60 @@ def draw_slices(
         for z, axis in zip(positions, line, strict=True):
             axis.imshow(grey[:, :, z].T, cmap="gray", vmin=low, vmax=high, aspect=spacing[1] / spacing[0])
             for value in present:
-                mask = value == label[:, :, z].T
-                if mask.any():
-                    axis.contour(
-                        mask, levels=[0.5], colors=[_COLOURS[(value - 1) % len(_COLOURS)]], linewidths=1.3
-                    )
+                _draw_contour(axis, value == label[:, :, z].T, value)
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(row, fontsize=12)
+    _finish(figure, present, names, title, path)
+
+
+def draw_colour_picture(
+    picture: np.ndarray,
+    contours: Mapping[str, np.ndarray],
+    names: Mapping[int, str],
+    path: str | Path,
+    *,
+    title: str = "",
+) -> None:
+    """A colour picture, and beside it the same with the contours of each label map.
+
+    Each contour is drawn around a class together with those of higher numbers: nested classes have
+    whole outlines.
+
+    Args:
+        picture: (H, W, 3) or (H, W), 0..255.
+        contours: title -> label map (H', W') of the same picture, of any size.
+        names: class number -> name; 0 is not drawn.
+        path: PNG to write.
+        title: above all.
+    """
+    height, width = picture.shape[:2]
+    present = sorted({int(v) for m in contours.values() for v in np.unique(m) if v > 0})
+    figure = Figure(
+        figsize=(3.4 * (1 + len(contours)) + 1.6, 3.4 * height / width + 0.8),
+        layout="constrained",
+        facecolor="white",
+    )
+    axes = figure.subplots(1, 1 + len(contours), squeeze=False)[0]
+    for axis, (row, label) in zip(axes, {"picture": None, **contours}.items(), strict=True):
+        axis.imshow(picture, cmap="gray", extent=(0, width, height, 0))
+        for value in present if label is not None else ():
+            _draw_contour(axis, label >= value, value, extent=(0, width, 0, height))
+        axis.set(xticks=[], yticks=[], xlabel=row)
+    _finish(figure, present, names, title, path)
+
+
+def _draw_contour(
+    axis: Axes, mask: np.ndarray, value: int, extent: tuple[float, float, float, float] | None = None
+) -> None:
+    if mask.any() and not mask.all():
+        colour = _COLOURS[(value - 1) % len(_COLOURS)]
+        axis.contour(mask, levels=[0.5], colors=[colour], linewidths=1.3, extent=extent)
+
+
+def _finish(
+    figure: Figure, present: Sequence[int], names: Mapping[int, str], title: str, path: str | Path
+) -> None:
+    """Legend of the classes, title, file."""
     handles = [
         Line2D([], [], color=_COLOURS[(v - 1) % len(_COLOURS)], label=names.get(v, f"class {v}"), lw=2)
         for v in present

@@ -58,8 +58,15 @@ def format_table(rows: Sequence[Row]) -> str:
     )
 
 
+def _spread(values: Sequence[float]) -> float:
+    return stdev(values) if len(values) > 1 else math.nan
+
+
 class CaseTable:
     """After an evaluation write ``<stem>_cases.csv`` (case, class, metrics) and ``<stem>_summary.csv``.
+
+    Where cases name their ``domain``, ``<stem>_domains.csv`` has the same means for each domain, and
+    a last row with the mean and standard deviation of the domains' means.
 
     The summary has mean, standard deviation and number of cases for each class, and a last row over
     the case means.  Metrics are those that keep details (``save_details``), each (cases, K - 1).  Cases
@@ -77,27 +84,35 @@ class CaseTable:
     ) -> None:
         self.folder, self.names, self.stem, self.show = Path(folder), dict(names), stem, show
         self.cases: list[str] = []
+        self.domains: list[str] = []
 
     def attach(self, evaluator: Engine) -> None:
         """Collect case names during the epoch, write at its end."""
-        evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: self.cases.clear())
+        evaluator.add_event_handler(Events.EPOCH_STARTED, self.start)
         evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.collect)
         evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
+    def start(self, _: Engine) -> None:
+        """Forget an earlier evaluation."""
+        self.cases, self.domains = [], []
+
     def collect(self, evaluator: Engine) -> None:
         """Note the files of the batch."""
-        self.cases.extend(case["image"].meta["filename_or_obj"] for case in evaluator.state.output)
+        for given, case in zip(evaluator.state.batch, evaluator.state.output, strict=True):
+            self.cases.append(case["image"].meta["filename_or_obj"])
+            self.domains.append(str(given.get("domain", "")))
 
     def write(self, evaluator: Engine) -> None:
         """Write both tables."""
         # Metrics gather their values by themselves, process after process; so must the names.
-        cases = string_list_all_gather(self.cases)
+        cases, domains = (string_list_all_gather(names) for names in (self.cases, self.domains))
         if get_rank() > 0:
             return
         if get_world_size() > 1 and len(self.cases) == len(evaluator.data_loader.dataset):
-            cases = cases[: len(self.cases)]  # every process measured all (common.processes.share)
+            # every process measured all (common.processes.share)
+            cases, domains = cases[: len(self.cases)], domains[: len(self.cases)]
         order = sorted(range(len(cases)), key=cases.__getitem__)
-        cases = [cases[i] for i in order]
+        cases, domains = [cases[i] for i in order], [domains[i] for i in order]
         details = {
             name: torch.as_tensor(values)[order] for name, values in evaluator.state.metric_details.items()
         }
@@ -110,8 +125,29 @@ class CaseTable:
         summary = self._summary(details)
         write_rows(self.folder / f"{self.stem}_cases.csv", rows)
         write_rows(self.folder / f"{self.stem}_summary.csv", summary)
+        if any(domains):
+            write_rows(self.folder / f"{self.stem}_domains.csv", self._by_domain(details, domains))
         if self.show:
             print(format_table(summary))
+
+    def _by_domain(self, details: Mapping[str, Tensor], domains: Sequence[str]) -> list[dict[str, Any]]:
+        """One row per domain: its mean of each metric over classes and cases, by class, and the spread."""
+        rows = []
+        for domain in dict.fromkeys(domains):
+            chosen = [i for i, name in enumerate(domains) if name == domain]
+            row: dict[str, Any] = {"domain": domain, "cases": len(chosen)}
+            for metric, values in details.items():
+                row[metric] = float(torch.nanmean(values[chosen].double()))
+                for c, mean in enumerate(torch.nanmean(values[chosen].double(), dim=0).tolist(), start=1):
+                    row[f"{metric}_{self.names.get(c, f'class {c}')}"] = mean
+            rows.append(row)
+        columns = [key for key in rows[0] if key not in ("domain", "cases")]
+        for name, reduce in (("mean over domains", fmean), ("sd over domains", _spread)):
+            values = {
+                key: reduce([row[key] for row in rows[: len(dict.fromkeys(domains))]]) for key in columns
+            }
+            rows.append({"domain": name, "cases": len(domains)} | values)
+        return rows
 
     def _summary(self, details: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         columns = next(iter(details.values())).shape[1]

@@ -9,13 +9,13 @@ from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 from monai.transforms import LoadImage
 
-from common.evaluation.pictures import draw_slices
+from common.evaluation.picture_preview import draw_case
 
 __all__ = ["InferencePreview"]
 
 
 class InferencePreview:
-    """Draw the first case of an inference run: the scan as its file holds it, with the prediction's contours.
+    """Draw the first case of an inference run: the scan or picture as its file holds it, with contours.
 
     Args:
         path: the PNG.
@@ -34,6 +34,8 @@ class InferencePreview:
         if get_rank() > 0:
             return
         case = evaluator.state.output[0]
-        file = case["image"].meta["filename_or_obj"]
-        scan = LoadImage(image_only=True, ensure_channel_first=True)(file)
-        draw_slices(scan, {"prediction": case["pred"]}, self.names, self.path, title=Path(file).name)
+        image, file = case["image"], case["image"].meta["filename_or_obj"]
+        if image.ndim == 4:
+            image = LoadImage(image_only=True, ensure_channel_first=True)(file)
+        rows = {"prediction": case["pred"]}
+        draw_case(image, rows, self.names, self.path, title=Path(file).name, columns_first=True)

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -54,6 +54,7 @@ def ensure_phantom(
     counts: Mapping[str, int],
     write_case: WriteCase,
     labelled: int | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Make the data set in ``folder`` unless it lies there already, and give the folder back.
 
@@ -67,6 +68,8 @@ def ensure_phantom(
         write_case: writes one case; see ``WriteCase``.
         labelled: so many training cases, the first ones, keep their label (which stays in the
             parameters); none: all do.
+        names: of the cases of each list, as many as ``counts`` says; none: the phantom's name, the
+            list and a number.
 
     Raises:
         InputError: a count is no whole number from 0, more cases are to be labelled than there are,
@@ -85,7 +88,7 @@ def ensure_phantom(
         return str(folder)
     _refuse_foreign(target, wanted["name"])
     with _partial_folder(target) as partial:
-        _build(partial, description, wanted, write_case)
+        _build(partial, description, wanted, write_case, names)
         _publish(partial, target, wanted)
     return str(folder)
 
@@ -200,7 +203,11 @@ def _remove_abandoned(target: Path) -> None:
 
 
 def _build(
-    root: Path, description: Mapping[str, Any], wanted: Mapping[str, Any], write_case: WriteCase
+    root: Path,
+    description: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    write_case: WriteCase,
+    names: Mapping[str, Sequence[str]] | None,
 ) -> None:
     for kind in ("images", "labels"):
         for subset in ("Tr", "Ts"):
@@ -211,7 +218,7 @@ def _build(
         for section in SECTIONS:
             subset = "Ts" if section == "test" else "Tr"
             for index in range(counts[section]):
-                case = f"{name}_{section}_{index:03d}"
+                case = names[section][index] if names else f"{name}_{section}_{index:03d}"
                 rng = case_generator(wanted["seed"], section, index)
                 entry = write_case(root, subset, case, rng)
                 if section == "training" and index >= wanted.get("labelled", counts[section]):

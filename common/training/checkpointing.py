@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.distributed import get_rank
+from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
@@ -18,7 +18,7 @@ from common.checkpoints import load_weights, read_checkpoint, save_state
 from common.errors import InputError
 from common.files import atomic_path
 
-__all__ = ["EndWithWeights", "KeepWeights", "ResumePoint", "StrictCheckpointLoader"]
+__all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "ResumePoint", "StrictCheckpointLoader"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ class KeepWeights:
     Args:
         network: whose weights.
         path: ``models/model.pt``.
-        which: "best", or "last" where a recipe ends with its last epoch's weights.
+        which: "best", or "last" where a recipe ends with its last epoch's weights; "lowest_loss" leaves
+            them to :class:`KeepLowestLoss`.
         resumed: whether this run goes on with the one that wrote ``path``.
 
     Raises:
@@ -41,8 +42,8 @@ class KeepWeights:
     def __init__(
         self, network: nn.Module, path: str | Path, *, which: str = "best", resumed: bool = False
     ) -> None:
-        if which not in ("best", "last"):
-            raise ValueError(f'KeepWeights: which={which!r}; expected "best" or "last"')
+        if which not in ("best", "last", "lowest_loss"):
+            raise ValueError(f'KeepWeights: which={which!r}; expected "best", "last" or "lowest_loss"')
         self.network, self.path, self.which = network, Path(path), which
         self.keep_earlier = not resumed
 
@@ -52,7 +53,8 @@ class KeepWeights:
 
     def __call__(self, evaluator: Engine) -> None:
         """Save if this validation was the best, or the last one counts."""
-        if evaluator.state.best_metric_epoch == evaluator.state.epoch or self.which == "last":
+        best = self.which == "best" and evaluator.state.best_metric_epoch == evaluator.state.epoch
+        if best or self.which == "last":
             self.save()
 
     def save(self) -> None:
@@ -63,6 +65,55 @@ class KeepWeights:
             shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
         self.keep_earlier = False
         save_state(self.network, self.path)
+
+
+class KeepLowestLoss:
+    """Write the weights after every epoch whose mean training loss is the lowest so far.
+
+    Some published recipes choose so, with no validation.  Part of a :class:`ResumePoint`.
+
+    Args:
+        network: whose weights.
+        path: ``models/model.pt``.
+        active: whether this run chooses so; else the handler does nothing.
+        resumed: whether this run goes on with the one that wrote ``path``.
+    """
+
+    def __init__(
+        self, network: nn.Module, path: str | Path, *, active: bool = True, resumed: bool = False
+    ) -> None:
+        self.keep, self.active = KeepWeights(network, path, which="lowest_loss", resumed=resumed), active
+        self.lowest = float("inf")
+        self.losses: list[float] = []
+
+    def attach(self, trainer: Engine) -> None:
+        """Follow the loss, act after every epoch."""
+        if self.active:
+            trainer.add_event_handler(Events.ITERATION_COMPLETED, self.add_loss)
+            trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def add_loss(self, trainer: Engine) -> None:
+        """Note the iteration's loss."""
+        output = trainer.state.output[0] if isinstance(trainer.state.output, list) else trainer.state.output
+        self.losses.append(output["loss"].item())
+
+    def __call__(self, _: Engine) -> None:
+        """Save if the epoch's mean, over all processes, is a new lowest."""
+        total, count = all_reduce(
+            torch.tensor([sum(self.losses), len(self.losses)], dtype=torch.float64)
+        ).tolist()
+        self.losses = []
+        if total / max(count, 1) < self.lowest:
+            self.lowest = total / max(count, 1)
+            self.keep.save()
+
+    def state_dict(self) -> dict[str, float]:
+        """The lowest loss."""
+        return {"lowest": self.lowest}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from a lowest loss."""
+        self.lowest = state["lowest"]
 
 
 class EndWithWeights:

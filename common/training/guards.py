@@ -11,7 +11,7 @@ from monai.engines import IterationEvents, SupervisedTrainer
 
 from common.errors import InputError
 
-__all__ = ["GradientClipping", "NonFiniteLossStop", "RestartWhenStuck"]
+__all__ = ["GradientClamping", "GradientClipping", "NonFiniteLossStop", "RestartWhenStuck"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,28 @@ class GradientClipping:
         if engine.scaler is not None:
             engine.scaler.unscale_(engine.optimizer)
         torch.nn.utils.clip_grad_norm_(engine.network.parameters(), self.max_norm)
+
+
+class GradientClamping:
+    """Clamp every entry of the gradient before each step of the optimiser.
+
+    Args:
+        largest: magnitude of an entry, above 0; None clamps nothing.
+    """
+
+    def __init__(self, largest: float | None) -> None:
+        self.largest = largest
+
+    def attach(self, engine: SupervisedTrainer) -> None:
+        """Act after every backward pass."""
+        if self.largest is not None:
+            engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+
+    def __call__(self, engine: SupervisedTrainer) -> None:
+        """Clamp; with mixed precision the gradients are unscaled first."""
+        if engine.scaler is not None:
+            engine.scaler.unscale_(engine.optimizer)
+        torch.nn.utils.clip_grad_value_(engine.network.parameters(), self.largest)
 
 
 class RestartWhenStuck:

@@ -11,7 +11,8 @@ from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
-from common.evaluation.pictures import draw_curves, draw_slices
+from common.evaluation.picture_preview import draw_case
+from common.evaluation.pictures import draw_curves
 from common.evaluation.tables import read_rows, write_rows
 
 __all__ = ["Preview", "RunHistory"]
@@ -124,4 +125,4 @@ class Preview:
             return
         title = f"{Path(self.first['image'].meta['filename_or_obj']).name}, epoch {state.epoch}"
         rows = {"reference": self.first["label"], "prediction": self.first["pred"]}
-        draw_slices(self.first["image"], rows, self.names, self.path, title=title)
+        draw_case(self.first["image"], rows, self.names, self.path, title=title)

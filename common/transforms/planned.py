@@ -22,6 +22,9 @@ __all__ = [
     "resample_per_class",
 ]
 
+#: Mean and standard deviation of ImageNet's red, green and blue in 0..1.
+IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+_SCHEMES = ("ct", "zscore", "minmax", "imagenet", "as_is")
 ANISOTROPY = 3.0  # above this ratio of spacings the coarsest axis is resampled by nearest neighbour
 
 
@@ -134,10 +137,12 @@ class PlannedIntensityd(MapTransform):
 
     ``{"scheme": "ct", "clip": [lo, hi], "mean": m, "sd": s}``: clip (HU), subtract m, divide by s, all
     from the training foreground.  ``{"scheme": "zscore"}``: subtract the channel's own mean, divide
-    by its own standard deviation.  ``{"scheme": "as_is"}``: the files are scaled already.
+    by its own standard deviation.  ``{"scheme": "minmax"}``: all such channels of the image together to
+    0..1.  ``{"scheme": "imagenet"}``: 8-bit red, green and blue, less the public mean of that channel and
+    divided by its standard deviation.  ``{"scheme": "as_is"}``: the files are scaled already.
 
     Args:
-        keys: images, (C, D, H, W) each.
+        keys: images, (C, *spatial) each.
         intensity: one scheme per channel.
 
     Raises:
@@ -147,9 +152,10 @@ class PlannedIntensityd(MapTransform):
     def __init__(self, keys: KeysCollection, intensity: Sequence[Mapping]) -> None:
         super().__init__(keys)
         for scheme in intensity:
-            if scheme.get("scheme") not in ("ct", "zscore", "as_is"):
+            if scheme.get("scheme") not in _SCHEMES:
+                words = ", ".join(f'"{word}"' for word in _SCHEMES)
                 raise ValueError(
-                    f'PlannedIntensityd: scheme {scheme.get("scheme")!r}; expected "ct", "zscore" or "as_is"'
+                    f"PlannedIntensityd: scheme {scheme.get('scheme')!r}; expected one of {words}"
                 )
         self.intensity = list(intensity)
 
@@ -164,15 +170,30 @@ class PlannedIntensityd(MapTransform):
                     f"the plan has {len(self.intensity)} intensity schemes"
                 )
             image = image.to(torch.float32, copy=True)
-            for channel, scheme in zip(image, self.intensity, strict=True):
-                _scale(channel, scheme)
+            _scale_together(image, [scheme["scheme"] == "minmax" for scheme in self.intensity])
+            for number, (channel, scheme) in enumerate(zip(image, self.intensity, strict=True)):
+                _scale(channel, scheme, number)
             result[key] = image
         return result
 
 
-def _scale(channel: Tensor, scheme: Mapping) -> None:
+def _scale_together(image: Tensor, chosen: Sequence[bool]) -> None:
+    """The chosen channels to 0..1, with one minimum and one maximum."""
+    numbers = [number for number, yes in enumerate(chosen) if yes]
+    if not numbers:
+        return
+    low = min(image[number].min() for number in numbers)
+    extent = (max(image[number].max() for number in numbers) - low).clamp_min(1e-8)
+    for number in numbers:
+        image[number].sub_(low).div_(extent)
+
+
+def _scale(channel: Tensor, scheme: Mapping, number: int) -> None:
     if scheme["scheme"] == "ct":
         channel.clamp_(*scheme["clip"]).sub_(scheme["mean"]).div_(scheme["sd"])
     elif scheme["scheme"] == "zscore":
         mean, sd = channel.mean(), channel.std()
         channel.sub_(mean).div_(sd.clamp_min(1e-8))
+    elif scheme["scheme"] == "imagenet":
+        mean, sd = IMAGENET[number % len(IMAGENET)]
+        channel.div_(255).sub_(mean).div_(sd)

@@ -60,6 +60,25 @@ class Bundle:
     def output_format(self) -> dict[str, Any]:
         return self.metadata["network_data_format"]["outputs"]["pred"]
 
+    @property
+    def dims(self) -> int:
+        return len(self.input_format["spatial_shape"])
+
+    @property
+    def classes(self) -> int:
+        """Values of the label map that is written, background included."""
+        return len(self.output_format["channel_def"])
+
+    @property
+    def is_nested(self) -> bool:
+        """Sigmoid channels of nested classes, and none for the background."""
+        return self.output_format["num_channels"] == self.classes - 1
+
+    @property
+    def suffix(self) -> str:
+        """Of the phantom's images and of the predictions."""
+        return ".nii.gz" if self.dims == 3 else ".png"
+
 
 @dataclass(frozen=True)
 class Told:

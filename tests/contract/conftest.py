@@ -95,8 +95,24 @@ def unpacked(bundle, shared, trained) -> Path:
 
 
 @pytest.fixture
+def segments(bundle) -> Bundle:
+    """Bundles that write a label map for an image, be it a volume or a picture."""
+    if bundle.output_format["format"] != "segmentation":
+        pytest.skip(f"{bundle.name} does not segment images")
+    return bundle
+
+
+@pytest.fixture
+def pictures(bundle) -> Bundle:
+    """Only bundles that segment colour or grey pictures (PNG, JPEG)."""
+    if bundle.dims != 2 or bundle.output_format["format"] != "segmentation":
+        pytest.skip(f"{bundle.name} does not segment pictures")
+    return bundle
+
+
+@pytest.fixture
 def volumes(bundle) -> Bundle:
     """Only bundles that segment volumes; the others have tests of their own kind of image."""
-    if len(bundle.input_format["spatial_shape"]) != 3 or bundle.output_format["format"] != "segmentation":
+    if bundle.dims != 3 or bundle.output_format["format"] != "segmentation":
         pytest.skip(f"{bundle.name} does not segment volumes")
     return bundle

@@ -24,6 +24,19 @@ class BandNetwork(nn.Module):
         return -50 * (x[:, :1] - self.centres[None, :, None, None, None]) ** 2
 
 
+class NestedBandNetwork(nn.Module):
+    """Nested channels: as many classes as there are thresholds that a pixel's intensity reaches."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.thresholds = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[1] == self.in_channels
+        return x[:, :1] - self.thresholds[None, :, None, None]
+
+
 class PowerCut:
     """End the process at the end of an epoch as a power cut would: nothing is closed or written any more."""
 

@@ -36,7 +36,7 @@ def test_mistake_in_an_override(bundle, mistake, make_run, shell):
 def test_mistake_in_inference(bundle, make_run, shell):
     """The check is in every config, not in train.json alone."""
     run = make_run(weights=True)
-    wrong = {**run.inference_overrides, "sw_batch_sise": 2}
+    wrong = {**run.inference_overrides, "output_exd": ".png"}
     error = shell.run([bundle.config_file("inference")], wrong).error()
-    assert 'did you mean "sw_batch_size"?' in error
+    assert 'did you mean "output_ext"?' in error
     assert not run.output_dir.exists()

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.contract.bundle import TORCHRUN, Run, config_words, words_of
 
 
-def prediction_of(run: Run, image) -> nib.Nifti1Image:
-    return nib.load(run.output_dir / image.name.replace(".nii.gz", "_seg.nii.gz"))
+def prediction_of(run: Run, image) -> Path:
+    suffix = run.bundle.suffix
+    return run.output_dir / image.name.replace(suffix, f"_seg{suffix}")
 
 
-def test_one_mask_per_case_on_its_own_grid(volumes, make_run, shell):
+def grid_of(file) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
+    """Shape without channels, affine and values of an image file."""
+    if file.suffix == ".png":
+        values = np.asarray(Image.open(file))
+        return values.shape[:2], np.eye(4), values
+    image = nib.load(file)
+    return image.shape, image.affine, np.asanyarray(image.dataobj)
+
+
+def test_one_mask_per_case_on_its_own_grid(segments, make_run, shell):
     run = make_run(weights=True)
-    shell.run([volumes.config_file("inference")], run.inference_overrides).ok()
+    shell.run([segments.config_file("inference")], run.inference_overrides).ok()
     listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
-    assert len(list(run.output_dir.glob("*_seg.nii.gz"))) == len(listed) > 1
+    assert len(list(run.output_dir.glob(f"*_seg{segments.suffix}"))) == len(listed) > 1
     for case in listed:
-        scan = nib.load(run.phantom / case["image"])
-        mask = prediction_of(run, run.phantom / case["image"])
-        assert mask.shape == scan.shape
-        np.testing.assert_allclose(mask.affine, scan.affine, atol=1e-4)
-        assert mask.get_data_dtype() == np.uint8
-        assert np.asarray(mask.dataobj).max() < volumes.output_format["num_channels"]
+        shape, affine, _ = grid_of(run.phantom / case["image"])
+        mask_shape, mask_affine, values = grid_of(prediction_of(run, run.phantom / case["image"]))
+        assert mask_shape == shape
+        np.testing.assert_allclose(mask_affine, affine, atol=1e-4)
+        assert values.dtype == np.uint8
+        assert values.max() < segments.classes
     assert (run.output_dir / "preview_inference.png").is_file()
 
 
@@ -38,24 +50,24 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
     voxels = np.random.default_rng(0).integers(-200, 300, (9, 7, 5)).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.diag([4.5, 4.5, 6, 1])), small)
     shell.run([volumes.config_file("inference")], {**run.places, "dataset_dir": small}).ok()
-    assert prediction_of(run, small).shape == (9, 7, 5)
+    assert nib.load(prediction_of(run, small)).shape == (9, 7, 5)
 
 
-def test_evaluation_writes_both_tables(volumes, make_run, shell):
+def test_evaluation_writes_both_tables(segments, make_run, shell):
     """Every case and class has a row, the summary a last row over the classes."""
     run = make_run(weights=True)
     plan = (run.ckpt_dir / "plan.json").read_bytes()
-    files = [volumes.config_file("train"), volumes.config_file("evaluate")]
+    files = [segments.config_file("train"), segments.config_file("evaluate")]
     told = shell.run(files, run.train_overrides).ok()
     tables = {}
     for part in ("cases", "summary"):
         with open(run.output_dir / f"evaluation_{part}.csv", newline="") as file:
             tables[part] = list(csv.DictReader(file))
-    classes = volumes.output_format["num_channels"] - 1
-    assert len(tables["cases"]) == classes * volumes.quick["data"]["dataset_dir#test"]
-    assert {row["name"] for row in tables["cases"]} == set(volumes.output_format["channel_def"].values()) - {
-        "background"
-    }
+    classes = segments.classes - 1
+    listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
+    assert len(tables["cases"]) == classes * len(listed)
+    names = set(segments.output_format["channel_def"].values()) - {"background"}
+    assert {row["name"] for row in tables["cases"]} == names
     assert len(tables["summary"]) == classes + 1
     assert all(0 <= float(row["dice"]) <= 1 for row in tables["cases"] if row["dice"])
     assert tables["summary"][-1]["name"] == "mean over classes"
@@ -66,7 +78,7 @@ def test_evaluation_writes_both_tables(volumes, make_run, shell):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cases", [3, 1])
-def test_two_processes_evaluate_as_one(volumes, make_run, shell, cases):
+def test_two_processes_evaluate_as_one(segments, make_run, shell, cases):
     """Three cases on two processes, and one case on two: the same tables, to the last letter."""
     one, two = make_run("one", weights=True), make_run("two", weights=True)
     lists = json.loads((one.phantom / "dataset.json").read_text())
@@ -77,7 +89,7 @@ def test_two_processes_evaluate_as_one(volumes, make_run, shell, cases):
         case.update({key: str(one.phantom / case[key]) for key in ("image", "label")})
     extra = one.folder.parent / "overlay.json"
     extra.write_text(json.dumps({"validate#dataset#data": listed}))
-    files = [volumes.config_file(kind) for kind in ("train", "multi_gpu_train", "evaluate")]
+    files = [segments.config_file(kind) for kind in ("train", "multi_gpu_train", "evaluate")]
     shell.run([files[0], files[2], extra], one.train_overrides).ok()
     overrides = words_of({**two.train_overrides, "device": "$torch.device('cpu')"})
     told = shell.python(*TORCHRUN, *config_words([*files, extra]), *overrides).ok()

@@ -56,10 +56,14 @@ def test_version_is_in_the_changelog(bundle):
 
 
 def test_every_channel_has_a_name(bundle):
-    for tensor in (bundle.input_format, bundle.output_format):
-        assert set(tensor["channel_def"]) == {str(i) for i in range(tensor["num_channels"])}
-        assert len(set(tensor["channel_def"].values())) == tensor["num_channels"]
+    """Of the output the values of the label map, of which nested channels have none for the background:
+    MONAI Label takes its labels from there."""
+    channels = {"input": bundle.input_format["num_channels"], "output": bundle.classes}
+    for tensor, number in ((bundle.input_format, channels["input"]), (bundle.output_format, bundle.classes)):
+        assert set(tensor["channel_def"]) == {str(i) for i in range(number)}
+        assert len(set(tensor["channel_def"].values())) == number
     assert bundle.output_format["channel_def"]["0"] == "background"
+    assert bundle.output_format["num_channels"] in (bundle.classes, bundle.classes - 1)
 
 
 def test_says_what_it_is_for(bundle):

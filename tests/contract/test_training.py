@@ -224,12 +224,11 @@ def test_two_processes_with_the_same_patches_are_one(bundle, trained, make_run, 
 def test_another_network_trains(bundle, make_run, shell):
     """Whoever has a network of her own gives it as an override (user_wishes.md, 2)."""
     run = make_run()
-    dims = len(bundle.input_format["spatial_shape"])
     unet = {
         "_target_": "monai.networks.nets.UNet",
-        "spatial_dims": dims,
+        "spatial_dims": bundle.dims,
         "in_channels": "@in_channels",
-        "out_channels": "@num_classes",
+        "out_channels": "$@num_classes - 1" if bundle.is_nested else "@num_classes",
         "channels": [4, 8],
         "strides": [2],
     }
@@ -243,7 +242,8 @@ def test_loss_that_is_not_finite_stops_with_the_files(bundle, make_run, shell):
     before = run.weights.read_bytes()
     overrides = {**run.train_overrides, "learning_rate": 1e30, "iterations_per_epoch": 3}
     error = shell.run([bundle.config_file("train")], overrides).error()
-    assert re.search(
-        r"the loss is (nan|inf).* in epoch 1, iteration [123], on .*training_00\d\.nii\.gz", error
-    )
+    listed = json.loads((run.phantom / "dataset.json").read_text())["training"]
+    found = re.search(r"the loss is (nan|inf).* in epoch 1, iteration [123], on (.*)", error)
+    assert found
+    assert any(Path(case["image"]).name in found.group(2) for case in listed)
     assert run.weights.read_bytes() == before

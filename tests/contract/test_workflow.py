@@ -19,7 +19,12 @@ OWN = {
     "plan": "training makes it, inference reads it",
     "mirror_axes": "training writes it into the plan that inference reads",
     "patch_size": "training writes it into the plan that inference reads",
+    "image_size": "training writes it into the plan that inference reads",
     "stride": "training writes it into the plan that inference reads",
+    "prompt_alpha": "training writes it into the plan that inference reads",
+    "prompt_lr": "training writes it into the plan that inference reads",
+    "adaptation_lr": "training writes it into the plan that inference reads",
+    "adapted_part": "training writes it into the plan that inference reads",
     "run": "each does its own work",
 }
 

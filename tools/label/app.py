@@ -107,7 +107,11 @@ def _describe(formats: dict[str, Any], plan: dict[str, Any]) -> None:
     classes = plan.get("classes")
     if classes and plan.get("labels") and "channel_def" in pred:
         names = {0: "background"} | class_names(plan, classes)
-        pred |= {"num_channels": classes, "channel_def": {str(c): name for c, name in names.items()}}
+        missing = len(pred["channel_def"]) - pred["num_channels"]  # nested classes: the background's channel
+        pred |= {
+            "num_channels": classes - missing,
+            "channel_def": {str(c): name for c, name in names.items()},
+        }
 
 
 def fill_scans(folder: Path, name: str) -> None:

@@ -22,12 +22,16 @@ def test_rows_round_trip_with_gaps(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["metrics.csv"]
 
 
+def seen(name, **case):
+    """An evaluator behind its postprocessing: what the case brought along is in the batch."""
+    output = [{"image": SimpleNamespace(meta={"filename_or_obj": name})}]
+    return SimpleNamespace(state=SimpleNamespace(output=output, batch=[case]))
+
+
 def test_case_table_means_deviations_and_counts(tmp_path, capsys):
     table = CaseTable(tmp_path, {1: "liver", 2: "spleen"})
     for name in ("/data/a.nii.gz", "/data/b.nii.gz", "/data/c.nii.gz"):
-        meta = {"filename_or_obj": name}
-        output = [{"image": SimpleNamespace(meta=meta)}]
-        table.collect(SimpleNamespace(state=SimpleNamespace(output=output)))
+        table.collect(seen(name))
     dice = torch.tensor([[0.9, 0.5], [0.7, math.nan], [0.8, 0.1]])
     table.write(SimpleNamespace(state=SimpleNamespace(metric_details={"dice": dice})))
 
@@ -50,13 +54,28 @@ def test_case_table_is_in_the_order_of_the_paths(tmp_path):
     """Processes hand in their cases in turns; values stay with their case."""
     table = CaseTable(tmp_path, {1: "liver"}, show=False)
     for name in ("/data/a.nii.gz", "/data/c.nii.gz", "/data/b.nii.gz"):
-        output = [{"image": SimpleNamespace(meta={"filename_or_obj": name})}]
-        table.collect(SimpleNamespace(state=SimpleNamespace(output=output)))
+        table.collect(seen(name))
     dice = torch.tensor([[0.1], [0.3], [0.2]])
     table.write(SimpleNamespace(state=SimpleNamespace(metric_details={"dice": dice})))
     with open(tmp_path / "evaluation_cases.csv", newline="") as file:
         found = [(row["case"][0], row["dice"]) for row in csv.DictReader(file)]
     assert found == [("a", "0.1"), ("b", "0.2"), ("c", "0.3")]
+
+
+def test_case_table_by_domain(tmp_path):
+    table = CaseTable(tmp_path, {1: "disc", 2: "cup"}, show=False)
+    for name, domain in (("/d/c.png", "C"), ("/d/b0.png", "B"), ("/d/b1.png", "B")):
+        table.collect(seen(name, domain=domain))
+    dice = torch.tensor([[0.9, 0.7], [0.6, 0.2], [0.8, 0.4]])
+    table.write(SimpleNamespace(state=SimpleNamespace(metric_details={"dice": dice})))
+    with open(tmp_path / "evaluation_domains.csv", newline="") as file:
+        rows = {row["domain"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["B", "C", "mean over domains", "sd over domains"]
+    assert [float(rows["B"][key]) for key in ("dice", "dice_disc", "dice_cup")] == pytest.approx(
+        [0.5, 0.7, 0.3]
+    )
+    assert float(rows["mean over domains"]["dice"]) == pytest.approx((0.5 + 0.8) / 2)
+    assert float(rows["sd over domains"]["dice"]) == pytest.approx(0.3 / 2**0.5)
 
 
 def test_format_table_aligns():

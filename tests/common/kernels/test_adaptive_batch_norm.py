@@ -135,6 +135,19 @@ def test_takes_tensors_that_are_not_contiguous(device):
     assert_same([t.cpu() for t in (out, loss, *gradients)], theirs)
 
 
+def test_a_relu_in_place_may_follow(device):
+    """As in most networks; a result that is a view would refuse it."""
+    tensors, cotangents = inputs(SHAPES["one image"])
+    theirs = results(lambda *given: _relu(adaptive_batch_norm_reference(*given), False), tensors, cotangents)
+    ours = results(lambda *given: _relu(adaptive_batch_norm(*given), True), tensors, cotangents, device)
+    assert_same(ours, theirs)
+
+
+def _relu(out_and_loss, inplace):
+    out, loss = out_and_loss
+    return F.relu(out, inplace=inplace), loss
+
+
 @pytest.mark.parametrize("norm", [adaptive_batch_norm_reference, adaptive_batch_norm])
 def test_sizes_that_do_not_fit_are_named(norm):
     ones = torch.ones(3)

@@ -101,10 +101,22 @@ def test_zscore_of_each_channel():
 
 
 def test_what_does_not_fit_the_plan():
-    with pytest.raises(ValueError, match="'minmax'"):
-        PlannedIntensityd("image", [{"scheme": "minmax"}])
+    with pytest.raises(ValueError, match="'percent'"):
+        PlannedIntensityd("image", [{"scheme": "percent"}])
     with pytest.raises(ValueError, match=r"2 channels.*1 intensity"):
         PlannedIntensityd("image", [{"scheme": "zscore"}])({"image": torch.zeros(2, 3, 3, 3)})
+
+
+def test_schemes_of_pictures():
+    image = torch.tensor([[[0.0, 50.0]], [[100.0, 200.0]], [[25.0, 255.0]]])
+    together = PlannedIntensityd("image", [{"scheme": "minmax"}] * 3)({"image": image})["image"]
+    torch.testing.assert_close(together, image / 255)
+    torch.testing.assert_close(image[0, 0, 1], torch.tensor(50.0))  # the input stays
+    scaled = PlannedIntensityd("image", [{"scheme": "imagenet"}] * 3)({"image": image})["image"]
+    torch.testing.assert_close(scaled[1, 0, 1], torch.tensor((200 / 255 - 0.456) / 0.224))
+    torch.testing.assert_close(scaled[2, 0, 0], torch.tensor((25 / 255 - 0.406) / 0.225))
+    flat = PlannedIntensityd("image", [{"scheme": "minmax"}] * 3)({"image": torch.full((3, 2, 2), 7.0)})
+    assert torch.equal(flat["image"], torch.zeros(3, 2, 2))
 
 
 def test_spacing_leaves_the_other_values_of_a_sample_alone():

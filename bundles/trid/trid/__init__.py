@@ -1,0 +1,1 @@
+"""TriD: random feature styles for multi-source domain generalisation (MICCAI 2023)."""

@@ -1,0 +1,8 @@
+"""The authors' state dict -> ours: the shared ResNet U-Net (card trid, Checkpoint layout)."""
+
+from __future__ import annotations
+
+from common.networks.resnet_unet_checkpoint import FC_LEFT_OUT as AFTER_IMPORT
+from common.networks.resnet_unet_checkpoint import from_authors_resnet_unet as from_authors
+
+__all__ = ["AFTER_IMPORT", "from_authors"]

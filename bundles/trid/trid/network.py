@@ -1,0 +1,59 @@
+"""The ResNet-34 U-Net whose early maps get random styles in training (Chen et al., MICCAI 2023).
+
+Axes: B batch, C channels, (H, W), each a multiple of 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from common.blocks.feature_statistics import EFDMix, MixStyle, TriD
+from common.networks.resnet_unet import ResNetUNet
+
+__all__ = ["TriDUNet"]
+
+_STYLES: dict[str, type[nn.Module]] = {"trid": TriD, "mixstyle": MixStyle, "efdmix": EFDMix}
+
+
+class TriDUNet(ResNetUNet):
+    """The U-Net with TriD after the encoder's first two layers; in eval mode a plain network.
+
+    The layers that change styles have no parameters: weights fit whatever ``style`` is, and the exported
+    network has none of them.
+
+    Args:
+        in_channels: image channels.
+        out_channels: sigmoid channels: nested classes without the background.
+        style: "trid"; "mixstyle" or "efdmix", which the paper compares with; "none" for plain training.
+        style_prob: that a call changes styles, for the whole batch at once.
+        style_after: "layer0" (the stem) to "layer4"; the paper's choice is layers 1 and 2.
+        depth: of the ResNet, 34 or 50.
+        dropout: of channels of the deepest map in training; the paper has none.
+
+    Raises:
+        ValueError: another style, position, depth or probability.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 2,
+        *,
+        style: str = "trid",
+        style_prob: float = 0.5,
+        style_after: Sequence[str] = ("layer1", "layer2"),
+        depth: int = 34,
+        dropout: float = 0.0,
+    ) -> None:
+        if style != "none" and style not in _STYLES:
+            raise ValueError(f"TriDUNet: style={style!r}; expected one of {', '.join(_STYLES)}, none")
+        super().__init__(
+            in_channels,
+            out_channels,
+            depth=depth,
+            style=None if style == "none" else _STYLES[style](style_prob),
+            style_after=style_after,
+            dropout=dropout,
+        )

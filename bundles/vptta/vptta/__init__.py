@@ -1,0 +1,1 @@
+"""VPTTA: a low-frequency prompt for each test image, continual test-time adaptation (CVPR 2024)."""

@@ -1,0 +1,43 @@
+"""VPTTA's source networks: a ResNet-34 U-Net for the fundus benchmark, PraNet for the polyps.
+
+At test time they are frozen; a copy of them gets adaptive norms (:mod:`vptta.inferer`), with the same keys.
+
+Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (card vptta, Network).
+"""
+
+from __future__ import annotations
+
+from common.networks.pranet import PraNet
+from common.networks.resnet_unet import ResNetUNet
+
+__all__ = ["FundusNet", "PolypNet"]
+
+
+class FundusNet(ResNetUNet):
+    """:class:`common.networks.resnet_unet.ResNetUNet` at depth 34 with its tail: 22,041,570 parameters.
+
+    Its 41 batch norms, 19,136 channel weights and shifts, all adapt.
+
+    Args:
+        in_channels: image channels.
+        out_channels: sigmoid channels: nested classes without the background.
+        dropout: of the deepest map; the paper has none.
+    """
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 2, *, dropout: float = 0.0) -> None:
+        super().__init__(in_channels, out_channels, depth=34, tail_channels=32, dropout=dropout)
+
+
+class PolypNet(PraNet):
+    """:class:`common.networks.pranet.PraNet` of 32 channels: 30,498,319 parameters.
+
+    The 87 batch norms of its encoder adapt, the 66 of its decoder stay.
+
+    Args:
+        in_channels: image channels.
+        out_channels: 1.
+        dropout: of the deepest map; the paper has none.
+    """
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 1, *, dropout: float = 0.0) -> None:
+        super().__init__(in_channels, out_channels, channels=32, dropout=dropout)

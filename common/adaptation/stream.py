@@ -1,0 +1,147 @@
+"""What every test-time method shares: images come one by one, and each is predicted once it was adapted to.
+
+A method is a MONAI inferer, so that an evaluator, ``evaluate.json`` and MONAI Label need nothing special.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import weakref
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
+from monai.utils import convert_to_dst_type
+from torch import Tensor, nn
+
+from common.adaptation.working_copy import place_of_weights
+from common.errors import InputError
+from common.training.batches import plain
+
+__all__ = ["StreamInferer"]
+
+logger = logging.getLogger(__name__)
+
+
+class StreamInferer(Inferer):
+    """Adapts to each image of a stream, then predicts it.
+
+    The network is not changed: methods work on a copy that shares its weights, and own what they learn.
+    A subclass gives ``build``, ``begin``, ``adapt_and_predict``, ``own_state`` and ``restore_own``.
+
+    Attributes:
+        images: how many were begun since the start of the stream or its last reset.
+    """
+
+    def __init__(self) -> None:
+        self.images = 0
+        self._place: tuple[int, ...] | None = None  # of the network's weights when the copy was made
+        self._network: weakref.ref | None = None
+        self._begun = False
+        self._waiting: Mapping[str, Any] | None = None  # a state to begin with
+
+    @abstractmethod
+    def build(self, network: nn.Module, image: Tensor) -> None:
+        """Make the working copy for a network, and what depends on it and on the image's device."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Put what the method learns to where a stream begins."""
+
+    @abstractmethod
+    def adapt_and_predict(self, image: Tensor) -> Tensor:
+        """(1, C, H, W) to logits (1, K, H, W); gradients are enabled, ``images`` counts this one."""
+
+    @abstractmethod
+    def own_state(self) -> dict[str, Any]:
+        """What the method has learnt: tensors, numbers, lists and dictionaries of these."""
+
+    @abstractmethod
+    def restore_own(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`own_state` gave."""
+
+    def __call__(self, inputs: Tensor, network: nn.Module) -> Tensor:
+        """Adapt to, and predict, each image of a batch in turn.
+
+        Args:
+            inputs: (B, C, H, W); several images are a stream in their order.
+            network: (B, C, H, W) to logits (B, K, H, W), with batch norm.
+
+        Returns:
+            Logits (B, K, H, W), without gradient.
+
+        Raises:
+            InputError: the network has nothing to adapt; a state that was loaded does not fit.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            images = plain(inputs).detach()
+            images = images.clone() if images.is_inference() else images
+            self._prepare(network, images)
+            logits = torch.cat([self._one(image) for image in images.split(1)])
+        if isinstance(inputs, MetaTensor):
+            return convert_to_dst_type(logits, inputs, dtype=logits.dtype, device=logits.device)[0]
+        return logits
+
+    def _one(self, image: Tensor) -> Tensor:
+        self.images += 1
+        return self.adapt_and_predict(image).detach()
+
+    def _prepare(self, network: nn.Module, image: Tensor) -> None:
+        place = place_of_weights(network)
+        if place != self._place:
+            self._change(network)
+            self.build(network, image)
+            self._place, self._network = place, weakref.ref(network)
+        if not self._begun:
+            self.begin()
+            self._begun = True
+            self._restore()
+
+    def _change(self, network: nn.Module) -> None:
+        if self._network is None or not self._begun:
+            return
+        if self._network() is network:  # moved to another device
+            self.load_state_dict(self.state_dict())
+        else:
+            logger.warning("another network than before: the stream begins anew")
+            self.reset()
+
+    def reset(self) -> None:
+        """Forget all that was learnt; the next image is the first."""
+        self.images, self._begun, self._waiting = 0, False, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The stream's state, copied; before the first image that which was loaded, or an empty one."""
+        if not self._begun:
+            return dict(self._waiting or {})
+        return {"method": type(self).__name__, "images": self.images, **copy.deepcopy(self.own_state())}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where :meth:`state_dict` was taken.  Whether it fits shows at the next image.
+
+        Raises:
+            InputError: the state is of another method.
+        """
+        if state and state.get("method") != type(self).__name__:
+            raise InputError(
+                f"state of a stream: is of {state.get('method', 'no method')}; expected {type(self).__name__}"
+            )
+        self.reset()
+        self._waiting = copy.deepcopy(dict(state)) if state else None
+
+    def _restore(self) -> None:
+        if self._waiting is None:
+            return
+        state, self._waiting = self._waiting, None
+        try:
+            self.restore_own(state)
+            self.images = int(state["images"])
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise InputError(
+                f"state of a stream: it does not fit this config ({type(error).__name__}: "
+                f"{str(error).splitlines()[0]}); go on with the settings that the stream began with"
+            ) from error

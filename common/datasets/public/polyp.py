@@ -1,0 +1,38 @@
+"""Polyps in colonoscopy: BKAI-IGH-NEOPolyp, CVC-ClinicDB, ETIS-LaribPolypDB, Kvasir-SEG.
+
+Layout: :mod:`common.datasets.picture_lists`.  Labels are 0 background, 1 polyp: a mask's pixels from 128 on,
+in any of its colours (JPEG leaves other values near 0 and 255).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from common.datasets.picture_lists import PictureListReader
+
+__all__ = ["READER"]
+
+_THRESHOLD = 128
+
+
+class _Polyps(PictureListReader):
+    """Decodes the masks."""
+
+    description = {
+        "name": "Polyp-4",
+        "description": "Colonoscopy frames with polyps, by domain",
+        "reference": "as distributed with VPTTA; the data sets have papers of their own",
+        "tensorImageSize": "2D",
+        "modality": {"0": "red", "1": "green", "2": "blue"},
+        "labels": {"0": "background", "1": "polyp"},
+    }
+    order = ("BKAI-IGH-NEOPolyp", "CVC-ClinicDB", "ETIS-LaribPolypDB", "Kvasir-SEG")
+
+    def label_of(self, mask: np.ndarray, path: Path) -> np.ndarray:
+        """Threshold; a frame without a polyp is one."""
+        return (mask.max(axis=2) >= _THRESHOLD).astype(np.uint8)
+
+
+READER = _Polyps()

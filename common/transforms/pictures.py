@@ -1,0 +1,159 @@
+"""Pictures into tensors and back: readers for ``LoadImaged``, and resizing as Pillow does it.
+
+Readers give MONAI's order, (W, H[, C]) with x first, as for every other file; networks that know
+ImageNet take (C, H, W), so a ``Transposed`` with indices [0, 2, 1] follows ``EnsureChannelFirstd``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.config import KeysCollection, PathLike
+from monai.data import ImageReader, MetaTensor
+from monai.transforms import InvertibleTransform, MapTransform
+from monai.utils import MetaKeys, TraceKeys
+from torch import Tensor
+from torch.nn import functional
+
+from common.pictures import read_label_picture, read_picture
+
+__all__ = ["LabelPictureReader", "PictureReader", "ResizePicture", "ResizePictured"]
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+class PictureReader(ImageReader):
+    """Reads pictures of any size as 8-bit RGB or grey; see :mod:`common.pictures`.
+
+    Args:
+        channels: 3 for RGB, 1 for grey.
+
+    Raises:
+        InputError: while reading: a picture that cannot be taken.
+    """
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Whether all names end as pictures' do."""
+        names = [filename] if isinstance(filename, str | Path) else list(filename)
+        return all(str(name).lower().endswith(_SUFFIXES) for name in names)
+
+    def read(self, data: Sequence[PathLike] | PathLike, **_: object) -> np.ndarray:
+        """(H, W) or (H, W, 3) uint8."""
+        name = data if isinstance(data, str | Path) else data[0]
+        return np.asarray(read_picture(name, self.channels))
+
+    def get_data(self, img: np.ndarray) -> tuple[np.ndarray, dict]:
+        """(W, H) or (W, H, 3), and what MONAI needs to know of it."""
+        values = np.ascontiguousarray(np.swapaxes(img, 0, 1))
+        channel_dim = -1 if values.ndim == 3 else float("nan")
+        meta = {
+            MetaKeys.SPATIAL_SHAPE: np.asarray(values.shape[:2]),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: channel_dim,
+        }
+        return values, meta
+
+
+class LabelPictureReader(PictureReader):
+    """Reads the class numbers of label pictures, palettes among them."""
+
+    def __init__(self) -> None:
+        super().__init__(channels=1)
+
+    def read(self, data: Sequence[PathLike] | PathLike, **_: object) -> np.ndarray:
+        """(H, W) whole numbers."""
+        return read_label_picture(data if isinstance(data, str | Path) else data[0])
+
+
+class ResizePicture(InvertibleTransform):
+    """Resize (C, H, W) to a fixed size, whatever its aspect ratio; the inverse gives the first size back.
+
+    "bicubic" and "bilinear" are Pillow's filters, which widen when they shrink a picture; "nearest" takes the
+    pixel at the centre.  Values stay in the range of the input's.
+
+    Args:
+        size: (H, W) in pixels.
+        mode: "bicubic", "bilinear" or "nearest".
+
+    Raises:
+        ValueError: another mode.
+    """
+
+    MODES = ("bicubic", "bilinear", "nearest")
+
+    def __init__(self, size: Sequence[int], mode: str = "bicubic") -> None:
+        if mode not in self.MODES:
+            raise ValueError(f"ResizePicture: mode={mode!r}; expected one of {', '.join(self.MODES)}")
+        self.size, self.mode = [int(n) for n in size], mode
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """(C, H, W) of any type to (C, *size); float32, or the input's type with "nearest"."""
+        resized = _resized(image, self.size, self.mode)
+        return self._traced(resized, image, list(image.shape[1:]))
+
+    def _traced(self, resized: Tensor, image: Tensor, before: list[int]) -> Tensor:
+        if isinstance(image, MetaTensor) and isinstance(resized, MetaTensor):
+            resized.copy_meta_from(image)
+            self.push_transform(resized, orig_size=before, extra_info={"mode": self.mode})
+        return resized
+
+    def inverse(self, image: Tensor) -> Tensor:
+        """(C, *size) to (C, H, W) of before; with "nearest" where the trace was told so."""
+        done = self.pop_transform(image)
+        mode = done[TraceKeys.EXTRA_INFO]["mode"]
+        resized = _resized(image, done[TraceKeys.ORIG_SIZE], mode)
+        if isinstance(resized, MetaTensor) and isinstance(image, MetaTensor):
+            resized.copy_meta_from(image)
+        return resized
+
+
+def _resized(image: Tensor, size: Sequence[int], mode: str) -> Tensor:
+    if list(image.shape[1:]) == list(size):
+        return image.clone() if mode == "nearest" else image.to(torch.float32, copy=True)
+    if mode.startswith("nearest"):
+        values = image[None].float()  # holds every class number; integers are not resized on all devices
+        return functional.interpolate(values, list(size), mode="nearest-exact")[0].to(image.dtype)
+    values = image[None].float()
+    resized = functional.interpolate(values, list(size), mode=mode, antialias=True)[0]
+    return resized.clamp(float(values.min()), float(values.max()))
+
+
+class ResizePictured(MapTransform, InvertibleTransform):
+    """:class:`ResizePicture` of some keys.
+
+    Args:
+        keys: pictures (C, H, W).
+        size: (H, W) in pixels.
+        mode: see :class:`ResizePicture`.
+        allow_missing_keys: pass cases without the key.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        size: Sequence[int],
+        mode: str = "bicubic",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.resize = ResizePicture(size, mode)
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        """Resize every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.resize(result[key])
+        return result
+
+    def inverse(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        """Give every key its first size back."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self.resize.inverse(result[key])
+        return result

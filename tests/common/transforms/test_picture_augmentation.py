@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import affine_transform
+
+from common.transforms.picture_augmentation import Deformation, RandDeformPictured, deform_picture
+
+
+def blob(height=48, width=64):
+    y, x = np.mgrid[0:height, 0:width]
+    image = np.exp(-((y - 16) ** 2 + (x - 40) ** 2) / 60) + 0.5 * np.exp(
+        -((y - 32) ** 2 + (x - 20) ** 2) / 90
+    )
+    return torch.from_numpy(image[None]).float() * 255
+
+
+@pytest.mark.parametrize(("angle", "scale"), [(0.2, None), (None, 0.8), (None, 1.25), (-0.3, 1.1)])
+def test_rotation_and_scale_are_those_of_scipy(angle, scale):
+    """One resampling about the centre; inside, away from the border, as scipy's cubic spline."""
+    image = blob()
+    done = deform_picture(image, Deformation(angle=angle, scale=scale))[0].numpy()
+    a, s = angle or 0.0, scale or 1.0
+    matrix = s * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    centre = (np.array(image.shape[1:]) - 1) / 2
+    expected = affine_transform(image[0].numpy(), matrix, offset=centre - matrix @ centre, order=3)
+    np.testing.assert_allclose(done[10:-10, 10:-10], expected[10:-10, 10:-10], atol=2.0)
+
+
+def test_displacement_looks_where_it_points():
+    image = blob()
+    displacement = np.zeros((2, 48, 64), np.float32)
+    displacement[0], displacement[1] = 2, -3
+    done = deform_picture(image, Deformation(displacement=displacement))
+    torch.testing.assert_close(done[:, :-6, 6:], image[:, 2:-4, 3:-3], atol=1e-2, rtol=0)
+
+
+def test_label_follows_the_picture_and_keeps_its_values():
+    label = (blob() > 60).to(torch.uint8) + (blob() > 160).to(torch.uint8)
+    transform = RandDeformPictured(["image", "label"], prob=1.0).set_random_state(3)
+    done = transform({"image": 100.0 * label, "label": label})
+    assert done["label"].dtype == torch.uint8
+    assert set(done["label"].unique().tolist()) <= {0, 1, 2}
+    agreement = ((done["image"] / 100).round() == done["label"]).float().mean()
+    assert agreement > 0.97
+    assert not torch.equal(done["label"], label)
+
+
+def test_corners_that_were_outside_are_background():
+    label = torch.full((1, 40, 40), 2, dtype=torch.uint8)
+    done = deform_picture(label, Deformation(angle=0.6), is_label=True)
+    assert done[0, 0, 0] == 0
+    assert done[0, 20, 20] == 2
+
+
+def test_draws():
+    transform = RandDeformPictured("image", prob=1.0)
+    transform.set_random_state(0)
+    scales, angles = [], []
+    for _ in range(200):
+        transform.randomize((32, 32))
+        scales.append(transform.drawn.scale)
+        angles.append(np.rad2deg(transform.drawn.angle))
+    assert 0.75 <= min(scales) < 0.85 < 1.15 < max(scales) <= 1.25
+    assert 0.35 < np.mean(np.array(scales) < 1) < 0.65
+    assert -15 <= min(angles) < -10 < 10 < max(angles) <= 15
+
+
+def test_displacement_is_smooth_and_as_large_as_drawn():
+    transform = RandDeformPictured("image", prob=1.0, smoothness=(0.1, 0.1)).set_random_state(0)
+    for _ in range(5):
+        transform.randomize((64, 64))
+        field = transform.drawn.displacement
+        sigma = 6.4
+        for axis in field:
+            assert sigma / 8 <= np.abs(axis).max() <= sigma / 2 + 1e-6
+            steps = np.abs(np.diff(axis, axis=0)).max()
+            assert steps < 0.3 * np.abs(axis).max()
+
+
+def test_never_and_alone():
+    image = blob()
+    never = RandDeformPictured(["image", "label"], prob=0.0, allow_missing_keys=True)
+    assert never({"image": image})["image"] is image
