@@ -13,7 +13,7 @@ import torch.distributed as dist
 from monai.data import DistributedSampler
 from torch.utils.data import Sampler, SequentialSampler
 
-__all__ = ["join", "local_device", "rank", "share"]
+__all__ = ["join", "local_device", "rank", "share", "share_of"]
 
 
 def rank() -> int:
@@ -39,6 +39,11 @@ def join() -> None:
     """
     if "RANK" in os.environ and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def share_of(number: int) -> int:
+    """How many of so many samples each process draws, so that all together make one pass; rounded up."""
+    return -(-number // (dist.get_world_size() if dist.is_initialized() else 1))
 
 
 def share(dataset: Sized) -> Sampler:

@@ -33,9 +33,16 @@ def test_fewer_cases_than_processes(monkeypatch, cases, world):
         assert list(processes.share(range(cases))) == list(range(cases))
 
 
+@pytest.mark.parametrize(("samples", "world", "each"), [(8, 2, 4), (9, 2, 5), (3, 4, 1)])
+def test_one_pass_shared(monkeypatch, samples, world, each):
+    pretend(monkeypatch, 0, world)
+    assert processes.share_of(samples) == each
+
+
 def test_alone(monkeypatch):
     """``join`` waits for nobody where torchrun has announced nobody."""
     monkeypatch.delenv("RANK", raising=False)
     processes.join()
     assert not dist.is_initialized()
     assert list(processes.share(range(3))) == [0, 1, 2]
+    assert processes.share_of(3) == 3

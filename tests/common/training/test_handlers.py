@@ -14,7 +14,7 @@ from monai.engines import SupervisedTrainer
 from monai.transforms import RandShiftIntensityd
 
 from common.errors import InputError
-from common.training.checkpointing import EndWithWeights, KeepWeights, ResumePoint
+from common.training.checkpointing import EndWithWeights, KeepLowestLoss, KeepWeights, ResumePoint
 from common.training.guards import GradientClipping, NonFiniteLossStop, RestartWhenStuck
 from common.training.history import RunHistory
 from common.training.progress import Progress
@@ -179,6 +179,31 @@ def test_weights_of_the_last_validation(tmp_path):
     assert float(torch.load(path, weights_only=True)["weight"][0, 0]) == 2
     with pytest.raises(ValueError, match="'best_of_all'"):
         KeepWeights(network, path, which="best_of_all")
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_weights_of_the_lowest_training_loss(tmp_path, active):
+    """Mean over an epoch's two iterations; the second epoch has the lowest, the third the last weights."""
+    losses = [5.0, 3.0, 2.0, 1.0, 0.5, 4.0]
+    network = torch.nn.Linear(1, 1)
+    keep = KeepLowestLoss(network, tmp_path / "model.pt", active=active)
+
+    def step(engine, _):
+        loss = losses[engine.state.iteration - 1]
+        with torch.no_grad():
+            network.weight.fill_(engine.state.epoch)
+        return {"loss": torch.tensor(loss)}
+
+    trainer = Engine(step)
+    keep.attach(trainer)
+    KeepWeights(network, tmp_path / "model.pt", which="lowest_loss").attach(trainer)  # leaves them alone
+    trainer.run([None] * 2, max_epochs=3)
+    assert (tmp_path / "model.pt").exists() == active
+    if active:
+        assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].item() == 2
+        again = KeepLowestLoss(network, tmp_path / "model.pt")
+        again.load_state_dict(keep.state_dict())
+        assert again.lowest == pytest.approx(1.5)
 
 
 def test_resume_point_round_trip_and_refusals(tmp_path):
