@@ -1,0 +1,56 @@
+"""VPTTA: an image adapted to and predicted, beside its plain prediction; and ours beside the direct forms.
+
+"direct" of the first comparison is one pass of the frozen network: its ratio is the price of adapting.  In
+the second it is the same method with the references of the prompt (two Fourier transforms) and of the
+adaptive norms (four reductions).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.measure import Case, kernels
+from common.networks.resnet_unet import ResNetUNet
+
+PromptInferer = importlib.import_module("vptta.inferer").PromptInferer  # once common has made it findable
+
+
+def cases(*, quick: bool, device: str) -> Iterator[Case]:
+    """Growing images; 512 is the published size. The memory is full, so that each image asks it."""
+    torch.manual_seed(0)
+    network = ResNetUNet().to(device).eval()
+    on_cpu = torch.device(device).type == "cpu"
+    for size in (64, 96) if quick else (128, 256) if on_cpu else (256, 512):
+        image = torch.rand(1, 3, size, size, device=device)
+        shared = {"size": f"3 x {size}^2", "tokens": size * size}
+        adapting = _adapting(network, image, size)
+        yield Case(what="beside plain prediction", ours=adapting, direct=_plain(network, image), **shared)
+        with_references = _adapting(network, image, size, "eager")
+        yield Case(what="beside the direct forms", ours=adapting, direct=with_references, **shared)
+
+
+def _plain(network: torch.nn.Module, image: Tensor) -> Callable[[], None]:
+    @torch.no_grad()
+    def run() -> None:
+        network(image)
+
+    return run
+
+
+def _adapting(
+    network: torch.nn.Module, image: Tensor, size: int, choice: str | None = None
+) -> Callable[[], None]:
+    inferer = PromptInferer(image_size=size, memory_size=4, neighbours=2)
+    for _ in range(3):
+        inferer(image, network)
+
+    def run() -> None:
+        with kernels(choice or "auto"):
+            inferer(image, network)
+
+    return run
