@@ -12,7 +12,7 @@ from ignite.engine import Engine, Events
 
 from common.bundles import bundle_folder
 
-__all__ = ["CpuBudget", "evaluate_trained", "train_within_budget"]
+__all__ = ["CpuBudget", "evaluate_trained", "load_bundle", "run_bundle", "train_within_budget"]
 
 
 class CpuBudget:
@@ -57,7 +57,7 @@ def train_within_budget(
         The trainer, and ``iterations``, ``cpu_minutes``, ``wall_minutes``, ``threads``.
     """
     begin, wall = time.process_time(), time.monotonic()
-    workflow = _run(bundle, settings, "train", overlay)
+    workflow = run_bundle(bundle, settings, "train", overlay)
     trainer = workflow.parser.get_parsed_content("train::trainer")
     return trainer, {
         "iterations": trainer.state.iteration,
@@ -70,11 +70,19 @@ def train_within_budget(
 def evaluate_trained(bundle: str, overlay: Path, settings: Mapping[str, Any]) -> dict[str, float]:
     """Run evaluate.json on the test list with the weights of the training; its CPU time."""
     begin = time.process_time()
-    _run(bundle, settings, "train", overlay, "evaluate")
+    run_bundle(bundle, settings, "train", overlay, "evaluate")
     return {"evaluation_cpu_seconds": time.process_time() - begin}
 
 
-def _run(bundle: str, settings: Mapping[str, Any], *configs: str | Path) -> Any:
+def run_bundle(bundle: str, settings: Mapping[str, Any], *configs: str | Path) -> Any:
+    """Run configs of a bundle, given by their names, or as files; the finished workflow."""
+    workflow = load_bundle(bundle, settings, *configs)
+    workflow.run()
+    return workflow
+
+
+def load_bundle(bundle: str, settings: Mapping[str, Any], *configs: str | Path) -> Any:
+    """The workflow of these configs, ready to run or to take parts from."""
     from monai.bundle import ConfigWorkflow
 
     folder = bundle_folder(bundle) / "configs"
@@ -83,5 +91,4 @@ def _run(bundle: str, settings: Mapping[str, Any], *configs: str | Path) -> Any:
         files, meta_file=str(folder / "metadata.json"), workflow_type="train", **settings
     )
     workflow.initialize()
-    workflow.run()
     return workflow

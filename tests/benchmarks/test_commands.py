@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 
-from common.phantoms import abdomen, atrium
+from common.phantoms import abdomen, atrium, fundus
 from tests.contract.bundle import NAMES, ROOT, Shell
 
 OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "ops").glob("*.py")} - {"__init__"})
@@ -107,3 +107,44 @@ def test_semi_supervised_methods_on_one_data_set(tmp_path):
     ]
     error = shell.python("-m", "benchmarks.semi_supervised", "train", data, "--method", "x", *target).error()
     assert "expected one of: vnet" in error
+
+
+@pytest.mark.slow
+def test_test_time_methods_on_one_stream(tmp_path):
+    """Plain prediction and two methods from the same weights, which are trained once; the rounds apart."""
+    tiny = ["--dataset_dir#training", "3", "--dataset_dir#validation", "1", "--dataset_dir#test", "1"]
+    tiny += ["--epochs", "1", "--val_interval", "1", "--image_size", "[64,64]"]
+    target = ["--target", tmp_path / "out"]
+    shell = Shell(ROOT, tmp_path)
+    words = ["stream", "--source", "B", "--rounds", "2", *target, *tiny]
+    shell.python("-m", "benchmarks.adaptation", *words, "--methods", "['source','vptta']").ok()
+    weights = tmp_path / "out" / "models" / "B_seed0" / "model.pt"
+    written = weights.stat().st_mtime_ns
+    shell.python("-m", "benchmarks.adaptation", *words, "--methods", "['tent']").ok()
+    assert weights.stat().st_mtime_ns == written
+    table = shell.python("-m", "benchmarks.adaptation", "report", *target).ok().out.splitlines()
+    assert [line.split()[:3] for line in table[1:]] == [
+        ["source", "1", "8"],
+        ["tent", "1", "8"],
+        ["vptta", "1", "8"],
+    ]
+    source = table[1].split()
+    assert source[-2] == source[-1]  # without adaptation no round differs from another
+    error = shell.python("-m", "benchmarks.adaptation", "stream", *words[1:], "--methods", "['x']").error()
+    assert "expected some of: source" in error
+
+
+@pytest.mark.slow
+def test_styles_on_an_unseen_domain(tmp_path):
+    """With random styles and without, each within its CPU time."""
+    data = fundus(
+        tmp_path / "phantom", source=["A", "B", "C", "D"], training=1, validation=1, test=1, size=48
+    )
+    tiny = ["--image_size", "[64,64]", "--batch_size", "2", "--minutes", "0.05"]
+    target = ["--target", tmp_path / "out"]
+    shell = Shell(ROOT, tmp_path)
+    for style in ("none", "trid"):
+        words = ["train", data, "--style", style, "--held_out", "E", *target, *tiny]
+        shell.python("-m", "benchmarks.unseen_domains", *words).ok()
+    table = shell.python("-m", "benchmarks.unseen_domains", "report", *target).ok().out.splitlines()
+    assert [line.split()[0] for line in table] == ["style", "none", "trid"]
