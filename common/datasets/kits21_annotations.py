@@ -36,20 +36,26 @@ Annotations = Mapping[str, Sequence[Sequence[Item]]]  # region -> instances -> a
 
 
 def case_folders(source: Path) -> dict[str, Path]:
-    """Name -> folder of the cases in a release: ``case_00000`` and so on, in ``source`` or its ``data``.
+    """Name -> folder of the cases in a release, in ``source`` or its ``data``.
+
+    A case is a folder ``case_00000`` and so on, or one with a folder ``segmentations`` in it.
 
     Raises:
         InputError: there is none.
     """
     for root in (source, source / "data"):
         if root.is_dir():
-            found = {f.name: f for f in sorted(root.iterdir()) if f.is_dir() and _CASE.fullmatch(f.name)}
+            found = {f.name: f for f in sorted(root.iterdir()) if f.is_dir() and _is_case(f)}
             if found:
                 return found
     raise InputError(
         f"{source}: has no folders case_00000, case_00001, ..., nor has its 'data'; "
         f"expected KiTS21's release: correct the path"
     )
+
+
+def _is_case(folder: Path) -> bool:
+    return bool(_CASE.fullmatch(folder.name)) or (folder / "segmentations").is_dir()
 
 
 def annotation_files(folder: Path) -> Annotations[Path]:

@@ -29,7 +29,9 @@ __all__ = ["SECTIONS", "WriteCase", "case_generator", "ensure_phantom"]
 SECTIONS = ("training", "validation", "test")
 
 Entry = dict[str, Any]
-"""One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it."""
+"""One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it, and
+
+``annotations``, where there are several annotators, a list of them."""
 
 WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
 """``write_case(root, subset, case, rng)`` writes ``images<subset>/<case>...`` and so on, gives its entry.
@@ -108,7 +110,9 @@ def _read_phantom(target: Path) -> dict[str, Any] | None:
 def _listed_files(dataset: Mapping[str, Any]) -> set[str]:
     """The relative paths in the three lists, in one spelling."""
     entries = [entry for section in SECTIONS for entry in dataset.get(section, [])]
-    return {str(PurePosixPath(entry[key])) for entry in entries for key in ("image", "label") if key in entry}
+    files = [entry[key] for entry in entries for key in ("image", "label") if key in entry]
+    files += [file for entry in entries for file in entry.get("annotations", [])]
+    return {str(PurePosixPath(file)) for file in files}
 
 
 def _is_whole(target: Path, wanted: Mapping[str, Any]) -> bool:
