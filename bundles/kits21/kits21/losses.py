@@ -5,15 +5,17 @@ Source: methods card kits21, 'Region-based variant'.  Axes: B batch, R regions, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from monai.losses import DiceLoss
+from monai.losses import DeepSupervisionLoss, DiceLoss
 from torch import Tensor, nn
 
 from kits21.regions import REGIONS
 
-__all__ = ["RegionLoss", "region_targets"]
+__all__ = ["RegionLoss", "TwoStageLoss", "region_targets"]
+
+_SCALES = (4 / 7, 2 / 7, 1 / 7)  # 1, 1/2, 1/4, normalised
 
 
 def region_targets(label: Tensor, regions: Sequence[str] | None = None) -> Tensor:
@@ -56,3 +58,21 @@ class RegionLoss(nn.Module):
         """Logits (B, R, D, H, W) and label map (B, 1, D, H, W), whole numbers 0..3, to a number."""
         target = region_targets(label, self.regions)
         return self.dice(logits, target) + self.cross_entropy(logits, target)
+
+
+class TwoStageLoss(nn.Module):
+    """The sum of both stages' losses, each over the scales of its deep supervision.
+
+    Args:
+        batch: Dice of the fine stage over the whole batch; the coarse stage's always is.
+        scales: weights of the whole, a half and a quarter of the resolution.
+    """
+
+    def __init__(self, *, batch: bool = False, scales: Sequence[float] = _SCALES) -> None:
+        super().__init__()
+        self.fine = DeepSupervisionLoss(RegionLoss(batch=batch), weights=list(scales))
+        self.coarse = DeepSupervisionLoss(RegionLoss(["kidney_and_mass"], batch=True), weights=list(scales))
+
+    def forward(self, output: Mapping[str, list[Tensor]], target: Mapping[str, Tensor]) -> Tensor:
+        """Logits of ``CoarseToFine`` in training, and label maps (B, 1, ...) of both stages, to a number."""
+        return self.fine(output["fine"], target["fine"]) + self.coarse(output["coarse"], target["coarse"])

@@ -88,6 +88,19 @@ class CoarseToFine(nn.Module):
         self.coarse = RegionUNet(in_channels, 1, dropout=dropout)
         self.fine = RegionUNet(in_channels + 1, out_channels, dropout=dropout)
 
-    def forward(self, image: Tensor, coarse_mask: Tensor) -> Tensor | list[Tensor]:
-        """The fine stage: image (B, C, D, H, W) and mask (B, 1, D, H, W) of 0 and 1 to its logits."""
-        return self.fine(torch.cat([image, coarse_mask.to(image)], dim=1))
+    def forward(
+        self, image: Tensor, coarse_mask: Tensor, coarse_image: Tensor | None = None
+    ) -> Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]:
+        """The fine stage's logits, and with an image for the coarse stage both stages' as a dict.
+
+        Args:
+            image: (B, C, D, H, W), a crop of full resolution.
+            coarse_mask: (B, 1, D, H, W) of 0 and 1, the coarse stage's on the same crop.
+            coarse_image: (B, C, d, h, w), of low resolution; training passes it, so that one call reaches
+                all weights, as several processes need it.
+
+        Returns:
+            what :class:`RegionUNet` returns, or {"fine": ..., "coarse": ...} of it.
+        """
+        fine = self.fine(torch.cat([image, coarse_mask.to(image)], dim=1))
+        return fine if coarse_image is None else {"fine": fine, "coarse": self.coarse(coarse_image)}
