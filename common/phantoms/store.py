@@ -29,9 +29,10 @@ __all__ = ["SECTIONS", "WriteCase", "case_generator", "ensure_phantom"]
 SECTIONS = ("training", "validation", "test")
 
 Entry = dict[str, Any]
-"""One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it, and
+"""One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it.
 
-``annotations``, where there are several annotators, a list of them."""
+Where there are several annotators, ``annotations`` is a list of further such paths.
+"""
 
 WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
 """``write_case(root, subset, case, rng)`` writes ``images<subset>/<case>...`` and so on, gives its entry.
@@ -110,16 +111,20 @@ def _read_phantom(target: Path) -> dict[str, Any] | None:
 def _listed_files(dataset: Mapping[str, Any]) -> set[str]:
     """The relative paths in the three lists, in one spelling."""
     entries = [entry for section in SECTIONS for entry in dataset.get(section, [])]
-    files = [entry[key] for entry in entries for key in ("image", "label") if key in entry]
-    files += [file for entry in entries for file in entry.get("annotations", [])]
-    return {str(PurePosixPath(file)) for file in files}
+    return {str(PurePosixPath(entry[key])) for entry in entries for key in ("image", "label") if key in entry}
 
 
 def _is_whole(target: Path, wanted: Mapping[str, Any]) -> bool:
     dataset = _read_phantom(target)
     if dataset is None or dataset["phantom"] != wanted:
         return False
-    return all((target / file).is_file() for file in _listed_files(dataset))
+    return all((target / file).is_file() for file in _listed_files(dataset) | _annotations(dataset))
+
+
+def _annotations(dataset: Mapping[str, Any]) -> set[str]:
+    """The relative paths of single annotators' files."""
+    entries = [entry for section in SECTIONS for entry in dataset.get(section, [])]
+    return {str(PurePosixPath(file)) for entry in entries for file in entry.get("annotations", [])}
 
 
 def _refuse_foreign(target: Path, name: str) -> None:
@@ -159,7 +164,7 @@ def _what_is_foreign(target: Path, name: str) -> str | None:
         )
     if dataset["phantom"].get("name") != name:
         return f"holds the phantom {dataset['phantom'].get('name')!r}, not {name!r}; choose another folder"
-    others = present - _listed_files(dataset) - {"dataset.json"}
+    others = present - _listed_files(dataset) - _annotations(dataset) - {"dataset.json"}
     foreign = sorted(file for file in others if not Path(file).name.startswith("."))  # .DS_Store, caches
     if foreign:
         return (

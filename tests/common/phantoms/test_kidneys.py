@@ -77,8 +77,13 @@ def test_same_arguments_same_files_and_others_are_made_anew(folder, tmp_path):
     again = Path(kidneys(tmp_path / "k", **small))
     name = "imagesTr/kidneys_training_000.nii.gz"
     assert (voxels(nib.load(again / name)) == voxels(nib.load(folder / name))).all()
-    kidneys(tmp_path / "k", **{**small, "shape": (40, 32, 24), "spacing": (7.0, 7.0, 8.0)})
+    coarse = {**small, "shape": (40, 32, 24), "spacing": (7.0, 7.0, 8.0)}
+    kidneys(tmp_path / "k", **coarse)
     assert nib.load(again / name).shape == (40, 32, 24)
+    annotation = next((again / "annotationsTr").rglob("*.nii.gz"))
+    annotation.unlink()
+    kidneys(tmp_path / "k", **coarse)
+    assert annotation.is_file(), "a folder without it is not whole"
 
 
 @pytest.mark.parametrize(
