@@ -92,7 +92,7 @@ def prepare_public(
     """Check a public data set's raw download and write it as a folder with dataset.json.
 
     Args:
-        name: of the data set: la2018, optic, polyp.
+        name: of the data set: kits21, la2018, optic, polyp.
         source: the raw download; its layout is described in common/datasets/public/NAME.py.
         target: new folder.
         labelled: keep the labels of only so many training cases, the first ones.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,24 @@ __all__ = ["RawCase", "RawPicture", "Reader", "find_reader", "known_datasets", "
 
 _PACKAGE = "common.datasets.public"
 _SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts", "unlabelled": "Tr"}
+_FOLDERS = {"image": "images", "label": "labels"}  # of further labels the key itself
 
 
 @dataclass(frozen=True)
 class RawCase:
-    """One scan: image (X, Y, Z), label (X, Y, Z) of whole numbers, affine (4, 4) voxel index to RAS+ mm."""
+    """One scan.
+
+    Attributes:
+        image: (X, Y, Z).
+        label: (X, Y, Z) of whole numbers.
+        affine: (4, 4), voxel index to RAS+ mm.
+        further_labels: key in dataset.json -> another label (X, Y, Z), such as other annotators' view.
+    """
 
     image: np.ndarray
     label: np.ndarray
     affine: np.ndarray
+    further_labels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -226,11 +235,12 @@ def _write_case(
     import nibabel as nib  # only where something is written
 
     entry = {}
-    for key, array in (("image", raw.image), ("label", raw.label)):
+    for key, array in {"image": raw.image, "label": raw.label, **raw.further_labels}.items():
         if key == "image" or keep_label:
             nifti = nib.Nifti1Image(array, raw.affine)
             nifti.header.set_xyzt_units("mm")
-            entry[key] = f"{key}s{subset}/{case}.nii.gz"
+            entry[key] = f"{_FOLDERS.get(key, key)}{subset}/{case}.nii.gz"
+            (root / entry[key]).parent.mkdir(exist_ok=True)
             nib.save(nifti, root / entry[key])
     return entry
 

@@ -14,12 +14,13 @@ import math
 import warnings
 from abc import abstractmethod
 
-from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+from monai.metrics import compute_hausdorff_distance
 from monai.transforms import generate_spatial_bounding_box
 from torch import Tensor
 from torch.nn import functional
 
 from common.evaluation.per_class import PerClassMetric
+from common.evaluation.surface_elements import surface_dice
 
 __all__ = ["HausdorffDistance95", "NormalizedSurfaceDice"]
 
@@ -84,8 +85,6 @@ class NormalizedSurfaceDice(_PerClassSurfaceMetric):
         return 0.0
 
     def compare(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
-        """Surface elements are weighted by their area (``use_subvoxels``)."""
-        dice = compute_surface_dice(
-            pred, truth, [self.tolerance], include_background=True, spacing=spacing, use_subvoxels=True
-        )
-        return float(dice)
+        """Surface elements are weighted by their area."""
+        masks = (mask[0, 0].bool().cpu().numpy() for mask in (pred, truth))
+        return surface_dice(*masks, tolerance=self.tolerance, spacing=spacing)

@@ -3,6 +3,7 @@
 from common.phantoms.abdomen import abdomen
 from common.phantoms.atrium import atrium
 from common.phantoms.fundus import fundus
+from common.phantoms.kidneys import kidneys
 from common.phantoms.polyp import polyp
 
-__all__ = ["abdomen", "atrium", "fundus", "polyp"]
+__all__ = ["abdomen", "atrium", "fundus", "kidneys", "polyp"]

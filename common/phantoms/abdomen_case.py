@@ -13,7 +13,7 @@ from common.phantoms.abdomen_tissues import ORGANS, draw_attenuation, label_of_t
 from common.phantoms.ct import SUPERSAMPLING, majority_label, scan
 from common.phantoms.shapes import Canvas, Pose, rotation_matrix
 
-__all__ = ["make_case"]
+__all__ = ["make_case", "paint_patient", "scanner_affine"]
 
 _SPACING_SD = 0.03  # of the logarithm; in-plane and through-plane on their own
 _SPACING_LIMIT = 0.06
@@ -40,6 +40,25 @@ def make_case(
         image (X, Y, Z) int16 HU; label (X, Y, Z) uint8, an index into ``ORGANS``; affine (4, 4),
         voxel index to RAS+ mm.
     """
+    canvas, voxel = paint_patient(shape, spacing, rng)
+    image = scan(canvas.tissue, attenuation=draw_attenuation(rng), texture=texture_of_tissue(), rng=rng)
+    label = majority_label(label_of_tissue()[canvas.tissue], classes=len(ORGANS))
+    return image, label, scanner_affine(shape, voxel, rng)
+
+
+def paint_patient(
+    shape: Sequence[int], spacing: Sequence[float], rng: np.random.Generator
+) -> tuple[Canvas, np.ndarray]:
+    """Draw one patient and paint body, organs and bowel.
+
+    Args:
+        shape: voxels of the scan (X, Y, Z).
+        spacing: mm (X, Y, Z), before the case's own deviation.
+        rng: this case's random numbers.
+
+    Returns:
+        the canvas, ``SUPERSAMPLING`` times finer than the scan, and the scan's own spacing (3,) in mm.
+    """
     in_plane, through = np.exp(np.clip(rng.normal(0, _SPACING_SD, 2), -_SPACING_LIMIT, _SPACING_LIMIT))
     voxel = np.asarray(spacing, float) * (in_plane, in_plane, through)
     habitus = Habitus.draw(rng)
@@ -53,10 +72,12 @@ def make_case(
     room = paint_body(canvas, habitus, rng)
     paint_organs(canvas, room, habitus.breath, rng)
     paint_bowel(canvas, room, rng)
+    return canvas, voxel
 
-    image = scan(canvas.tissue, attenuation=draw_attenuation(rng), texture=texture_of_tissue(), rng=rng)
-    label = majority_label(label_of_tissue()[canvas.tissue], classes=len(ORGANS))
+
+def scanner_affine(shape: Sequence[int], voxel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(4, 4), voxel index to RAS+ mm, of a scan stored as LAS somewhere in the scanner."""
     step = voxel * _LAS_TO_WORLD
     affine = np.diag([*step, 1.0])
     affine[:3, 3] = rng.uniform(*_SCANNER_ORIGIN_MM) - (np.asarray(shape) - 1) / 2 * step
-    return image, label, affine
+    return affine

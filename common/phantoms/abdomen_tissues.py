@@ -6,6 +6,7 @@ lies between phases and every organ varies about its own value, so that neighbou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -137,10 +138,17 @@ def texture_of_tissue() -> np.ndarray:
     return np.array([_LOOKS[tissue].texture for tissue in Tissue], np.float32)
 
 
-def draw_attenuation(rng: np.random.Generator) -> np.ndarray:
-    """float32 (number of tissues,): each tissue's mean HU in one case, with its contrast phase."""
+def draw_attenuation(
+    rng: np.random.Generator, *, phase_chances: Sequence[float] = _PHASE_CHANCES
+) -> np.ndarray:
+    """float32 (number of tissues,): each tissue's mean HU in one case, with its contrast phase.
+
+    Args:
+        rng: of the case.
+        phase_chances: of a native, an arterial and a portal scan.
+    """
     looks = np.array([_LOOKS[tissue][:3] for tissue in Tissue])
-    phase = rng.choice(3, p=_PHASE_CHANCES)
+    phase = rng.choice(3, p=phase_chances)
     share = rng.uniform(0, _PHASE_MIX)
     neighbour = (0, 2, 1)[phase]
     mean = (1 - share) * looks[:, phase] + share * looks[:, neighbour]

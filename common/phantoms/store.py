@@ -29,7 +29,10 @@ __all__ = ["SECTIONS", "WriteCase", "case_generator", "ensure_phantom"]
 SECTIONS = ("training", "validation", "test")
 
 Entry = dict[str, Any]
-"""One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it."""
+"""One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it.
+
+Where there are several annotators, ``annotations`` is a list of further such paths.
+"""
 
 WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
 """``write_case(root, subset, case, rng)`` writes ``images<subset>/<case>...`` and so on, gives its entry.
@@ -118,7 +121,13 @@ def _is_whole(target: Path, wanted: Mapping[str, Any]) -> bool:
     dataset = _read_phantom(target)
     if dataset is None or dataset["phantom"] != wanted:
         return False
-    return all((target / file).is_file() for file in _listed_files(dataset))
+    return all((target / file).is_file() for file in _listed_files(dataset) | _annotations(dataset))
+
+
+def _annotations(dataset: Mapping[str, Any]) -> set[str]:
+    """The relative paths of single annotators' files."""
+    entries = [entry for section in SECTIONS for entry in dataset.get(section, [])]
+    return {str(PurePosixPath(file)) for entry in entries for file in entry.get("annotations", [])}
 
 
 def _refuse_foreign(target: Path, name: str) -> None:
@@ -158,7 +167,7 @@ def _what_is_foreign(target: Path, name: str) -> str | None:
         )
     if dataset["phantom"].get("name") != name:
         return f"holds the phantom {dataset['phantom'].get('name')!r}, not {name!r}; choose another folder"
-    others = present - _listed_files(dataset) - {"dataset.json"}
+    others = present - _listed_files(dataset) - _annotations(dataset) - {"dataset.json"}
     foreign = sorted(file for file in others if not Path(file).name.startswith("."))  # .DS_Store, caches
     if foreign:
         return (

@@ -1,0 +1,54 @@
+"""From region logits to a label map, as a step of MONAI's postprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from torch import Tensor
+
+from kits21.components import clean_regions
+from kits21.regions import label_of_regions
+
+__all__ = ["RegionsToLabeld"]
+
+
+class RegionsToLabeld(MapTransform):
+    """Region logits (3, D, H, W) to a label map (1, D, H, W) uint8, 0..3.
+
+    A region is where its probability exceeds a half.  Small pieces go, and what lies outside of the
+    region around it.
+
+    Args:
+        keys: predictions.
+        smallest_ml: the smallest piece of each region; zeros keep all.
+        spacing: mm, where the prediction has no affine of its own.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        *,
+        smallest_ml: Sequence[float] = (10.0, 0.2, 0.2),
+        spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    ) -> None:
+        super().__init__(keys)
+        self.smallest_ml, self.spacing = tuple(smallest_ml), tuple(spacing)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self._label(result[key])
+        return result
+
+    def _label(self, logits: Tensor) -> Tensor:
+        spacing = logits.pixdim.tolist() if isinstance(logits, MetaTensor) else self.spacing
+        regions = (logits > 0).cpu().numpy()
+        kept = clean_regions(regions, spacing, smallest_ml=self.smallest_ml)
+        label = label_of_regions(torch.from_numpy(kept)).to(logits.device)
+        return MetaTensor(label).copy_meta_from(logits) if isinstance(logits, MetaTensor) else label

@@ -1,0 +1,144 @@
+"""The references to score against: a release of KiTS21, or a folder of label maps.
+
+Of a release (``case_00000/aggregated_MAJ_seg.nii.gz``, ``case_00000/segmentations/...``) the majority of
+the annotations counts, from the file that is there or from the annotations themselves.  A plain folder has
+one label map for each case, ``<case>.nii.gz``.
+
+Axes: (Z, Y, X), as the organisers read volumes; spacing in mm in this order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from common.datasets.kits21_annotations import Annotations, aggregate, annotation_files, case_folders
+from common.datasets.label_volumes import Grid, check_grid, read_grid, read_label
+from common.errors import InputError
+from kits21.regions import LABELS
+
+__all__ = ["Reference", "find_references", "label_files", "read_label_map"]
+
+_MAJORITY = "aggregated_MAJ_seg.nii.gz"
+_SUFFIXES = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One case.
+
+    Attributes:
+        case: its name.
+        label_file: its label map, if there is a file of it.
+        folder: the case's folder in a release, if its annotations are there.
+    """
+
+    case: str
+    label_file: Path | None
+    folder: Path | None
+
+    @cached_property
+    def files(self) -> Annotations[Path] | None:
+        """The annotations' files, by region, instance and annotation."""
+        return None if self.folder is None else annotation_files(self.folder)
+
+    @property
+    def number(self) -> int:
+        """The case's number, which seeds its samples.
+
+        Raises:
+            InputError: its name does not end in one.
+        """
+        found = re.search(r"(\d+)$", self.case)
+        if not found:
+            raise InputError(f"{self.case}: the name ends in no number; samples need one, such as case_00012")
+        return int(found[1])
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Where the voxels are."""
+        if self.label_file is not None:
+            return read_grid(self.label_file)
+        return read_grid(self.files["kidney"][0][0])
+
+    @property
+    def spacing(self) -> Sequence[float]:
+        """Mm, as (Z, Y, X)."""
+        return self.grid.spacing[::-1]
+
+    def label(self) -> np.ndarray:
+        """The label map (Z, Y, X), uint8."""
+        if self.label_file is not None:
+            return read_label_map(self.label_file)
+        return aggregate(self.annotations(), "MAJ")
+
+    def annotations(self) -> Annotations[np.ndarray]:
+        """The annotations, bool (Z, Y, X) each.
+
+        Raises:
+            InputError: there are none, or one is on another grid.
+        """
+        if self.files is None:
+            raise InputError(f"{self.label_file}: {self.case} has a label map alone; expected annotations")
+        return {
+            region: [[self._mask(path) for path in one] for one in instances]
+            for region, instances in self.files.items()
+        }
+
+    def _mask(self, path: Path) -> np.ndarray:
+        check_grid(read_grid(path), self.grid)
+        return read_label(path, highest=1).T.astype(bool)
+
+
+def find_references(folder: str | Path) -> list[Reference]:
+    """The cases of a folder, by name.
+
+    Raises:
+        InputError: it does not exist, or holds neither a release nor label maps.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the references with --reference_dir")
+    flat = label_files(root)
+    if flat:
+        return [Reference(case, path, None) for case, path in flat.items()]
+    try:
+        folders = case_folders(root)
+    except InputError as error:
+        raise InputError(
+            f"{root}: holds neither label maps (case_00000.nii.gz) nor cases (case_00000/segmentations/); "
+            f"correct --reference_dir"
+        ) from error
+    return [_of_release(case, path) for case, path in folders.items()]
+
+
+def _of_release(case: str, folder: Path) -> Reference:
+    majority = folder / _MAJORITY
+    annotated = (folder / "segmentations").is_dir()
+    if not majority.is_file() and not annotated:
+        raise InputError(f"{folder}: has neither {_MAJORITY} nor segmentations/; restore it from the release")
+    return Reference(case, majority if majority.is_file() else None, folder if annotated else None)
+
+
+def label_files(folder: Path) -> dict[str, Path]:
+    """Name without type -> NIfTI file, directly in a folder, by name; hidden ones are left out."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        suffix = next((s for s in _SUFFIXES if path.name.endswith(s)), None)
+        if suffix and path.is_file() and not path.name.startswith("."):
+            files[path.name.removesuffix(suffix)] = path
+    return files
+
+
+def read_label_map(path: Path) -> np.ndarray:
+    """A label map (Z, Y, X), uint8, of the challenge's values.
+
+    Raises:
+        InputError: it cannot be read or has other values.
+    """
+    return read_label(path, highest=max(LABELS)).T

@@ -1,0 +1,169 @@
+"""The challenge as a tool: predictions of one team or several against the references, to tables and plots.
+
+    python -m monai.bundle run --config_file bundles/kits21/configs/evaluate.json \\
+        --prediction_dir P --reference_dir R
+
+What it writes into the output folder:
+
+    scores_<team>.csv       the challenge's table: six numbers of each case, the last row their average
+    leaderboard.csv, .txt   places, averages, ranks, and how far the places move on cases drawn anew
+    scores.png              the six scores of every team
+    places.png              with two teams or more: how often each took each place
+    samples_<team>.csv      with samples: as scores, each number the mean over all plausible annotations
+    inter_rater.csv         with samples: the annotators' own scores against one another, and their distance
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from common.errors import InputError
+from common.evaluation.ranking import bootstrap_ranking, rank_teams
+from common.files import require_writable
+from kits21.metrics import COLUMNS, score_case
+from kits21.plots import draw_places, draw_scores
+from kits21.references import Reference, find_references, read_label_map
+from kits21.regions import REGIONS
+from kits21.samples import inter_rater_scores, rater_pairs, sample_labels, tolerance_of
+from kits21.tables import write_leaderboard, write_scores
+from kits21.teams import Team, check_predictions, find_teams
+
+__all__ = ["score_teams"]
+
+_DISTANCE = {region.name: f"mm_{region.column}" for region in REGIONS}
+_MISSING = ("error", "empty")
+
+Table = dict[str, dict[str, Mapping[str, float]]]  # team -> case -> column -> value
+
+
+def score_teams(
+    prediction_dir: Any,
+    reference_dir: str | Path | None,
+    output_dir: str | Path,
+    *,
+    samples: bool = False,
+    missing: str = "error",
+    tie_break: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> None:
+    """Score, rank, write, and print the leaderboard.
+
+    Args:
+        prediction_dir: see :func:`kits21.teams.find_teams`.
+        reference_dir: see :func:`kits21.references.find_references`.
+        output_dir: where to write.
+        samples: also score against every plausible annotation, and the annotators against one another.
+        missing: a case without a prediction is an ``error`` or counts as ``empty``.
+        tie_break: the column whose average decides between teams of equal mean rank; none: they share
+            their place.
+        draws: rankings on cases drawn anew; 0: none.
+        seed: of the draws.
+
+    Raises:
+        InputError: no folders, unknown options, or files that cannot be scored; all of them are named.
+    """
+    for option, value in (("prediction_dir", prediction_dir), ("reference_dir", reference_dir)):
+        if not value:
+            raise InputError(f"evaluate.json: {option} is not given; say where, with  --{option} FOLDER")
+    _check_options(missing, tie_break, draws)
+    references = find_references(reference_dir)
+    teams = find_teams(prediction_dir, [reference.case for reference in references])
+    if samples:
+        _check_annotations(references)
+    check_predictions(teams, references, allow_missing=missing == "empty")
+    require_writable(output_dir)
+
+    plain: Table = {team.name: {} for team in teams}
+    sampled: Table = {team.name: {} for team in teams}
+    raters: dict[str, Mapping[str, float]] = {}
+    for reference in tqdm(references, desc="scoring", unit="case"):
+        truth, predictions = reference.label(), _predictions(teams, reference)
+        for team, prediction in predictions.items():
+            plain[team][reference.case] = score_case(prediction, truth, reference.spacing)
+        if samples:
+            labels, pairs = _plausible(reference)
+            for team, prediction in predictions.items():
+                sampled[team][reference.case] = _mean_score(prediction, labels, reference.spacing)
+            raters[reference.case] = _between_raters(labels, pairs, reference.spacing)
+    _write(Path(output_dir), plain, sampled if samples else {}, raters)
+    _rank(Path(output_dir), plain, tie_break=tie_break, draws=draws, seed=seed)
+    for team in teams:
+        if team.unused:
+            print(f"{team.name}: {len(team.unused)} files belong to no case, first {team.unused[0].name}")
+
+
+def _check_options(missing: str, tie_break: str | None, draws: int) -> None:
+    if missing not in _MISSING:
+        raise InputError(f"evaluate.json: missing is '{missing}'; expected one of: {', '.join(_MISSING)}")
+    if tie_break is not None and tie_break not in COLUMNS:
+        raise InputError(
+            f"evaluate.json: tie_break is '{tie_break}'; expected null or one of: {', '.join(COLUMNS)}"
+        )
+    if not isinstance(draws, int) or draws < 0:
+        raise InputError(f"evaluate.json: draws is {draws}; expected a whole number of at least 0")
+
+
+def _check_annotations(references: Sequence[Reference]) -> None:
+    for reference in references:
+        if reference.files is None:
+            raise InputError(
+                f"{reference.label_file}: {reference.case} has a label map alone; samples need annotations, "
+                f"{reference.case}/segmentations/: correct --reference_dir or leave --samples out"
+            )
+        reference.number  # noqa: B018 (raises where the name has none)
+
+
+def _predictions(teams: Sequence[Team], reference: Reference) -> dict[str, np.ndarray]:
+    found = {}
+    for team in teams:
+        if reference.case in team.files:
+            found[team.name] = read_label_map(team.files[reference.case])
+        else:
+            found[team.name] = np.zeros(reference.grid.shape[::-1], np.uint8)
+    return found
+
+
+def _plausible(reference: Reference) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
+    found = list(sample_labels(reference.number, reference.annotations()))
+    return [label for _, label in found], rater_pairs([sample for sample, _ in found])
+
+
+def _mean_score(
+    prediction: np.ndarray, labels: Sequence[np.ndarray], spacing: Sequence[float]
+) -> dict[str, float]:
+    scores = [score_case(prediction, label, spacing) for label in labels]
+    return {column: float(np.mean([one[column] for one in scores])) for column in COLUMNS}
+
+
+def _between_raters(
+    labels: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]], spacing: Sequence[float]
+) -> dict[str, float]:
+    distance = tolerance_of(labels, pairs, spacing)
+    return inter_rater_scores(labels, pairs, spacing) | {_DISTANCE[r]: mm for r, mm in distance.items()}
+
+
+def _write(folder: Path, plain: Table, sampled: Table, raters: Mapping[str, Mapping[str, float]]) -> None:
+    for stem, table in (("scores", plain), ("samples", sampled)):
+        for team, scores in table.items():
+            write_scores(folder / f"{stem}_{team}.csv", scores)
+    if raters:
+        write_scores(folder / "inter_rater.csv", raters, (*COLUMNS, *_DISTANCE.values()))
+
+
+def _rank(folder: Path, plain: Table, *, tie_break: str | None, draws: int, seed: int) -> None:
+    teams = list(plain)
+    scores = np.array([[[row[c] for c in COLUMNS] for row in plain[team].values()] for team in teams])
+    rule = {"tie_break": None if tie_break is None else COLUMNS.index(tie_break)}
+    ranking = rank_teams(scores, **rule)
+    several = len(teams) > 1 and draws > 0
+    bootstrap = bootstrap_ranking(scores, draws=draws, seed=seed, **rule) if several else None
+    print(write_leaderboard(folder, teams, ranking, bootstrap, cases=scores.shape[1]), end="")
+    draw_scores(folder / "scores.png", teams, scores, ranking.order)
+    if bootstrap is not None:
+        draw_places(folder / "places.png", teams, ranking, bootstrap)

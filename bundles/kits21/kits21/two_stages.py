@@ -1,0 +1,124 @@
+"""What the training of both stages adds to a case and a batch.
+
+A case gets a second view of low resolution for the coarse stage, and the mask that this stage should find
+as a further channel for the fine one.  The mask is roughened, so that the fine stage does not copy it.
+
+Axes: B batch, C input channels, (D, H, W).  Source: methods card kits21, 'Coarse-to-fine'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.engines import PrepareBatch
+from monai.transforms import MapTransform, Randomizable
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from common.training.batches import plain
+
+__all__ = ["CoarseViewd", "PrepareBothStages", "RandRoughMaskd"]
+
+_ALL_NEIGHBOURS = np.ones((3, 3, 3))
+
+
+class CoarseViewd(MapTransform):
+    """Add ``coarse_image``, ``coarse_label`` and ``coarse_mask`` to a whole case.
+
+    ``coarse_image`` (C, d, h, w) is the image averaged to the coarse spacing; ``coarse_label`` (1, d, h, w)
+    is 1 where more than half of a voxel is kidney or mass; ``coarse_mask`` (1, D, H, W) is that in the
+    image's own voxels.
+
+    Args:
+        spacing: mm of the case, (D, H, W).
+        coarse_spacing: mm of the coarse stage; an axis that is coarser already stays as it is.
+    """
+
+    def __init__(
+        self, *, spacing: Sequence[float], coarse_spacing: Sequence[float] = (2.0, 2.0, 2.0)
+    ) -> None:
+        super().__init__(["image", "label"])
+        self.spacing, self.coarse_spacing = tuple(spacing), tuple(coarse_spacing)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add the three keys."""
+        image, label = plain(data["image"])[None].float(), plain(data["label"])[None]
+        sides = image.shape[2:]
+        steps = zip(sides, self.spacing, self.coarse_spacing, strict=True)
+        size = [max(1, round(n * s / max(s, c))) for n, s, c in steps]
+        kidney = functional.interpolate((label > 0).float(), size=size, mode="area") > 0.5
+        mask = functional.interpolate(kidney.float(), size=sides, mode="nearest-exact")
+        return {
+            **data,
+            "coarse_image": functional.interpolate(image, size=size, mode="area")[0],
+            "coarse_label": kidney[0].to(torch.uint8),
+            "coarse_mask": mask[0].to(torch.uint8),
+        }
+
+
+class RandRoughMaskd(Randomizable, MapTransform):
+    """Grow or shrink a mask (1, D, H, W) by some voxels, or take one of its pieces away.
+
+    Args:
+        keys: masks of 0 and 1.
+        prob: of growing or shrinking.
+        most: so many voxels at the most.
+        prob_removal: of taking one piece, drawn at random, away.
+    """
+
+    def __init__(self, keys: Any, *, prob: float = 0.4, most: int = 3, prob_removal: float = 0.2) -> None:
+        MapTransform.__init__(self, keys)
+        self.prob, self.most, self.prob_removal = prob, most, prob_removal
+        self.steps, self.piece = 0, None
+
+    def randomize(self, data: Any = None) -> None:
+        """Draw by how many voxels (below 0: shrink), and which piece, from 0 to 1."""
+        steps = int(self.R.randint(1, self.most + 1)) * (1 if self.R.rand() < 0.5 else -1)
+        self.steps = steps if self.R.rand() < self.prob else 0
+        piece = float(self.R.rand())
+        self.piece = piece if self.R.rand() < self.prob_removal else None
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Draw once, change every key alike."""
+        self.randomize()
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = self._rough(result[key])
+        return result
+
+    def _rough(self, mask: Tensor) -> Tensor:
+        found = plain(mask)[0].numpy() > 0
+        if self.piece is not None:
+            numbered, number = ndimage.label(found, structure=_ALL_NEIGHBOURS)
+            found &= numbered != 1 + int(self.piece * number)
+        if self.steps > 0:
+            found = ndimage.binary_dilation(found, iterations=self.steps)
+        elif self.steps < 0:
+            found = ndimage.binary_erosion(found, iterations=-self.steps, border_value=1)
+        return torch.from_numpy(found[None]).to(mask.dtype)
+
+
+class PrepareBothStages(PrepareBatch):
+    """A batch for ``CoarseToFine`` and ``TwoStageLoss``: MONAI's trainer needs no more than this.
+
+    Reads ``image``, ``label``, ``coarse_mask`` of one crop and ``coarse_image``, ``coarse_label``.
+    """
+
+    def __call__(
+        self,
+        batchdata: Mapping[str, Tensor],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor, Tensor], dict[str, Any]]:
+        """(image, both label maps, (coarse mask, coarse image), nothing)."""
+        there = {
+            key: plain(batchdata[key]).to(device=device, non_blocking=non_blocking, **kwargs)
+            for key in ("image", "label", "coarse_mask", "coarse_image", "coarse_label")
+        }
+        labels = {"fine": there["label"], "coarse": there["coarse_label"]}
+        return there["image"], labels, (there["coarse_mask"], there["coarse_image"]), {}

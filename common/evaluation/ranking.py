@@ -1,0 +1,163 @@
+"""Rankings of teams as challenges make them: average first, then rank, then the mean of the ranks.
+
+Each metric is averaged over the cases; teams are ranked on each metric by itself; the mean of a team's ranks
+decides.  Equal values share the average of the places that they take.  How far an order hangs on the cases
+that happened to be there is seen by drawing them anew, with replacement.
+
+Sources: KiTS21 (Heller et al., arXiv 2307.01984), SegRap2023; bootstrap as Wiesenfarth et al. 2021.
+Axes: T teams, N cases, M metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau, rankdata
+
+__all__ = ["Bootstrap", "Ranking", "bootstrap_ranking", "rank_teams"]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The outcome.
+
+    Attributes:
+        averages: (T, M) over cases.
+        ranks: (T, M) on each metric, 1 best; equal values share the average rank.
+        mean_rank: (T,) over metrics.
+        place: (T,) 1 best; teams that remain equal share the average place.
+    """
+
+    averages: np.ndarray
+    ranks: np.ndarray
+    mean_rank: np.ndarray
+    place: np.ndarray
+
+    @property
+    def order(self) -> list[int]:
+        """Teams from the best to the last; those that share a place in the order in which they were given."""
+        return np.argsort(self.place, kind="stable").tolist()
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """What became of the places when cases were drawn anew.
+
+    Attributes:
+        places: (R, T) of every draw.
+        frequency: (T, T) share of the draws in which a team took a place; shared places count for the
+            places that they cover, in equal parts.
+        interval: (T, 2) 2.5th and 97.5th percentile of the place.
+        agreement: (R,) Kendall's tau-b of each draw's places with those of all cases; NaN where all teams
+            share one place.
+    """
+
+    places: np.ndarray
+    frequency: np.ndarray
+    interval: np.ndarray
+    agreement: np.ndarray
+
+
+def rank_teams(
+    scores: np.ndarray,
+    *,
+    higher_is_better: bool | Sequence[bool] = True,
+    tie_break: int | None = None,
+    decimals: int | None = 12,
+) -> Ranking:
+    """Rank teams by the mean of their ranks.
+
+    Args:
+        scores: (T, N, M), without NaN.
+        higher_is_better: for all metrics, or one for each.
+        tie_break: the metric whose average decides between teams of equal mean rank; none: they share
+            their place.
+        decimals: averages are rounded to so many before they are compared, since sums in another order
+            differ in the last bit; none: not at all.
+
+    Raises:
+        ValueError: no teams, cases or metrics, NaN, or a tie-break that is no metric.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 3 or not scores.size:
+        raise ValueError(f"ranking: scores of shape {scores.shape}; need (teams, cases, metrics), none of 0")
+    if np.isnan(scores).any():
+        raise ValueError(f"ranking: {int(np.isnan(scores).sum())} scores are NaN; give them a value first")
+    metrics = scores.shape[2]
+    if tie_break is not None and not 0 <= tie_break < metrics:
+        raise ValueError(f"ranking: tie_break {tie_break}; need a metric from 0 to {metrics - 1}")
+    sign = np.where(np.broadcast_to(higher_is_better, metrics), -1.0, 1.0)
+    averages = scores.mean(axis=1)
+    compared = sign * (averages if decimals is None else np.round(averages, decimals))
+    ranks = rankdata(compared, method="average", axis=0)
+    mean_rank = ranks.mean(axis=1)
+    place = rankdata(np.round(mean_rank, 9), method="average")
+    if tie_break is not None:
+        place = _broken(place, compared[:, tie_break])
+    return Ranking(averages, ranks, mean_rank, place)
+
+
+def _broken(place: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Places (T,) in which equal ones are told apart by another number (T,), the smaller the better."""
+    result = place.copy()
+    for value in np.unique(place):
+        equal = np.flatnonzero(place == value)
+        result[equal] = value - (len(equal) + 1) / 2 + rankdata(by[equal], method="average")
+    return result
+
+
+def bootstrap_ranking(
+    scores: np.ndarray,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    higher_is_better: bool | Sequence[bool] = True,
+    tie_break: int | None = None,
+) -> Bootstrap:
+    """Rank again and again on cases drawn with replacement, the same cases for all teams.
+
+    Args:
+        scores: (T, N, M).
+        draws: R.
+        seed: of the draws.
+        higher_is_better: as in :func:`rank_teams`.
+        tie_break: as there.
+
+    Raises:
+        ValueError: as there, or no draws.
+    """
+    if draws < 1:
+        raise ValueError(f"ranking: {draws} draws; need at least 1")
+    rule = {"higher_is_better": higher_is_better, "tie_break": tie_break}
+    whole = rank_teams(scores, **rule)
+    scores = np.asarray(scores, dtype=np.float64)
+    random = np.random.default_rng(seed)
+    cases = scores.shape[1]
+    places = np.stack(
+        [rank_teams(scores[:, random.integers(cases, size=cases)], **rule).place for _ in range(draws)]
+    )
+    lone = len(np.unique(whole.place)) == 1
+    agreement = np.array(
+        [np.nan if lone or len(np.unique(p)) == 1 else kendalltau(whole.place, p).statistic for p in places]
+    )
+    return Bootstrap(
+        places=places,
+        frequency=_frequency(places),
+        interval=np.percentile(places, [2.5, 97.5], axis=0).T,
+        agreement=agreement,
+    )
+
+
+def _frequency(places: np.ndarray) -> np.ndarray:
+    draws, teams = places.shape
+    # Teams that share place p are as many as have that value; they cover the places around it.
+    sharing = (places[:, :, None] == places[:, None, :]).sum(axis=2)
+    frequency = np.zeros((teams, teams))
+    covered = np.arange(1, teams + 1)
+    first, last = places - (sharing - 1) / 2, places + (sharing - 1) / 2
+    for draw in range(draws):
+        within = (covered >= first[draw][:, None]) & (covered <= last[draw][:, None])
+        frequency += within / sharing[draw][:, None]
+    return frequency / draws

@@ -1,0 +1,143 @@
+"""Coarse to fine: the crops, what each stage sees, and what postprocessing keeps."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+from torch import nn
+
+import common  # noqa: F401 (makes bundles importable)
+from kits21.components import clean_regions, kidney_boxes, without_small_pieces
+from kits21.inferer import OUTSIDE, CoarseToFineInferer
+from kits21.postprocessing import RegionsToLabeld
+
+SHAPE = (24, 48, 48)
+SPACING = (2.0, 1.0, 1.0)
+KIDNEYS = ((slice(8, 16), slice(16, 30), slice(4, 14)), (slice(8, 16), slice(16, 30), slice(34, 44)))
+
+
+def image() -> torch.Tensor:
+    """Two bright kidneys, a brighter lesion in the first, and a bright speck."""
+    x = torch.zeros(1, 1, *SHAPE)
+    for kidney in KIDNEYS:
+        x[0, 0][kidney] = 1
+    x[0, 0, 10:12, 20:24, 6:10] = 2
+    x[0, 0, 2, 2, 24] = 1
+    return x
+
+
+class Stages(nn.Module):
+    """Networks that say what they see: the coarse one a threshold, the fine one three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, list[torch.Tensor]] = {"coarse": [], "fine": []}
+
+    def coarse(self, x):
+        self.seen["coarse"].append(x)
+        return x - 0.4
+
+    def fine(self, x):
+        self.seen["fine"].append(x)
+        intensity, mask = x.split(1, dim=1)
+        return torch.cat([(intensity - level) * mask for level in (0.5, 1.5, 1.5)], dim=1) - 0.1
+
+
+def inferer(**options):
+    options = {"spacing": SPACING, "coarse_spacing": (2.0, 2.0, 2.0), "margin_mm": 2.0, **options}
+    return CoarseToFineInferer((8, 16, 16), (8, 8, 8), smallest_ml=0.1, overlap=0.25, **options)
+
+
+def test_both_stages():
+    stages, x = Stages(), image()
+    logits = inferer()(x, stages)
+    assert logits.shape == (1, 3, *SHAPE)
+    found = logits[0] > 0
+    assert torch.equal(found[0], (x[0, 0] > 0.5) & (torch.arange(24)[:, None, None] > 4))  # not the speck
+    assert torch.equal(found[1], x[0, 0] > 1.5)
+    untouched = logits[0, 0] == OUTSIDE
+    assert untouched[:7].all()
+    assert not untouched[7:17, 14:32, 2:16].any()
+    assert {tuple(one.shape[1:]) for one in stages.seen["coarse"]} == {(1, 8, 8, 8)}
+    assert {tuple(one.shape[1:]) for one in stages.seen["fine"]} == {(2, 8, 16, 16)}
+    assert all(set(one[:, 1].unique().tolist()) <= {0.0, 1.0} for one in stages.seen["fine"])
+
+
+def test_a_batch_is_its_cases():
+    two = torch.cat([image(), image().flip(4)])
+    together = inferer()(two, Stages())
+    assert torch.equal(together, torch.cat([inferer()(one[None], Stages()) for one in two]))
+
+
+def test_a_wrapped_network():
+    wrapped = nn.Module()
+    wrapped.module = Stages()
+    assert torch.equal(inferer()(image(), wrapped), inferer()(image(), Stages()))
+
+
+def test_no_kidney(caplog):
+    with caplog.at_level(logging.WARNING):
+        logits = inferer()(torch.zeros(1, 1, *SHAPE), Stages())
+    assert (logits == OUTSIDE).all()
+    assert "the coarse stage found no kidney" in caplog.text
+
+
+def test_an_axis_that_is_coarser_already_stays():
+    stages = Stages()
+    mask, spacing = inferer(spacing=(5.0, 1.0, 1.0)).coarse_mask(image(), stages.coarse)
+    assert mask.shape == (1, 1, 24, 24, 24)
+    assert spacing == pytest.approx([5.0, 2.0, 2.0])
+
+
+def test_boxes_in_the_finer_grid():
+    mask = np.zeros((10, 20, 20), bool)
+    mask[2:6, 4:10, 3:8] = True
+    mask[3:5, 4:10, 14:18] = True
+    mask[9, 19, 19] = True
+    rule = {"margin_mm": 4.0, "smallest_ml": 0.05}
+    first, second = kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), **rule)
+    assert first == (slice(0, 8), slice(4, 24), slice(2, 20))
+    assert second == (slice(1, 7), slice(4, 24), slice(24, 40))
+    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), most=1, **rule) == [first]
+    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), margin_mm=4.0, smallest_ml=9) == []
+
+
+def test_small_pieces_go_by_volume():
+    mask = np.zeros((6, 6, 12), bool)
+    mask[1:3, 1:3, 1:3] = mask[4, 4, 4] = mask[3, 3, 3] = True  # joined by corners: ten voxels
+    mask[1, 1, 8:11] = True
+    assert without_small_pieces(mask, (10, 10, 10), 3).sum() == 13
+    assert without_small_pieces(mask, (10, 10, 10), 3.5).sum() == 10
+    assert without_small_pieces(mask, (10, 10, 10), 10.5).sum() == 0
+
+
+def test_regions_become_nested():
+    regions = np.zeros((3, 8, 8, 8), bool)
+    regions[0, 1:5, 1:5, 1:5] = True
+    regions[1, 2:4, 2:4, 2:4] = regions[1, 6:8, 6:8, 6:8] = True  # the second outside of every kidney
+    regions[2, 2:4, 2:4, 3:8] = True  # half of it outside of the mass
+    kept = clean_regions(regions, (1, 1, 1), smallest_ml=(0.01, 0.001, 0.001))
+    assert kept.sum(axis=(1, 2, 3)).tolist() == [64, 8, 4]
+    assert not (kept[1] & ~kept[0]).any()
+    assert not (kept[2] & ~kept[1]).any()
+
+
+def test_label_map_of_logits():
+    logits = torch.full((3, 8, 8, 8), -3.0)
+    logits[0, 1:6, 1:6, 1:6] = 2
+    logits[1, 2:5, 2:5, 2:5] = 1
+    logits[2, 2:5, 2:5, 2:3] = 0.5
+    logits[0, 7, 7, 7] = 5
+    affine = torch.diag(torch.tensor([3.0, 3.0, 3.0, 1.0]))
+    step = RegionsToLabeld("pred", smallest_ml=(0.1, 0.1, 0.1))
+    label = step({"pred": MetaTensor(logits, affine=affine)})["pred"]
+    assert label.shape == (1, 8, 8, 8)
+    assert torch.equal(label.affine, affine)
+    assert torch.bincount(label.as_tensor().flatten().int()).tolist() == [512 - 125, 98, 9, 18]
+    as_it_is = RegionsToLabeld("pred", smallest_ml=(0, 0, 0))({"pred": logits})["pred"]
+    assert as_it_is.dtype == torch.uint8
+    assert as_it_is[0, 7, 7, 7] == 1
