@@ -18,7 +18,14 @@ from common.checkpoints import load_weights, read_checkpoint, save_state
 from common.errors import InputError
 from common.files import atomic_path
 
-__all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "ResumePoint", "StrictCheckpointLoader"]
+__all__ = [
+    "EndWithWeights",
+    "KeepLowestLoss",
+    "KeepWeights",
+    "ResumePoint",
+    "StrictCheckpointLoader",
+    "shared",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +121,14 @@ class KeepLowestLoss:
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Go on from a lowest loss."""
         self.lowest = state["lowest"]
+
+
+def shared(handler: Any) -> Any:
+    """The handler itself, for a config's list of handlers where another node refers to it too.
+
+    MONAI's property check takes every element of that list for a mapping with a ``_target_``.
+    """
+    return handler
 
 
 class EndWithWeights:
