@@ -2,5 +2,6 @@
 
 from common.phantoms.abdomen import abdomen
 from common.phantoms.atrium import atrium
+from common.phantoms.signals import signals
 
-__all__ = ["abdomen", "atrium"]
+__all__ = ["abdomen", "atrium", "signals"]
