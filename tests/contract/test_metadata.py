@@ -59,7 +59,7 @@ def test_every_channel_has_a_name(bundle):
     for tensor in (bundle.input_format, bundle.output_format):
         assert set(tensor["channel_def"]) == {str(i) for i in range(tensor["num_channels"])}
         assert len(set(tensor["channel_def"].values())) == tensor["num_channels"]
-    assert bundle.output_format["channel_def"]["0"] == "background"
+    assert (bundle.output_format["channel_def"]["0"] == "background") == bundle.segments
 
 
 def test_says_what_it_is_for(bundle):

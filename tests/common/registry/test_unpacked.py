@@ -61,7 +61,8 @@ def published(request, tmp_path_factory):
     shutil.copytree(bundle.root, root / "bundles" / bundle.name, ignore=leave_out)
     (root / "common").symlink_to(ROOT / "common")
     models = root / "bundles" / bundle.name / "models"
-    write_json(models / "plan.json", quick_plan(bundle))
+    if "plan" in bundle.config("inference"):
+        write_json(models / "plan.json", quick_plan(bundle))
     torch.manual_seed(0)
     network = parse_config(bundle.name).get_parsed_content("network_def")
     save_state(network, models / "model.pt")
@@ -174,7 +175,8 @@ def test_run(published, hermit):
     words = ("-m", "monai.bundle", "run", "--config_file", "configs/inference.json")
     overrides = words_of({**places, **quick["data"]})
     hermit.python(*words, *overrides, cwd=published.unpacked, on_path=False)
-    assert len(list((hermit.home / "eval").glob("*_seg.nii.gz"))) == quick["data"]["dataset_dir#test"]
+    postfix = published.bundle.config("inference")["output_postfix"]
+    assert len(list((hermit.home / "eval").glob(f"*_{postfix}.*"))) == quick["data"]["dataset_dir#test"]
 
 
 def test_load(published, hermit):
