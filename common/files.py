@@ -85,6 +85,6 @@ def require_writable(*folders: str | Path) -> None:
         InputError: a folder cannot be made or written to.
     """
     for folder in folders:
-        probe = Path(folder) / ".writable"
+        probe = Path(folder) / f".writable_{os.getpid()}"  # each process of a run has its own
         write_text(probe, "")
-        probe.unlink()
+        probe.unlink(missing_ok=True)

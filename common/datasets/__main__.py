@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def check(
     """
     folder = Path(str(directory)).absolute()
     needs = needs_of(str(bundle)) if bundle is not None else BundleNeeds()
+    if needs.own_check is not None:
+        _own_check(needs.own_check, folder)
+        return
     facts = read_facts(read_datalist(folder, holdout=0))
     findings = check_cases(
         facts,
@@ -57,6 +61,17 @@ def check(
     errors = sum(one.severity == "error" for one in findings)
     print(f"{len(facts)} cases checked, {errors} to repair, {len(findings) - errors} to look at")
     if errors:
+        raise SystemExit(1)
+
+
+def _own_check(function: str, folder: Path) -> None:
+    """The bundle's own check: it gives the number of cases and one line for each thing to repair."""
+    module, _, name = function.rpartition(".")
+    cases, problems = getattr(importlib.import_module(module), name)(folder)
+    for line in problems:
+        print(line)
+    print(f"{cases} cases checked, " + (f"{len(problems)} to repair" if problems else "nothing to repair"))
+    if problems:
         raise SystemExit(1)
 
 

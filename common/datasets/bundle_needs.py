@@ -21,12 +21,14 @@ class BundleNeeds:
         classes: background included.
         dims: spatial axes.
         unlabelled: training cases may lack a label (semi-supervised bundles).
+        own_check: dotted name of the bundle's own check of a folder, where its files are no images.
     """
 
     channels: int | None = None
     classes: int | None = None
     dims: int | None = None
     unlabelled: bool = False
+    own_check: str | None = None
 
 
 def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
@@ -50,6 +52,7 @@ def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
             len(classes) if classes else None,
             len(image["spatial_shape"]),
             metadata.get("paradigm") == "semi-supervised",
+            metadata.get("data_check"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -5,5 +5,6 @@ from common.phantoms.atrium import atrium
 from common.phantoms.fundus import fundus
 from common.phantoms.kidneys import kidneys
 from common.phantoms.polyp import polyp
+from common.phantoms.signals import signals
 
-__all__ = ["abdomen", "atrium", "fundus", "kidneys", "polyp"]
+__all__ = ["abdomen", "atrium", "fundus", "kidneys", "polyp", "signals"]

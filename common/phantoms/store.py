@@ -41,6 +41,7 @@ WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
 """
 
 _PARTIAL = ".partial"
+_FILE_KEYS = ("image", "label", "operator")  # the last stands at the top: it measured all cases
 _ABANDONED_AFTER_S = 24 * 3600.0  # no build takes a day: what is older was left by a killed process
 
 
@@ -112,9 +113,9 @@ def _read_phantom(target: Path) -> dict[str, Any] | None:
 
 
 def _listed_files(dataset: Mapping[str, Any]) -> set[str]:
-    """The relative paths in the three lists, in one spelling."""
-    entries = [entry for section in SECTIONS for entry in dataset.get(section, [])]
-    return {str(PurePosixPath(entry[key])) for entry in entries for key in ("image", "label") if key in entry}
+    """The relative paths in the three lists, and of what belongs to all cases, in one spelling."""
+    entries = [dataset, *(entry for section in SECTIONS for entry in dataset.get(section, []))]
+    return {str(PurePosixPath(entry[key])) for entry in entries for key in _FILE_KEYS if key in entry}
 
 
 def _is_whole(target: Path, wanted: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 
@@ -15,7 +16,13 @@ OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "ops").glob("*.py")} 
 
 
 @pytest.mark.parametrize(
-    "words", [("--op", "deformable_attention"), ("--bundle", "cotr"), ("--bundle", "mcnet_plus")]
+    "words",
+    [
+        ("--op", "deformable_attention"),
+        ("--bundle", "cotr"),
+        ("--bundle", "mcnet_plus"),
+        ("--bundle", "divsbl"),
+    ],
 )
 def test_quick_run_prints_ratios_and_saves(words, tmp_path):
     saved = tmp_path / "figures.json"
@@ -68,6 +75,32 @@ def test_every_operator_has_a_benchmark():
 
 def test_every_bundle_has_a_benchmark():
     assert {f.stem for f in (ROOT / "benchmarks" / "bundles").glob("*.py")} - {"__init__"} == set(NAMES)
+
+
+def test_block_sizes(tmp_path):
+    """Every method and block size has a row; BSBL suffers from long blocks, whatever DivSBL does."""
+    words = [
+        "--target",
+        tmp_path,
+        "--seeds",
+        2,
+        "--signals",
+        2,
+        "--block_sizes",
+        "[6,27]",
+        "--iterations",
+        60,
+    ]
+    told = Shell(ROOT, tmp_path).python(
+        "-m", "benchmarks.block_sizes", *words, "--length", 81, "--measurements", 40
+    )
+    told.ok()
+    with open(tmp_path / "heteroscedastic.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 5 + 2
+    error = {(row["method"], row["block size"]): float(row["NMSE"]) for row in rows}
+    assert error["bsbl", "27"] > error["bsbl", "6"]
+    assert error["divsbl", "27"] < error["bsbl", "27"]
 
 
 @pytest.mark.slow

@@ -79,6 +79,29 @@ class Bundle:
         """Of the phantom's images and of the predictions."""
         return ".nii.gz" if self.dims == 3 else ".png"
 
+    @property
+    def segments(self) -> bool:
+        """Whether it predicts label maps (else: signals, scores, ...)."""
+        return self.output_format["format"] == "segmentation"
+
+    @property
+    def key_metric(self) -> str:
+        """The metric by which a validation is the best."""
+        (name,) = self.config("train")["validate"]["key_metric"]
+        return name
+
+    @cached_property
+    def learns(self) -> bool:
+        """Whether the network has weights to train; an operator has buffers at most."""
+        from common.bundles import parse_config
+
+        return any(True for _ in parse_config(self.name).get_parsed_content("network_def").parameters())
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        """Of the quick training; where train.json does not say, its few cases are one batch."""
+        return self.quick["train"].get("iterations_per_epoch", 1)
+
 
 @dataclass(frozen=True)
 class Told:

@@ -67,7 +67,8 @@ def make_run(bundle, tmp_path, trained) -> MakeRun:
         if weights:
             run.ckpt_dir.mkdir(parents=True)
             for file in ("model.pt", "plan.json"):
-                shutil.copy2(trained.ckpt_dir / file, run.ckpt_dir / file)
+                if file == "model.pt" or "plan" in bundle.config("train"):
+                    shutil.copy2(trained.ckpt_dir / file, run.ckpt_dir / file)
         return run
 
     return make
@@ -95,9 +96,17 @@ def unpacked(bundle, shared, trained) -> Path:
 
 
 @pytest.fixture
+def learner(bundle) -> Bundle:
+    """Only bundles with weights that training changes."""
+    if not bundle.learns:
+        pytest.skip(f"{bundle.name}'s network has no weights to train")
+    return bundle
+
+
+@pytest.fixture
 def segments(bundle) -> Bundle:
     """Bundles that write a label map for an image, be it a volume or a picture."""
-    if bundle.output_format["format"] != "segmentation":
+    if not bundle.segments:
         pytest.skip(f"{bundle.name} does not segment images")
     return bundle
 
@@ -105,7 +114,7 @@ def segments(bundle) -> Bundle:
 @pytest.fixture
 def pictures(bundle) -> Bundle:
     """Only bundles that segment colour or grey pictures (PNG, JPEG)."""
-    if bundle.dims != 2 or bundle.output_format["format"] != "segmentation":
+    if bundle.dims != 2 or not bundle.segments:
         pytest.skip(f"{bundle.name} does not segment pictures")
     return bundle
 
@@ -113,6 +122,6 @@ def pictures(bundle) -> Bundle:
 @pytest.fixture
 def volumes(bundle) -> Bundle:
     """Only bundles that segment volumes; the others have tests of their own kind of image."""
-    if bundle.dims != 3 or bundle.output_format["format"] != "segmentation":
+    if bundle.dims != 3 or not bundle.segments:
         pytest.skip(f"{bundle.name} does not segment volumes")
     return bundle

@@ -118,9 +118,8 @@ def test_no_weights_yet(bundle, make_run, shell):
 
 def test_weights_of_another_network(bundle, make_run, shell):
     run = make_run(weights=True)
-    error = shell.run(
-        [bundle.config_file("inference")], {**run.inference_overrides, "num_classes": 5}
-    ).error()
+    other = bundle.quick.get("another_size", {"num_classes": 5})
+    error = shell.run([bundle.config_file("inference")], {**run.inference_overrides, **other}).error()
     assert "model.pt: the weights do not fit this network" in error
     assert "num_classes" in error
     assert not list(run.output_dir.glob("*"))

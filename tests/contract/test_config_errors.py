@@ -7,36 +7,56 @@ import pytest
 MISTAKES = {
     "top-level key": ({"epocs": 3}, ['"epocs"', 'did you mean "epochs"?']),
     "argument": (
-        {"network_def#out_chanels": 3},
-        ["network_def", '"out_chanels"', 'did you mean "out_channels"?'],
+        {"network_def#{misspelt_argument}": 3},
+        ["network_def", '"{misspelt_argument}"', 'did you mean "{argument}"?'],
     ),
     "key of a group": ({"train#trainr": 1}, ['"train#trainr"', 'did you mean "trainer"?']),
     "target": (
         {"network_def#_target_": "{name}.network.Nonesuch"},
         ["network_def", "{name}.network.Nonesuch"],
     ),
-    "reference": ({"seed": "@learning_rat"}, ["@learning_rat", 'did you mean "learning_rate"?']),
+    "reference": ({"val_interval": "@{misspelt_key}"}, ["@{misspelt_key}", 'did you mean "{key}"?']),
     "word for a truth value": ({"resume": "false"}, ["resume", '"false"', "False"]),
 }
+
+
+def misspelt(name: str) -> str:
+    """Without its last letter but one: ``out_chanels`` is as near, but not every name has a double letter."""
+    return name[:-2] + name[-1]
+
+
+def names_in(bundle) -> dict[str, str]:
+    """What stands in braces above: an argument of the network, a key of train.json, and both misspelt."""
+    train = bundle.config("train")
+    argument = "out_channels" if "out_channels" in train["network_def"] else list(train["network_def"])[1]
+    key = "learning_rate" if "learning_rate" in train else "batch_size"
+    return {
+        "name": bundle.name,
+        "argument": argument,
+        "misspelt_argument": misspelt(argument),
+        "key": key,
+        "misspelt_key": misspelt(key),
+    }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_in_an_override(bundle, mistake, make_run, shell):
     wrong, words = MISTAKES[mistake]
-    wrong = {key: str(value).format(name=bundle.name) for key, value in wrong.items()}
+    names = names_in(bundle)
+    wrong = {key.format(**names): str(value).format(**names) for key, value in wrong.items()}
     run = make_run()
     data = run.folder / "data"
     overrides = {**run.train_overrides, "dataset_dir#folder": data, **wrong}
     error = shell.run([bundle.config_file("train")], overrides).error()
     for word in words:
-        assert word.format(name=bundle.name) in error
+        assert word.format(**names) in error
     assert not run.folder.exists(), "nothing is written"
 
 
 def test_mistake_in_inference(bundle, make_run, shell):
     """The check is in every config, not in train.json alone."""
     run = make_run(weights=True)
-    wrong = {**run.inference_overrides, "output_exd": ".png"}
+    wrong = {**run.inference_overrides, "output_postfx": "x"}
     error = shell.run([bundle.config_file("inference")], wrong).error()
-    assert 'did you mean "output_ext"?' in error
+    assert 'did you mean "output_postfix"?' in error
     assert not run.output_dir.exists()

@@ -85,7 +85,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def predicted(bundle, shell, tmp_path_factory):
     """All grids through the bundle's own inference.json, with a network whose answer is known."""
-    if bundle.dims != 3 or bundle.output_format["format"] != "segmentation":
+    if bundle.dims != 3 or not bundle.segments:
         pytest.skip(f"{bundle.name} does not segment volumes")
     folder = tmp_path_factory.mktemp("geometry of") / "my scans"
     for part in ("scans", "models"):

@@ -58,12 +58,15 @@ def test_version_is_in_the_changelog(bundle):
 def test_every_channel_has_a_name(bundle):
     """Of the output the values of the label map, of which nested channels have none for the background:
     MONAI Label takes its labels from there."""
-    channels = {"input": bundle.input_format["num_channels"], "output": bundle.classes}
-    for tensor, number in ((bundle.input_format, channels["input"]), (bundle.output_format, bundle.classes)):
+    for tensor, number in (
+        (bundle.input_format, bundle.input_format["num_channels"]),
+        (bundle.output_format, bundle.classes),
+    ):
         assert set(tensor["channel_def"]) == {str(i) for i in range(number)}
         assert len(set(tensor["channel_def"].values())) == number
-    assert bundle.output_format["channel_def"]["0"] == "background"
-    assert bundle.output_format["num_channels"] in (bundle.classes, bundle.classes - 1)
+    assert (bundle.output_format["channel_def"]["0"] == "background") == bundle.segments
+    assert bundle.output_format["num_channels"] == bundle.classes - bundle.is_nested
+    assert bundle.segments or not bundle.is_nested
 
 
 def test_says_what_it_is_for(bundle):

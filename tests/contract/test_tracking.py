@@ -18,13 +18,13 @@ def test_mlflow_in_the_output_folder(bundle, make_run, shell):
     (experiment,) = (e for e in client.search_experiments() if e.name == "monai_experiment")
     (tracked,) = client.search_runs([experiment.experiment_id])
     assert tracked.info.status == "FINISHED"
-    assert tracked.data.params["max_epochs"] == str(bundle.quick["train"]["epochs"])
+    assert tracked.data.params["max_epochs"] == "2"
 
     with open(run.output_dir / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    steps = bundle.quick["train"]["epochs"] * bundle.quick["train"]["iterations_per_epoch"]
+    steps = 2 * bundle.iterations_per_epoch
     assert len(client.get_metric_history(tracked.info.run_id, "train_loss")) == steps
-    key = next(iter(bundle.config("train")["validate"]["key_metric"]))
+    key = bundle.key_metric
     history = client.get_metric_history(tracked.info.run_id, key)
     assert [one.value for one in history] == pytest.approx([float(row[key]) for row in rows], rel=1e-5)
 

@@ -15,6 +15,7 @@ from typing import Any
 from common.bundles import bundle_folder, bundle_names, parse_config
 from common.checkpoints import require_weights
 from common.datasets import class_names, inference_list
+from common.datasets.bundle_needs import needs_of
 from common.errors import InputError
 from common.files import write_json, write_text
 from common.registry.pack import pack
@@ -44,7 +45,8 @@ def make_app(folder: Path, models: Sequence[str]) -> list[str]:
     source = Path(sys.prefix) / _APP
     if not source.is_dir():
         raise InputError(f"{source}: not there; expected MONAI Label in this environment: make label")
-    names = list(models) or [name for name in bundle_names() if _weights(name).is_file()] or bundle_names()
+    shown = [name for name in bundle_names() if needs_of(name).own_check is None]  # whose cases are images
+    names = list(models) or [name for name in shown if _weights(name).is_file()] or shown
     for name in names:
         require_weights(_weights(name), bundle=name)
     shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))

@@ -61,7 +61,8 @@ def published(request, tmp_path_factory):
     shutil.copytree(bundle.root, root / "bundles" / bundle.name, ignore=leave_out)
     (root / "common").symlink_to(ROOT / "common")
     models = root / "bundles" / bundle.name / "models"
-    write_json(models / "plan.json", quick_plan(bundle))
+    if "plan" in bundle.config("inference"):
+        write_json(models / "plan.json", quick_plan(bundle))
     torch.manual_seed(0)
     network = parse_config(bundle.name).get_parsed_content("network_def")
     save_state(network, models / "model.pt")
@@ -175,7 +176,8 @@ def test_run(published, hermit):
     overrides = words_of({**places, **quick["data"]})
     hermit.python(*words, *overrides, cwd=published.unpacked, on_path=False)
     listed = json.loads((hermit.home / "phantom" / "dataset.json").read_text())["test"]
-    written = list((hermit.home / "eval").glob(f"*_seg{published.bundle.suffix}"))
+    postfix = published.bundle.config("inference")["output_postfix"]
+    written = list((hermit.home / "eval").glob(f"*_{postfix}.*"))
     assert len(written) == len(listed) >= quick["data"]["dataset_dir#test"]
 
 

@@ -1,0 +1,1 @@
+"""DivSBL: block-sparse Bayesian recovery of signals and images from few linear measurements."""

@@ -1,0 +1,256 @@
+"""Data sets of measurements: their lists, their operator, and what is wrong with them, in one go.
+
+The folder is that of every bundle, with two more keys in ``dataset.json``:
+
+    {"operator": "operator.npy", "basis": "dct",
+     "training": [{"image": "measured/a.npy", "label": "signals/a.npy"}],
+     "validation": [...], "test": ["measured/b.npy"]}
+
+``operator``: Phi (M, N), one for all cases; ``basis``: in which the signals are block-sparse (identity where
+it is not given); ``image``: measurements (M,) or (M, W); ``label``: signals (N,) or (N, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor
+
+from common.blocks.sensing import BASES, basis_matrix
+from common.datasets.datalist import DATALIST, CaseList, read_datalist, read_description
+from common.errors import InputError
+from divsbl.files import SUFFIXES, read_signal
+from divsbl.recovery import LinearRecovery
+
+__all__ = [
+    "SetOperator",
+    "SignalChecks",
+    "check_folder",
+    "measured_datalist",
+    "measurements_to_recover",
+    "operator_of",
+]
+
+
+def measured_datalist(dataset_dir: str | Path, *, measurements: int, length: int) -> dict[str, CaseList]:
+    """The lists of a data set, every file read and checked; see :func:`common.datasets.read_datalist`.
+
+    Args:
+        dataset_dir: folder with dataset.json.
+        measurements: M.
+        length: N.
+
+    Raises:
+        InputError: the lists cannot be read, or files in them; all that is wrong is named.
+    """
+    operator_of(dataset_dir, measurements=measurements, length=length)
+    lists = read_datalist(dataset_dir)
+    problems = []
+    for section, cases in lists.items():
+        needed = section != "test"
+        problems += SignalChecks(measurements, length).of(cases, section, labels_needed=needed)
+    _raise(problems, Path(dataset_dir) / DATALIST)
+    return lists
+
+
+def check_folder(folder: str | Path) -> tuple[int, list[str]]:
+    """Number of cases of a data set, and a line for each thing to repair; sizes are those of its operator.
+
+    For ``python -m common.datasets check``.
+
+    Raises:
+        InputError: dataset.json or the operator cannot be read.
+    """
+    lists = read_datalist(folder, holdout=0)
+    named = read_description(folder).get("operator")
+    if not isinstance(named, str):
+        raise InputError(f'{Path(folder) / DATALIST}: names no operator; expected "operator": "operator.npy"')
+    phi = read_signal(Path(folder) / named)
+    if phi.ndim != 2 or not 1 < phi.shape[0] <= phi.shape[1]:
+        raise InputError(
+            f"{Path(folder) / named}: has the shape {phi.shape}; expected a matrix of fewer rows than columns"
+        )
+    checks, problems = SignalChecks(*phi.shape), []
+    for section, cases in lists.items():
+        problems += checks.of(cases, section, labels_needed=section != "test")
+    return sum(map(len, lists.values())), problems
+
+
+def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> list[dict]:
+    """The measurements to recover from: a data set's test list, a folder of files, or one file.
+
+    Raises:
+        InputError: there are none, or some that cannot be used; all of them are named.
+    """
+    folder = Path(dataset_dir).absolute()
+    if folder.is_file():
+        cases = [{"image": str(folder)}]
+    elif (folder / DATALIST).is_file():
+        lists = read_datalist(folder, holdout=0)
+        cases = [{"image": case["image"]} for case in lists["test"] or lists["validation"]]
+    elif folder.is_dir():
+        files = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.stem != "operator")
+        cases = [{"image": str(file)} for file in files]
+    else:
+        raise InputError(f"{folder}: no such file or folder; correct --dataset_dir")
+    if not cases:
+        raise InputError(
+            f"{folder}: nothing to recover; expected files ending in {', '.join(SUFFIXES)}, or a {DATALIST} "
+            "with a test list"
+        )
+    _raise(SignalChecks(measurements, None).of(cases, "test", labels_needed=False), folder)
+    return cases
+
+
+class SignalChecks:
+    """What is wrong with cases, one line for each.
+
+    Args:
+        measurements: M.
+        length: N; none: labels are not looked at.
+    """
+
+    def __init__(self, measurements: int, length: int | None) -> None:
+        self.measurements, self.length = measurements, length
+
+    def of(self, cases: Iterable[dict], section: str, *, labels_needed: bool) -> list[str]:
+        """Lines that name list, place, key, what was found and what was expected."""
+        lines = []
+        for i, case in enumerate(cases):
+            place = f"{section}[{i}]"
+            shape = self._check(lines, f"{place}.image", case["image"], self.measurements, "measurements")
+            label = case.get("label") if self.length is not None else None
+            if label:
+                truth = self._check(lines, f"{place}.label", label, self.length, "length")
+                if shape and truth and shape[1:] != truth[1:]:
+                    lines.append(
+                        f"{place}: {case['image']} has the shape {shape}, its label {truth}; expected as "
+                        "many signals as measured columns"
+                    )
+            elif labels_needed:
+                lines.append(f"{place}.label is not there; expected the true signal of {case['image']}")
+        return lines
+
+    def _check(
+        self, lines: list[str], place: str, path: str, length: int | None, option: str
+    ) -> tuple[int, ...]:
+        try:
+            shape = read_signal(path).shape
+        except InputError as error:
+            lines.append(f"{place} = {error}")
+            return ()
+        if shape[0] != length:
+            lines.append(
+                f"{place} = {path} has {shape[0]} rows; expected {length} (--{option} {shape[0]}, if the "
+                "operator has as many)"
+            )
+            return ()
+        return shape
+
+
+def _raise(problems: list[str], source: Path) -> None:
+    if problems:
+        more = f"  (and {len(problems) - 1} more: {' | '.join(problems[1:6])})" if problems[1:] else ""
+        raise InputError(f"{source}: {problems[0]}{more}")
+
+
+def operator_of(
+    dataset_dir: str | Path, *, measurements: int, length: int, required: bool = True
+) -> tuple[Tensor, str] | None:
+    """Phi (M, N) float64 and the name of the basis that a data set gives; None where it gives none.
+
+    Raises:
+        InputError: dataset.json names no operator (and it is ``required``), or it has another shape.
+    """
+    folder = Path(dataset_dir)
+    if not (folder / DATALIST).is_file() and not required:
+        return None
+    description = read_description(folder)
+    named, basis = description.get("operator"), description.get("basis", "identity")
+    if not isinstance(named, str):
+        if not required:
+            return None
+        raise InputError(
+            f'{folder / DATALIST}: operator = {named!r}; expected "operator": "operator.npy", the file of '
+            f"the ({measurements}, {length}) matrix that measured all cases"
+        )
+    if basis not in BASES:
+        raise InputError(f"{folder / DATALIST}: basis = {basis!r}; expected one of {', '.join(BASES)}")
+    return read_operator(folder / named, measurements=measurements, length=length), basis
+
+
+def read_operator(path: str | Path, *, measurements: int, length: int) -> Tensor:
+    """Phi (M, N) float64 of a file.
+
+    Raises:
+        InputError: it cannot be read, or has another shape.
+    """
+    phi = read_signal(path)
+    if phi.shape != (measurements, length):
+        rows, columns = (*phi.shape, 1)[:2]
+        raise InputError(
+            f"{path}: the operator has the shape {phi.shape}; expected ({measurements}, {length}): give "
+            f"--measurements {rows} --length {columns}"
+        )
+    return torch.from_numpy(np.ascontiguousarray(phi))
+
+
+class SetOperator:
+    """When an engine starts, see that the network has the operator that measured the data.
+
+    Args:
+        network: receives it.
+        dataset_dir: the data set.
+        operator: file of an operator to use instead of all others.
+        basis: likewise, a name.
+        keep: the network's operator has been loaded and must be the data set's; else it is replaced.
+
+    Raises:
+        InputError: when the engine starts, the data set's operator is not the one that was loaded.
+    """
+
+    def __init__(
+        self,
+        network: LinearRecovery,
+        dataset_dir: str | Path,
+        *,
+        operator: str | Path | None = None,
+        basis: str | None = None,
+        keep: bool = False,
+    ) -> None:
+        self.network, self.dataset_dir = network, dataset_dir
+        self.operator, self.basis, self.keep = operator, basis, keep
+
+    def attach(self, engine: Engine) -> None:
+        """Act before the first case."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, _: Engine) -> None:
+        """Set or compare."""
+        if not isinstance(self.network, LinearRecovery):
+            return  # another network has no operator to set
+        sizes = {"measurements": self.network.measurements, "length": self.network.length}
+        if self.basis is not None:
+            if self.basis not in BASES:
+                raise InputError(f"basis = {self.basis!r}; expected one of {', '.join(BASES)}")
+            self.network.psi.copy_(basis_matrix(self.basis, self.network.length))
+        if self.operator is not None:
+            self.network.phi.copy_(read_operator(self.operator, **sizes))
+            return
+        given = operator_of(self.dataset_dir, **sizes, required=not self.keep)
+        if given is None:
+            return
+        phi, basis = given
+        if not self.keep:
+            self.network.phi.copy_(phi)
+            if self.basis is None:
+                self.network.psi.copy_(basis_matrix(basis, self.network.length))
+        elif not torch.equal(self.network.phi.cpu(), phi):
+            raise InputError(
+                f"{self.dataset_dir}: its operator is not the one that model.pt was made with; train on this "
+                "data set first, or use its operator with --operator FILE (and --basis NAME)"
+            )

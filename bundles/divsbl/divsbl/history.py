@@ -1,0 +1,189 @@
+"""The table and the pictures of a sweep and of a recovery."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from ignite.distributed import all_reduce, get_rank
+from ignite.engine import Engine, Events
+from matplotlib.figure import Figure
+
+from common.evaluation.tables import format_table, read_rows, write_rows
+from common.files import atomic_path
+from divsbl.sweep import BlockSizeSweep
+
+__all__ = ["SignalPreview", "SweepHistory", "draw_signals", "draw_sweep"]
+
+
+class SweepHistory:
+    """``metrics.csv`` with a row for every block size, and ``curves.png``: NMSE against it.
+
+    Columns: epoch, block_size, seconds, loss (mean NMSE of the network on the training signals), nmse_NAME
+    and sd_NAME of every method on them (over signals), and what the validation measured.
+
+    Args:
+        evaluator: whose metrics; it runs before this handler acts (list the validation first).
+        folder: where to write.
+        resume: go on with the table that is there.
+    """
+
+    def __init__(self, evaluator: Engine, folder: str | Path, *, resume: bool = False) -> None:
+        self.evaluator, self.folder, self.resume = evaluator, Path(folder), resume
+        self.rows: list[dict] = []
+        self.sums: dict[str, torch.Tensor] = {}
+        self.started, self.seconds_before = 0.0, 0.0
+
+    def attach(self, trainer: BlockSizeSweep) -> None:
+        """Follow the sweep."""
+        trainer.add_event_handler(Events.STARTED, self.start)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self.add)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+        trainer.add_event_handler(Events.COMPLETED, self.show)
+
+    def start(self, trainer: BlockSizeSweep) -> None:
+        """Open the table, with the rows up to the epoch that the run goes on from."""
+        table = self.folder / "metrics.csv"
+        if self.resume and table.is_file():
+            self.rows = [row for row in read_rows(table) if row["epoch"] <= trainer.state.epoch]
+        self.seconds_before = self.rows[-1]["seconds"] if self.rows else 0.0
+        self.started = time.monotonic()
+
+    def add(self, trainer: BlockSizeSweep) -> None:
+        """Add the signals of an iteration: number, sum and sum of squares of each method's errors."""
+        for name, values in trainer.state.output["errors"].items():
+            found = values[~values.isnan()].cpu()
+            added = torch.stack([torch.tensor(len(found)).double(), found.sum(), found.square().sum()])
+            self.sums[name] = self.sums.get(name, torch.zeros(3, dtype=torch.float64)) + added
+
+    def write(self, trainer: BlockSizeSweep) -> None:
+        """Write the table and the curves."""
+        means = {name: _mean_and_sd(all_reduce(sums)) for name, sums in self.sums.items()}
+        self.sums = {}
+        row = {
+            "epoch": trainer.state.epoch,
+            "block_size": trainer.block_size,
+            "seconds": self.seconds_before + time.monotonic() - self.started,
+            "loss": means[trainer.network_name][0],
+        }
+        for name in (trainer.network_name, *trainer.baselines):
+            # A method that is told no blocks was measured once, with the first block size.
+            first = self.rows[0] if self.rows else {}
+            mean, sd = means.get(name) or (first.get(f"nmse_{name}"), first.get(f"sd_{name}"))
+            row |= {f"nmse_{name}": mean, f"sd_{name}": sd}
+        state = self.evaluator.state
+        if state.epoch == trainer.state.epoch:
+            row |= {name: float(value) for name, value in state.metrics.items()}
+        self.rows.append(row)
+        if get_rank() == 0:
+            write_rows(self.folder / "metrics.csv", self.rows)
+            draw_sweep(self.rows, self.folder / "curves.png")
+
+    def show(self, _: BlockSizeSweep) -> None:
+        """Print the table."""
+        if get_rank() == 0 and self.rows:
+            columns = [c for c in self.rows[0] if c == "block_size" or c.startswith(("nmse_", "sd_"))]
+            print(format_table([{c: _rounded(row[c]) for c in columns} for row in self.rows]))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def _mean_and_sd(sums: torch.Tensor) -> tuple[float, float | None]:
+    n, total, squares = sums.tolist()
+    mean = total / n if n else float("nan")
+    return mean, max(squares - n * mean * mean, 0.0) ** 0.5 / (n - 1) ** 0.5 if n > 1 else None
+
+
+def draw_sweep(rows: list[dict], path: str | Path) -> None:
+    """NMSE of every method against the preset block size, with bars of one standard deviation over signals.
+
+    Args:
+        rows: of ``metrics.csv``.
+        path: PNG to write.
+    """
+    figure = Figure(figsize=(7, 4.5), layout="constrained", facecolor="white")
+    axis = figure.subplots()
+    rows = sorted(rows, key=lambda row: row["block_size"])
+    sizes = [row["block_size"] for row in rows]
+    for column in (c for c in rows[0] if c.startswith("nmse_")):
+        values = [row[column] for row in rows]
+        sd = [row[f"sd_{column.removeprefix('nmse_')}"] or 0 for row in rows]
+        axis.errorbar(sizes, values, sd, marker="o", capsize=3, label=column.removeprefix("nmse_"))
+    if rows[0].get("nmse") is not None:
+        axis.plot(sizes, [row.get("nmse") for row in rows], "k:", label="validation")
+    axis.set(xlabel="preset block size", ylabel="NMSE (mean, sd over signals)", xticks=sizes)
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def draw_signals(cases: list[dict], path: str | Path, *, title: str = "") -> None:
+    """Signals as lines, pictures as pictures: one row for each case, the truth beside what was recovered.
+
+    Args:
+        cases: dicts with ``name`` and ``pred`` (N, W), perhaps ``label`` (N, W).
+        path: PNG to write.
+        title: above all.
+    """
+    wide = cases[0]["pred"].shape[1] > 8  # columns of a picture, not leads
+    figure = Figure(figsize=(8, 2.6 * len(cases) + 0.4), layout="constrained", facecolor="white")
+    axes = figure.subplots(len(cases), 2 if wide else 1, squeeze=False)
+    for case, line in zip(cases, axes, strict=True):
+        shown = [(key, case[key]) for key in ("label", "pred") if key in case]
+        words = {"label": "true", "pred": "recovered"}
+        if wide:
+            limits = {"vmin": min(v.min() for _, v in shown), "vmax": max(v.max() for _, v in shown)}
+            for axis in line:
+                axis.set_axis_off()
+            for axis, (key, values) in zip(line, shown, strict=False):
+                axis.imshow(values, cmap="gray", **limits)
+                axis.set_title(f"{case['name']}: {words[key]}", fontsize=9)
+        else:
+            for key, values in shown:
+                style = {"color": "0.6", "lw": 3} if key == "label" else {"color": "C3", "lw": 1}
+                line[0].plot(values, **style)
+                line[0].plot([], label=words[key], **style)
+            line[0].set_title(case["name"], fontsize=9)
+            line[0].legend(fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+class SignalPreview:
+    """Draw the first cases of an evaluation.
+
+    Args:
+        path: PNG to write.
+        cases: so many.
+        only_best: only where this evaluation is the best so far (during a sweep).
+    """
+
+    def __init__(self, path: str | Path, *, cases: int = 3, only_best: bool = False) -> None:
+        self.path, self.number, self.only_best = Path(path), cases, only_best
+        self.cases: list[dict[str, np.ndarray | str]] = []
+
+    def attach(self, evaluator: Engine) -> None:
+        """Keep the first cases, draw at the end."""
+        evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: self.cases.clear())
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.keep)
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.draw)
+
+    def keep(self, evaluator: Engine) -> None:
+        """Keep what is drawn."""
+        for case in evaluator.state.output[: self.number - len(self.cases)]:
+            arrays = {k: case[k][0].cpu().numpy() for k in ("label", "pred") if case.get(k) is not None}
+            self.cases.append({"name": Path(case["image"].meta["filename_or_obj"]).stem, **arrays})
+
+    def draw(self, evaluator: Engine) -> None:
+        """Draw, if this is the best."""
+        state = evaluator.state
+        if not self.cases or get_rank() > 0 or (self.only_best and state.best_metric_epoch != state.epoch):
+            return
+        draw_signals(self.cases, self.path)

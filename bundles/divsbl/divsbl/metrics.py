@@ -1,0 +1,47 @@
+"""How near a recovered signal is to the true one."""
+
+from __future__ import annotations
+
+import torch
+from monai.metrics import CumulativeIterationMetric
+from torch import Tensor
+
+__all__ = ["CorrelationCoefficient", "NormalizedError", "normalized_error"]
+
+
+def normalized_error(found: Tensor, truth: Tensor) -> Tensor:
+    """NMSE (B,) = |found - truth|^2 / |truth|^2 over all axes but the first; NaN where the truth is 0."""
+    wrong = (found.double() - truth.double()).flatten(1).square().sum(1)
+    power = truth.double().flatten(1).square().sum(1)
+    return torch.where(power > 0, wrong / power, torch.nan)
+
+
+class _MeanOverCases(CumulativeIterationMetric):
+    def aggregate(self) -> Tensor:
+        """Mean over the cases, without those that have none."""
+        return torch.nanmean(self.get_buffer())
+
+
+class NormalizedError(_MeanOverCases):
+    """NMSE of each case.
+
+    Args:
+        root: its square root, as the paper gives it for pictures.
+    """
+
+    def __init__(self, *, root: bool = False) -> None:
+        super().__init__()
+        self.root = root
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:
+        error = normalized_error(y_pred, y)[:, None]
+        return error.sqrt() if self.root else error
+
+
+class CorrelationCoefficient(_MeanOverCases):
+    """Pearson's coefficient of each case, over all its samples."""
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:
+        found, truth = (v.double().flatten(1) for v in (y_pred, y))
+        found, truth = (v - v.mean(1, keepdim=True) for v in (found, truth))
+        return ((found * truth).sum(1) / (found.norm(dim=1) * truth.norm(dim=1)))[:, None]

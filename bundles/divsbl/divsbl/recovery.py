@@ -1,0 +1,126 @@
+"""What all recoveries share: the operator, the basis, and a batch of signals through both.
+
+Axes: B batch, C channels, M measurements, W signals beside one another (the columns of an image, the leads of
+a recording; 1 for a single signal), N samples of a signal, K = B * C * W problems.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.blocks.sensing import basis_matrix, gaussian_operator
+from divsbl.partition import block_table, equal_starts
+
+__all__ = ["BlockRecovery", "LinearRecovery"]
+
+
+class LinearRecovery(nn.Module):
+    """Measurements in, signals out; what lies between is the method's own ``coefficients``.
+
+    Buffers: ``phi`` (M, N), the operator that measures; ``psi`` (N, N), whose columns are the atoms in which
+    the signal is sparse.  Both belong to the state dict.
+
+    Args:
+        measurements: M.
+        length: N.
+        basis: "identity", "dct", "haar" or "daubechies2" (see :mod:`common.blocks.sensing`).
+        operator_seed: of the Gaussian operator with unit-norm columns that ``phi`` is until another is set.
+        single: compute in float32, which loses small eigenvalues; float64 otherwise.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self, measurements: int, length: int, *, basis: str, operator_seed: int, single: bool = False
+    ) -> None:
+        super().__init__()
+        if not 1 < measurements <= length:
+            raise ValueError(
+                f"measurements={measurements}, length={length}; expected 1 < measurements <= length"
+            )
+        self.measurements, self.length = measurements, length
+        self.work_dtype = torch.float32 if single else torch.float64
+        self.register_buffer("phi", gaussian_operator(measurements, length, seed=operator_seed))
+        self.register_buffer("psi", basis_matrix(basis, length))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, M, W) measurements to (B, C, N, W) signals, in the units and the dtype of the measurements.
+
+        Raises:
+            ValueError: the third axis is not M.
+        """
+        if image.ndim != 4 or image.shape[2] != self.measurements:
+            raise ValueError(f"expected measurements (B, C, {self.measurements}, W), got {list(image.shape)}")
+        batch, channels, _, width = image.shape
+        y = image.permute(0, 1, 3, 2).reshape(-1, self.measurements).to(self.work_dtype)
+        psi = self.psi.to(self.work_dtype)
+        found = self.coefficients(y, torch.matmul(self.phi.to(self.work_dtype), psi))
+        signal = torch.matmul(found, psi.t()).reshape(batch, channels, width, self.length)
+        return signal.permute(0, 1, 3, 2).to(image.dtype)
+
+    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients."""
+        raise NotImplementedError
+
+
+class BlockRecovery(LinearRecovery):
+    """A recovery that is told blocks: contiguous elements, equal in length or not.
+
+    Where the blocks begin is a buffer too (``begins``, (N,) bool), so they travel with the state dict.
+
+    Args:
+        measurements: M.
+        length: N.
+        block_size: preset length of a block, in elements.
+        block_starts: first element of every block, for unequal ones; instead of ``block_size``.
+        basis: as above.
+        operator_seed: as above.
+        single: as above.
+
+    Raises:
+        ValueError: an argument is out of its range, or both or none of the two block arguments are given.
+    """
+
+    def __init__(
+        self,
+        measurements: int,
+        length: int,
+        *,
+        block_size: int | None,
+        block_starts: list[int] | None,
+        basis: str,
+        operator_seed: int,
+        single: bool = False,
+    ) -> None:
+        super().__init__(measurements, length, basis=basis, operator_seed=operator_seed, single=single)
+        if (block_size is None) == (block_starts is None):
+            raise ValueError("give either block_size or block_starts")
+        self.register_buffer("begins", torch.zeros(length, dtype=torch.bool))
+        self.register_buffer("index", torch.zeros(1, 1, dtype=torch.int64), persistent=False)
+        self.register_buffer("valid", torch.ones(1, 1, dtype=torch.bool), persistent=False)
+        self._set_starts(equal_starts(length, block_size) if block_starts is None else list(block_starts))
+
+    @torch.jit.unused
+    def _set_starts(self, starts: list[int]) -> None:
+        index, valid = block_table(self.length, starts)
+        self.index, self.valid = index.to(self.phi.device), valid.to(self.phi.device)
+        begins = torch.zeros(self.length, dtype=torch.bool)
+        begins[starts] = True
+        self.begins = begins.to(self.phi.device)
+
+    @torch.jit.unused
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        """The blocks of the state, too."""
+        super()._load_from_state_dict(*args, **kwargs)
+        self._set_starts(torch.nonzero(self.begins)[:, 0].tolist())
+
+    @torch.jit.unused
+    def set_block_size(self, block_size: int) -> None:
+        """Take equal blocks of another length.
+
+        Raises:
+            ValueError: it is no whole number from 1 to the signal's length.
+        """
+        self._set_starts(equal_starts(self.length, block_size))

@@ -1,0 +1,88 @@
+"""What training is here: a sweep over preset block sizes, one an epoch, with the baselines beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.engines import SupervisedTrainer
+from torch import Tensor, nn
+
+from common.errors import InputError
+from divsbl.metrics import normalized_error
+from divsbl.recovery import LinearRecovery
+
+__all__ = ["BlockSizeSweep", "errors_of"]
+
+
+class BlockSizeSweep(SupervisedTrainer):
+    """In epoch e every method recovers the training signals with the e-th block size.
+
+    Nothing is optimised.  The output of an iteration has ``image``, ``label``, ``pred``, ``loss`` (the mean
+    NMSE of the network) and ``errors``, the NMSE (B,) of each method by name.  A baseline without
+    ``set_block_size`` is told no blocks, so it runs in the first epoch alone.
+
+    Args:
+        block_sizes: of the epochs.
+        baselines: name -> another recovery; it takes the network's operator and basis.
+        network_name: of the network among the errors.
+        kwargs: of MONAI's SupervisedTrainer.
+
+    Raises:
+        InputError: there are more epochs than block sizes.
+    """
+
+    def __init__(
+        self,
+        *,
+        block_sizes: Sequence[int],
+        baselines: Mapping[str, LinearRecovery],
+        network_name: str = "divsbl",
+        **kwargs: Any,
+    ) -> None:
+        self.block_sizes = list(block_sizes)
+        self.baselines, self.network_name = dict(baselines), network_name
+        super().__init__(optimizer=None, loss_function=normalized_error, **kwargs)
+        if self.state.max_epochs > len(self.block_sizes):
+            raise InputError(
+                f"epochs = {self.state.max_epochs}, but block_sizes = {self.block_sizes} has "
+                f"{len(self.block_sizes)}; an epoch is one block size: leave --epochs out, or give more sizes"
+            )
+
+    @property
+    def block_size(self) -> int:
+        """That of the current epoch."""
+        return self.block_sizes[self.state.epoch - 1]
+
+    @torch.no_grad()
+    def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Tensor]) -> dict[str, Any]:
+        image, label = engine.prepare_batch(
+            batchdata, engine.state.device, engine.non_blocking, **engine.to_kwargs
+        )
+        network = getattr(engine.network, "module", engine.network).eval()
+        self._prepare(network, network)
+        pred = engine.inferer(image, network)
+        errors = {self.network_name: normalized_error(pred, label)}
+        for name, baseline in self.baselines.items():
+            if hasattr(baseline, "set_block_size") or engine.state.epoch == 1:
+                self._prepare(baseline.to(image.device), network)
+                errors[name] = normalized_error(baseline(image), label)
+        loss = torch.nanmean(errors[self.network_name])
+        engine.state.output = {"image": image, "label": label, "pred": pred, "loss": loss, "errors": errors}
+        return engine.state.output
+
+    def _prepare(self, method: nn.Module, network: nn.Module) -> None:
+        """The block size of this epoch, and for baselines the operator of the network."""
+        if hasattr(method, "set_block_size"):
+            try:
+                method.set_block_size(self.block_size)
+            except ValueError as error:
+                raise InputError(f"block_sizes = {self.block_sizes}: {error}") from error
+        if method is not network and isinstance(network, LinearRecovery):
+            method.phi, method.psi = network.phi, network.psi
+
+
+def errors_of(output: Mapping[str, Any]) -> dict[str, float]:
+    """Mean NMSE of each method in an iteration, for TensorBoard."""
+    return {f"nmse_{name}": float(torch.nanmean(values)) for name, values in output["errors"].items()}
