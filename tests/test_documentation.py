@@ -88,12 +88,14 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         return {"partial": True}
     if "monai.bundle run" not in command:
         return {}
-    own_kinds = [kind for kind in bundle.quick.get("configs", {}) if f"{kind}.json" in command]
+    kinds = [kind for kind in bundle.quick.get("configs", {}) if kind in bundle.quick]
+    own_kinds = [kind for kind in kinds if f"{kind}.json" in command]
     place = "paper" if "paper.json" in command else "own" if re.search("DIR|SIGNALS", command) else "phantom"
     place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
     if not re.search("|".join(["DIR", "SIGNALS", *RAW]), command):
-        settings |= {"dataset_dir#folder": folder / "phantom", **bundle.quick["data"]}
+        phantom = folder / "_".join(["phantom", *own_kinds])  # a recipe of its own may be for other data
+        settings |= {"dataset_dir#folder": phantom, **bundle.quick["data"]}
     if "train.json" in command:
         settings |= bundle.quick["train"]
     if "paper.json" in command:
