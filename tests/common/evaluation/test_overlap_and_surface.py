@@ -138,7 +138,8 @@ def test_in_an_evaluation_with_its_table(tmp_path, capsys):
     pairs = [blobs((7, 6, 5), seed) for seed in range(3)]
     pairs.append((np.zeros_like(pairs[0][1]), pairs[0][1]))
 
-    def step(engine, index):
+    def step(engine, cases):
+        index = cases[0]["number"]
         pred, truth = (torch.from_numpy(mask.astype(np.int64))[None] for mask in pairs[index])
         image = SimpleNamespace(meta={"filename_or_obj": f"/d/{index}.nii.gz"})
         return [{"image": image, "pred": pred, "label": truth}]
@@ -151,7 +152,7 @@ def test_in_an_evaluation_with_its_table(tmp_path, capsys):
             engine, name
         )
     CaseTable(tmp_path, {1: "left atrium"}).attach(engine)
-    engine.run(range(4))
+    engine.run([[{"number": index}] for index in range(4)])
     expected = np.array([brute_force(*pair, np.ones(3)) for pair in pairs[:3]] + [[0.0] * 4])
     assert [engine.state.metrics[name] for name in names[:4]] == pytest.approx(expected.mean(axis=0).tolist())
     assert engine.state.metrics["empty"] == 0.25
