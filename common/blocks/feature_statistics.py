@@ -15,6 +15,8 @@ Sources: Chen et al., TriD, MICCAI 2023; Zhou et al., MixStyle, ICLR 2021; Zhang
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Beta
@@ -119,10 +121,9 @@ class _RandomStyle(nn.Module):
             return x
         return self.change(x)
 
-    @torch.jit.unused
+    @abstractmethod
     def change(self, x: Tensor) -> Tensor:
         """(B, C, H, W) with another style, drawn now."""
-        raise NotImplementedError
 
     @torch.jit.unused
     def _beta(self, shape: tuple[int, ...], like: Tensor) -> Tensor:

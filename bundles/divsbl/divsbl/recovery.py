@@ -4,6 +4,7 @@ Axes: B batch, C channels, M measurements, W signals beside one another (the col
 a recording; 1 for a single signal), N samples of a signal, K = B * C * W problems.
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -60,9 +61,9 @@ class LinearRecovery(nn.Module):
         signal = torch.matmul(found, psi.t()).reshape(batch, channels, width, self.length)
         return signal.permute(0, 1, 3, 2).to(image.dtype)
 
+    @abstractmethod
     def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
         """(K, M) measurements to (K, N) coefficients."""
-        raise NotImplementedError
 
 
 class BlockRecovery(LinearRecovery):
