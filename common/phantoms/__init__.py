@@ -5,6 +5,7 @@ from common.phantoms.atrium import atrium
 from common.phantoms.fundus import fundus
 from common.phantoms.kidneys import kidneys
 from common.phantoms.polyp import polyp
+from common.phantoms.prostate import prostate
 from common.phantoms.signals import signals
 
-__all__ = ["abdomen", "atrium", "fundus", "kidneys", "polyp", "signals"]
+__all__ = ["abdomen", "atrium", "fundus", "kidneys", "polyp", "prostate", "signals"]

@@ -16,11 +16,15 @@ import numpy as np
 from common.errors import InputError
 from common.phantoms.pictures import write_labelled_picture
 from common.phantoms.store import Entry, ensure_phantom
+from common.phantoms.volumes import write_labelled_volume
 
 __all__ = ["ensure_domains"]
 
-MakeCase = Callable[[str, np.random.Generator], tuple[np.ndarray, np.ndarray]]
-"""``make_case(domain, rng)`` gives the picture (H, W, 3) uint8 and its label (H, W) uint8."""
+MakeCase = Callable[[str, np.random.Generator], tuple[np.ndarray, ...]]
+"""``make_case(domain, rng)`` gives the picture (H, W, 3) uint8 and its label (H, W) uint8; or the volume
+
+(X, Y, Z), its label (X, Y, Z) and the affine (4, 4) of both, voxel index to RAS+ mm.
+"""
 
 
 def ensure_domains(
@@ -70,8 +74,13 @@ def ensure_domains(
 
     def write_case(root: Path, subset: str, case: str, _: np.random.Generator) -> Entry:
         domain, index = places[case]
-        image, label = make_case(domain, np.random.default_rng([seed, domains.index(domain), index]))
-        entry = write_labelled_picture(root, subset, case, image=image, label=label)
+        made = make_case(domain, np.random.default_rng([seed, domains.index(domain), index]))
+        if len(made) == 3:
+            image, label, affine = made
+            entry = write_labelled_volume(root, subset, case, image=image, label=label, affine=affine)
+        else:
+            image, label = made
+            entry = write_labelled_picture(root, subset, case, image=image, label=label)
         return {**entry, "domain": domain}
 
     return ensure_phantom(

@@ -25,7 +25,15 @@ _GAIN = (180.0, 620.0)  # stored value of a signal of 1: scanners have no common
 
 
 def magnitude_scan(
-    tissue: np.ndarray, *, signal: np.ndarray, texture: np.ndarray, rng: np.random.Generator
+    tissue: np.ndarray,
+    *,
+    signal: np.ndarray,
+    texture: np.ndarray,
+    rng: np.random.Generator,
+    noise_sd: tuple[float, float] = _NOISE_SD,
+    blur_voxels: tuple[float, float] = _BLUR_VOXELS,
+    gain: tuple[float, float] = _GAIN,
+    sensitivity: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """int16 image in arbitrary units, not negative.
 
@@ -37,17 +45,21 @@ def magnitude_scan(
         signal: of each tissue number, 1 for the brightest common tissue.
         texture: sd of the structure inside each tissue number.
         rng: draws everything random.
+        noise_sd: lowest and highest of one channel, relative to a signal of 1.
+        blur_voxels: lowest and highest sd.
+        gain: lowest and highest stored value of a signal of 1.
+        sensitivity: (X, Y, Z) of the scan, or one number: of the coil, on top of the smooth field.
     """
     image = block_mean(signal[tissue])
     image += block_mean(texture[tissue]) * _grain(image.shape, _TEXTURE_GRAIN_VOXELS, rng)
-    image = gaussian_filter(image, rng.uniform(*_BLUR_VOXELS))
+    image = gaussian_filter(image, rng.uniform(*blur_voxels))
     if rng.random() < _GHOST_CHANCE:
         shift = int(rng.integers(image.shape[1] // 4, image.shape[1] // 2 + 1))
         image += np.float32(rng.uniform(*_GHOST_STRENGTH)) * np.roll(image, shift, axis=1)
-    image *= _bias_field(image.shape, rng)
-    noise = rng.uniform(*_NOISE_SD)
+    image *= _bias_field(image.shape, rng) * sensitivity
+    noise = rng.uniform(*noise_sd)
     real, imaginary = (noise * _grain(image.shape, _NOISE_GRAIN_VOXELS, rng) for _ in range(2))
-    stored = rng.uniform(*_GAIN) * np.hypot(image + real, imaginary)
+    stored = rng.uniform(*gain) * np.hypot(image + real, imaginary)
     return np.clip(np.rint(stored), 0, np.iinfo(np.int16).max).astype(np.int16)
 
 
