@@ -81,7 +81,8 @@ class RandDeformPictured(MapTransform, Randomizable):
     """Elastic deformation, rotation and scaling, each with a probability of its own.
 
     The deformation's smoothness is sigma = s * H pixels with s drawn once for both axes; its largest
-    displacement along each axis is drawn between sigma / 8 and sigma / 2.
+    displacement along each axis is drawn between sigma / 8 and sigma / 2.  With ``alpha`` it is another:
+    noise from [-1, 1], smoothed with a sigma in pixels, times alpha; both are drawn once for both axes.
 
     Args:
         keys: pictures (C, H, W), all of one size.
@@ -89,7 +90,9 @@ class RandDeformPictured(MapTransform, Randomizable):
         prob: of each of the three.
         angle: largest rotation in degrees, to either side.
         scale: smallest and largest scale around 1; half of the time below 1, half above.
-        smoothness: range of s; an s below a pixel deforms nothing.
+        smoothness: range of s; a sigma below a pixel deforms nothing.
+        alpha: range of alpha; None: the deformation by ``smoothness``.
+        sigma: range in pixels, with ``alpha``.
         allow_missing_keys: pass cases without a key.
     """
 
@@ -102,11 +105,14 @@ class RandDeformPictured(MapTransform, Randomizable):
         angle: float = 15.0,
         scale: Sequence[float] = (0.75, 1.25),
         smoothness: Sequence[float] = (0.0, 0.25),
+        alpha: Sequence[float] | None = None,
+        sigma: Sequence[float] = (9.0, 13.0),
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.label_keys, self.prob = tuple(label_keys), prob
         self.angle, self.scale, self.smoothness = float(np.deg2rad(angle)), tuple(scale), tuple(smoothness)
+        self.alpha, self.sigma = None if alpha is None else tuple(alpha), tuple(sigma)
         self.drawn = Deformation()
 
     def randomize(self, shape: Sequence[int]) -> None:
@@ -120,18 +126,25 @@ class RandDeformPictured(MapTransform, Randomizable):
         self.drawn = Deformation(angle=angle, scale=scale, displacement=displacement)
 
     def _displacement(self, shape: Sequence[int]) -> np.ndarray | None:
+        if self.alpha is not None:
+            alpha, sigma = self.R.uniform(*self.alpha), self.R.uniform(*self.sigma)
+            return np.stack([alpha * self._smooth_noise(shape, sigma) for _ in shape]).astype(np.float32)
         sigma = self.R.uniform(*self.smoothness) * shape[0]
         if sigma < 1:
             return None
-        # Smoothed by a periodic Gaussian: its transform is known, however wide it is.
-        rows, columns = (np.fft.fftfreq(n) for n in shape)
-        window = np.exp(-2 * (np.pi * sigma) ** 2 * (rows[:, None] ** 2 + columns**2))
         fields = []
-        for _ in range(2):
-            field = np.fft.ifft2(np.fft.fft2(self.R.uniform(-1, 1, tuple(shape))) * window).real
+        for _ in shape:
+            field = self._smooth_noise(shape, sigma)
             largest = max(float(np.abs(field).max()), 1e-12)
             fields.append(self.R.uniform(sigma / 8, sigma / 2) * field / largest)
         return np.stack(fields).astype(np.float32)
+
+    def _smooth_noise(self, shape: Sequence[int], sigma: float) -> np.ndarray:
+        """(H, W): noise from [-1, 1], smoothed."""
+        # Smoothed by a periodic Gaussian: its transform is known, however wide it is.
+        rows, columns = (np.fft.fftfreq(n) for n in shape)
+        window = np.exp(-2 * (np.pi * sigma) ** 2 * (rows[:, None] ** 2 + columns**2))
+        return np.fft.ifft2(np.fft.fft2(self.R.uniform(-1, 1, tuple(shape))) * window).real
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Draw once, apply to every key."""

@@ -1,4 +1,4 @@
-"""Volumes as 2D slices: one training item per slice, and a prediction slice by slice.
+"""Turns of slices, and a prediction slice by slice.
 
 Volumes are (C, X, Y, Z), slices lie across the last axis.  Source: card mcnet_plus, ACDC.
 """
@@ -6,49 +6,19 @@ Volumes are (C, X, Y, Z), slices lie across the last axis.  Source: card mcnet_p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from monai.config import KeysCollection
-from monai.data import MetaTensor
 from monai.inferers import Inferer
-from monai.transforms import MapTransform, OneOf, Rotated
-from nibabel.orientations import io_orientation
+from monai.transforms import OneOf, Rotated
 from torch import Tensor
 
-from common.datasets.datalist import CaseList
-from common.datasets.facts import read_facts
 from common.training.batches import plain
 
-__all__ = ["ResizedSliceInferer", "TakeSliced", "slices_of", "turns_by_degrees"]
-
-
-def slices_of(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each case once for every slice, with its number under ``slice``.
-
-    Slices are counted along the axis that is the last one once a volume is turned to (R, A, S).
-    """
-    items: list[dict[str, Any]] = []
-    for case, facts in zip(cases, read_facts([{"image": case["image"]} for case in cases]), strict=True):
-        axis = list(io_orientation(facts.image.affine)[:, 0]).index(2)
-        items += [{**case, "slice": number} for number in range(facts.image.shape[axis])]
-    return CaseList(items, cases.folder) if isinstance(cases, CaseList) else items
-
-
-class TakeSliced(MapTransform):
-    """Volumes (C, X, Y, Z) become their slice (C, X, Y) whose number stands under ``slice``."""
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Cut every key; ``slice`` goes."""
-        result = dict(data)
-        number = result.pop("slice")
-        for key in self.key_iterator(result):
-            volume = result[key]
-            cut = plain(volume)[..., number].clone()
-            result[key] = MetaTensor(cut, meta=volume.meta) if isinstance(volume, MetaTensor) else cut
-        return result
+__all__ = ["ResizedSliceInferer", "turns_by_degrees"]
 
 
 def turns_by_degrees(keys: KeysCollection, low: int, high: int) -> OneOf:

@@ -11,7 +11,8 @@ import torch
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
 import common  # noqa: F401 (makes bundles importable)
-from mcnet_plus.slices import ResizedSliceInferer, TakeSliced, slices_of
+from common.transforms.slices import TakeSliced, slices_of
+from mcnet_plus.slices import ResizedSliceInferer
 from tests.contract.bundle import ROOT, Bundle, Run, Shell
 from tests.contract.test_training import rows_of
 

@@ -81,3 +81,22 @@ def test_never_and_alone():
     image = blob()
     never = RandDeformPictured(["image", "label"], prob=0.0, allow_missing_keys=True)
     assert never({"image": image})["image"] is image
+
+
+def test_elastic_deformation_by_alpha_and_sigma():
+    """Its displacement is smoothed noise of [-1, 1] times alpha: of sd alpha / (sqrt(3) 2 sqrt(pi) sigma)."""
+    transform = RandDeformPictured(["image"], prob=1.0, alpha=(500, 500), sigma=(8, 8))
+    transform.set_random_state(seed=0)
+    fields = []
+    for _ in range(6):
+        transform.randomize((128, 128))
+        fields.append(transform.drawn.displacement)
+    fields = np.stack(fields)
+    assert fields.shape == (6, 2, 128, 128)
+    expected = 500 / np.sqrt(3) / (2 * np.sqrt(np.pi) * 8)
+    assert fields.std() == pytest.approx(expected, rel=0.2)
+    assert np.abs(np.diff(fields, axis=-1)).max() < 0.5 * fields.std(), "smooth"
+    still = RandDeformPictured(["image"], prob=1.0, alpha=(0, 0))
+    still.set_random_state(seed=0)
+    still.randomize((32, 32))
+    assert not still.drawn.displacement.any()
