@@ -107,14 +107,14 @@ def prepare_public(
     """Check a public data set's raw download and write it as a folder with dataset.json.
 
     Args:
-        name: of the data set: kits21, la2018, optic, polyp.
+        name: of the data set: kits21, la2018, optic, polyp, prostate.
         source: the raw download; its layout is described in common/datasets/public/NAME.py.
         target: new folder.
         labelled: keep the labels of only so many training cases, the first ones.
         validation: make so many cases, the last of the training list, the validation list.
         partial: accept a part of the data set.
-        train_domains: of optic and polyp, the domains to train on (the others are the test list): REFUGE or
-            REFUGE,ORIGA.
+        train_domains: of optic, polyp and prostate, the domains to train on (the others are the test list):
+            REFUGE or REFUGE,ORIGA.
     """
     numbers = prepare(
         str(name),
