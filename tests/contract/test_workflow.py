@@ -20,6 +20,7 @@ OWN = {
     "mirror_axes": "training writes it into the plan that inference reads",
     "patch_size": "training writes it into the plan that inference reads",
     "image_size": "training writes it into the plan that inference reads",
+    "size_of_weights": "training sets the size, inference reads it from the plan",
     "stride": "training writes it into the plan that inference reads",
     "prompt_alpha": "training writes it into the plan that inference reads",
     "prompt_lr": "training writes it into the plan that inference reads",

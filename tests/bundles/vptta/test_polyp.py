@@ -6,10 +6,12 @@ import csv
 import json
 
 import numpy as np
+import pytest
 import torch
+from monai.bundle import ConfigParser
 from PIL import Image
 
-import common  # noqa: F401 (makes bundles importable)
+from common.bundles import parse_config  # (makes bundles importable)
 from tests.contract.bundle import ROOT, Bundle, Run, Shell
 from tests.contract.test_training import rows_of
 from vptta.network import PolypNet
@@ -33,6 +35,7 @@ def test_train_evaluate_and_predict(tmp_path):
     assert plan["adapted_part"] == "encoder"
     assert plan["prompt_lr"] == 0.01
 
+    del overrides["image_size"]  # the plan has it
     told = shell.run([VPTTA.config_file("train"), polyp, VPTTA.config_file("evaluate")], overrides).ok()
     assert "mean over classes" in told.out
     with open(run.output_dir / "evaluation_domains.csv", newline="") as file:
@@ -45,3 +48,25 @@ def test_train_evaluate_and_predict(tmp_path):
         mask = Image.open(run.output_dir / case["image"].split("/")[1].replace(".png", "_seg.png"))
         assert mask.size == image.size
         assert set(np.unique(np.asarray(mask))) <= {0, 1}
+
+
+@pytest.mark.parametrize("kinds", [("inference", "polyp"), ("train", "polyp", "evaluate")])
+@pytest.mark.parametrize(("plan", "size"), [({"image_size": [96, 96]}, [96, 96]), (None, [352, 352])])
+def test_prediction_takes_the_size_of_the_weights(kinds, plan, size, tmp_path):
+    """The published one only where no plan lies beside them; a network of another scale sees other polyps."""
+    if plan:
+        settings = {"prompt_alpha": 0.01, "prompt_lr": 0.01, "adapted_part": "encoder"}
+        (tmp_path / "plan.json").write_text(json.dumps({"intensity": [], "labels": {}, **settings, **plan}))
+    parse_config("vptta")
+    parser = ConfigParser()
+    parser.read_config([str(VPTTA.config_file(kind)) for kind in kinds])
+    parser["ckpt_dir"] = str(tmp_path)
+    assert parser.get_parsed_content("image_size") == size
+
+
+def test_training_has_the_published_size_whatever_lies_there(tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps({"intensity": [], "labels": {}, "image_size": [96, 96]}))
+    parser = ConfigParser()
+    parser.read_config([str(VPTTA.config_file(kind)) for kind in ("train", "polyp")])
+    parser["ckpt_dir"] = str(tmp_path)
+    assert parser.get_parsed_content("image_size") == [352, 352]
