@@ -15,6 +15,7 @@ from PIL import Image
 from common.phantoms import abdomen, fundus
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
+from tests.common.datasets.raw_prostate import raw_prostate
 from tests.contract.bundle import NAMES, ROOT, Bundle, Shell, words_of
 
 PAGES = [
@@ -28,6 +29,7 @@ RAW = {
     "LA2018": lambda folder: RawLeftAtrium(folder, training=2, test=1),
     "OPTIC": raw_optic,
     "POLYP": raw_polyp,
+    "PROSTATE": raw_prostate,
 }
 COMMAND = re.compile(r"^    (?:python|torchrun) .*", re.MULTILINE)
 
