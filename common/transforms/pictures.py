@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch.nn import functional
 
 from common.pictures import read_label_picture, read_picture
 
-__all__ = ["LabelPictureReader", "PictureReader", "ResizePicture", "ResizePictured"]
+__all__ = ["LabelPictureReader", "LabelServerPictured", "PictureReader", "ResizePicture", "ResizePictured"]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -156,4 +157,31 @@ class ResizePictured(MapTransform, InvertibleTransform):
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self.resize.inverse(result[key])
+        return result
+
+
+class LabelServerPictured(MapTransform):
+    """What MONAI Label needs to write a label picture; elsewhere nothing happens.
+
+    Its writer takes pictures without a channel axis, and names the file as the image is named: a JPEG would
+    blur class numbers.  Its requests are known by their ``image_path``, which nothing else adds to a case.
+
+    Args:
+        keys: label maps (1, W, H), which become (W, H).
+        extension: of the file, where the request names none.
+    """
+
+    def __init__(self, keys: KeysCollection, extension: str = ".png") -> None:
+        super().__init__(keys)
+        self.extension = extension
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Drop the axis of every key, and set ``result_extension``."""
+        result = dict(data)
+        if "image_path" not in result:
+            return result
+        for key in self.key_iterator(result):
+            result[key] = result[key][0]
+        if not result.get("result_extension"):
+            result["result_extension"] = self.extension
         return result

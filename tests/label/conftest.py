@@ -17,6 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.contract.bundle import ROOT, Bundle, Shell
 from tests.contract.conftest import bundle, home, shared, shell, trained  # noqa: F401
@@ -74,11 +75,16 @@ def checkout(bundle, shared, trained) -> Path:  # noqa: F811
 
 @pytest.fixture(scope="session")
 def scans(shared, trained, bundle) -> Path:  # noqa: F811
-    """The phantom's scans without labels, and one whose axes run obliquely and in another order."""
+    """The phantom's scans or pictures without labels; of scans also one with oblique, reordered axes."""
     folder = shared / f"{bundle.name} scans"
     folder.mkdir()
-    for file in sorted(trained.phantom.glob("images*/*.nii.gz")):
+    for file in sorted(trained.phantom.glob(f"images*/*{bundle.suffix}")):
         shutil.copy2(file, folder)
+    if bundle.dims == 2:
+        picture = Image.open(sorted(folder.iterdir())[-1])
+        picture.resize((70, 43)).save(folder / "z_wide.png")
+        picture.resize((41, 64)).save(folder / "z_z_tall.jpg")
+        return folder
     scan = nib.load(sorted(folder.glob("*test*.nii.gz"))[0])
     angle = np.deg2rad(20)
     turn = np.eye(4)

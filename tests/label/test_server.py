@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 import time
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("monailabel", reason="MONAI Label is not in this environment: make test-label")
 
@@ -29,6 +32,33 @@ def volumes(bundle):
     if len(bundle.input_format["spatial_shape"]) != 3 or bundle.output_format["format"] != "segmentation":
         pytest.skip(f"{bundle.name} does not segment volumes")
     return bundle
+
+
+@pytest.fixture
+def segments(bundle):
+    if not bundle.segments:
+        pytest.skip(f"{bundle.name} does not segment images")
+    return bundle
+
+
+@pytest.fixture
+def pictures(segments):
+    if segments.dims != 2:
+        pytest.skip(f"{segments.name} does not segment pictures")
+    return segments
+
+
+def images_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.name.endswith((".nii.gz", ".png", ".jpg")))
+
+
+def name_of(file: Path) -> str:
+    """As the server calls an image."""
+    return file.name.split(".")[0]
+
+
+def bundle_config(server) -> dict:
+    return json.loads((server.model / "configs" / "inference.json").read_text())
 
 
 def names(channel_def: dict[str, str]) -> dict[str, int]:
@@ -65,11 +95,11 @@ def train(client, name: str, **params) -> dict:
 
 
 def save_labels(client, trained, scans: Path, count: int) -> list[str]:
-    cases = sorted(trained.phantom.glob("labels*/*.nii.gz"))[:count]
+    cases = sorted(trained.phantom.glob("labels*/*"))[:count]
     for label in cases:
         assert (scans / label.name).is_file()
-        client.save_label(label.name.removesuffix(".nii.gz"), str(label), tag="final", params={})
-    return [label.name.removesuffix(".nii.gz") for label in cases]
+        client.save_label(name_of(label), str(label), tag="final", params={})
+    return [name_of(label) for label in cases]
 
 
 def test_info_names_model_labels_and_trainer(server, client):
@@ -80,13 +110,40 @@ def test_info_names_model_labels_and_trainer(server, client):
     assert model["labels"] == names(bundle.output_format["channel_def"])
     assert model["dimension"] == len(bundle.input_format["spatial_shape"])
     assert bundle.name in info["trainers"]
-    assert info["datastore"]["total"] == len(list(server.scans.glob("*.nii.gz")))
+    assert info["datastore"]["total"] == len(images_in(server.scans))
 
 
 @pytest.mark.parametrize("which", ["*test*", "oblique*"])
 def test_mask_is_that_of_bundle_run(volumes, server, client, which, tmp_path):
     """Voxel for voxel, on the scan's own grid, also where its axes are oblique."""
     assert_same_mask(server, client, sorted(server.scans.glob(f"{which}.nii.gz"))[0], tmp_path / "out")
+
+
+def test_masks_of_pictures_are_those_of_bundle_run(pictures, server, client, tmp_path):
+    """Pixel for pixel, one request after the other: what a stream has learnt stays between requests."""
+    files = images_in(server.scans)[-4:]
+    assert [file.name for file in files[-2:]] == ["z_wide.png", "z_z_tall.jpg"]
+    before = server.log.read_text()
+    (tmp_path / "stream").mkdir()
+    for file in files:
+        shutil.copy2(file, tmp_path / "stream")
+    config = server.model / "configs" / "inference.json"
+    words = ["--config_file", config, "--dataset_dir", tmp_path / "stream", "--output_dir", tmp_path / "out"]
+    server.shell.python("-m", "monai.bundle", "run", *words).ok()
+    for file in files:
+        answer, result = client.infer(server.bundle.name, file.stem, {})
+        assert str(answer).endswith(".png"), "a JPEG would blur class numbers"
+        ours = np.asarray(Image.open(answer))
+        theirs = np.asarray(Image.open(tmp_path / "out" / f"{file.stem}_seg.png"))
+        assert ours.shape == theirs.shape == np.asarray(Image.open(file)).shape[:2]
+        np.testing.assert_array_equal(ours, theirs)
+        assert len(np.unique(ours)) > 1, "an empty mask would prove nothing"
+        assert result["latencies"]
+    if "stream_inferer" in bundle_config(server):
+        seen = re.findall(r"Inferer:: .*'images': (\d+)", server.log.read_text()[len(before) :])
+        assert [int(images) for images in seen] == [0, 1, 2, 3], (
+            "the server logs the inferer before each image"
+        )
 
 
 def test_next_scan_to_label(server, client):
@@ -118,7 +175,7 @@ def test_training_with_a_bad_label_says_which_and_the_server_lives(
     assert client.info()["models"]
 
 
-def test_training_on_saved_labels_changes_the_weights(volumes, server, client, trained, tmp_path):
+def test_training_on_saved_labels_changes_the_weights(segments, server, client, trained, tmp_path):
     """From the weights that are there, with their plan; afterwards the server predicts with the new ones."""
     saved = save_labels(client, trained, server.scans, 4)
     assert client.info()["datastore"]["completed"] == len(saved)
@@ -132,11 +189,12 @@ def test_training_on_saved_labels_changes_the_weights(volumes, server, client, t
     assert (server.model / "models" / "plan.json").read_bytes() == plan
     assert not (server.model / "data").exists(), "a phantom was made for nothing"
     assert (server.model / "eval" / "preview.png").is_file()
-    scan = sorted(server.scans.glob("*test*.nii.gz"))[0]
-    assert_same_mask(server, client, scan, tmp_path / "after")
+    if segments.dims == 3:
+        scan = sorted(server.scans.glob("*test*.nii.gz"))[0]
+        assert_same_mask(server, client, scan, tmp_path / "after")
 
 
-def test_training_started_where_the_weights_were(volumes, server):
+def test_training_started_where_the_weights_were(segments, server):
     """Its filters and matrices are near those before; drawn anew they would be twice their size away."""
     import torch
 
@@ -190,4 +248,4 @@ def test_plan_remembers_what_the_network_was_built_for(trained, bundle):
     """``make label`` writes these counts into the configs that it serves."""
     plan = json.loads((trained.ckpt_dir / "plan.json").read_text())
     assert plan["channels"] == bundle.input_format["num_channels"]
-    assert plan["classes"] == bundle.output_format["num_channels"]
+    assert plan["classes"] == bundle.classes

@@ -6,7 +6,13 @@ from monai.transforms import Compose, EnsureChannelFirstd, Invertd, LoadImaged, 
 from PIL import Image
 
 from common.transforms.nested import NestedLabeld, NestedThresholdd, nested_channels, nested_label
-from common.transforms.pictures import LabelPictureReader, PictureReader, ResizePicture, ResizePictured
+from common.transforms.pictures import (
+    LabelPictureReader,
+    LabelServerPictured,
+    PictureReader,
+    ResizePicture,
+    ResizePictured,
+)
 
 SIZE = (32, 48)
 
@@ -100,3 +106,18 @@ def test_one_half_counts():
 def test_other_mode():
     with pytest.raises(ValueError, match="lanczos"):
         ResizePicture(SIZE, mode="lanczos")
+
+
+def test_a_label_server_gets_the_picture_without_its_channel_and_as_png():
+    """MONAI Label's writer would take (1, W, H) for a volume, and a JPEG for a JPEG's label."""
+    label = torch.arange(6, dtype=torch.uint8).reshape(1, 2, 3)
+    fit = LabelServerPictured("pred")
+    served = fit({"pred": label, "image_path": "a.jpg"})
+    assert torch.equal(served["pred"], label[0])
+    assert served["result_extension"] == ".png"
+    assert (
+        fit({"pred": label, "image_path": "a.jpg", "result_extension": ".tif"})["result_extension"] == ".tif"
+    )
+    elsewhere = fit({"pred": label})
+    assert torch.equal(elsewhere["pred"], label)
+    assert set(elsewhere) == {"pred"}
