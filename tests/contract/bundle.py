@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests.contract.warm import WarmPython
+
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/metadata.json"))
 #: Behind ``python``: a run on two processes.
@@ -126,6 +128,15 @@ class Told:
         return "\n".join(lines[places[0] :])
 
 
+def told_by_fresh_python(
+    words: list[str], folder: Path, environment: Mapping[str, str]
+) -> tuple[int, str, str]:
+    """Exit code and both streams of an interpreter of its own."""
+    command = [sys.executable, *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
 @dataclass(frozen=True)
 class Shell:
     """Runs commands from ``folder`` with no more than a home and the test machine's thread settings."""
@@ -133,7 +144,12 @@ class Shell:
     folder: Path
     home: Path
 
-    def python(self, *words: Any, path: Path | None = None) -> Told:
+    def python(self, *words: Any, path: Path | None = None, fresh: bool = False) -> Told:
+        """``python WORDS``, with ``path`` as PYTHONPATH.
+
+        A process of its own in any case, forked from one that has imported the libraries, not the project
+        (``warm.py``).  ``fresh`` starts an interpreter instead.
+        """
         environment = {
             "HOME": str(self.home),
             "PATH": os.defpath,  # a C++ compiler that is called by its name finds its parts through it
@@ -143,18 +159,15 @@ class Shell:
         }
         if path is not None:
             environment["PYTHONPATH"] = str(path)
-        done = subprocess.run(
-            [sys.executable, *map(str, words)],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        return Told(done.returncode, done.stdout, done.stderr)
+        told = told_by_fresh_python if fresh or words[1] == TORCHRUN[1] else WarmPython.start().told
+        return Told(*told([str(word) for word in words], self.folder, environment))
 
-    def run(self, files: list[Path], overrides: Overrides, *, path: Path | None = None) -> Told:
+    def run(
+        self, files: list[Path], overrides: Overrides, *, path: Path | None = None, fresh: bool = False
+    ) -> Told:
         """``python -m monai.bundle run`` on configs; bundles need no ``path``, stand-ins of tests do."""
-        return self.python("-m", "monai.bundle", "run", *config_words(files), *words_of(overrides), path=path)
+        words = ("-m", "monai.bundle", "run", *config_words(files), *words_of(overrides))
+        return self.python(*words, path=path, fresh=fresh)
 
 
 def config_words(files: list[Path]) -> list[str]:

@@ -52,7 +52,7 @@ def trained(bundle, shared, shell) -> Run:
     done = shared / f"{bundle.name}.done"
     with FileLock(shared / f"{bundle.name}.lock"):
         if not done.exists():
-            told = shell.run([bundle.config_file("train")], run.train_overrides).ok()
+            told = shell.run([bundle.config_file("train")], run.train_overrides, fresh=True).ok()
             (run.folder / "stderr.txt").write_text(told.err)
             done.touch()
     return run

@@ -86,7 +86,7 @@ def test_interrupted_run_resumes_to_the_same_weights(bundle, trained, make_run, 
 
 def test_same_seed_same_weights(bundle, trained, make_run, shell):
     run = make_run()
-    shell.run([bundle.config_file("train")], run.train_overrides).ok()
+    shell.run([bundle.config_file("train")], run.train_overrides, fresh=True).ok()
     assert equal(weights(run.weights), weights(trained.weights))
 
 

@@ -114,7 +114,7 @@ class Hermit:
         settings = {"bundle": bundle.name, "modules": refused_modules(bundle)}
         (site / "refused.json").write_text(json.dumps(settings))
         path = f"{site}{os.pathsep}{self.published.unpacked}" if on_path else site
-        told = Shell(cwd, self.home).python(*words, path=path).ok()
+        told = Shell(cwd, self.home).python(*words, path=path, fresh=True).ok()
         origins = json.loads((site / "origins.json").read_text())
         root = self.published.unpacked
         assert origins == {
@@ -246,7 +246,7 @@ def test_stock_client_by_huggingface_protocol(published, tmp_path, monkeypatch):
         )
         options = {"name": name, "source": "huggingface_hub", "repo": f"zoo/{name}", "bundle_dir": tmp_path}
         words = words_of(options | {"version": version})
-        Shell(tmp_path, tmp_path).python("-c", code, *settings, "download", *words).ok()
+        Shell(tmp_path, tmp_path).python("-c", code, *settings, "download", *words, fresh=True).ok()
         assert same_files(tmp_path / name, published.unpacked)
         asked = [line for line in hub.seen if "/resolve/" in line]
         assert f"GET /api/models/zoo/{name}/revision/{version}" in hub.seen
