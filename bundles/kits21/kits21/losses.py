@@ -8,71 +8,79 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from monai.losses import DeepSupervisionLoss, DiceLoss
+from monai.losses import DeepSupervisionLoss, DiceCELoss, DiceLoss
 from torch import Tensor, nn
 
-from kits21.regions import REGIONS
+from kits21.regions import NESTING
 
 __all__ = ["RegionLoss", "TwoStageLoss", "region_targets"]
 
 _SCALES = (4 / 7, 2 / 7, 1 / 7)  # 1, 1/2, 1/4, normalised
 
 
-def region_targets(label: Tensor, regions: Sequence[str] | None = None) -> Tensor:
-    """Masks (B, R, D, H, W) float32 of a label map (B, 1, D, H, W) of whole numbers 0..3.
+def region_targets(label: Tensor, order: Sequence[int] = NESTING) -> Tensor:
+    """Masks (B, R, D, H, W) float32 of a label map (B, 1, D, H, W) of whole numbers.
 
     Args:
         label: the label map.
-        regions: names of the regions wanted; none: all three.
-
-    Raises:
-        ValueError: a name is unknown.
+        order: label values, outermost first; region r holds those from place r on.
     """
-    known = {region.name: region for region in REGIONS}
-    names = list(known) if regions is None else list(regions)
-    unknown = sorted(set(names) - set(known))
-    if unknown or not names:
-        raise ValueError(f"region_targets: regions {names}; need some of {', '.join(known)}")
-    masks = [
-        torch.isin(label, torch.tensor(known[n].labels, device=label.device, dtype=label.dtype))
-        for n in names
-    ]
-    return torch.cat(masks, dim=1).to(torch.float32)
+    values = torch.tensor(list(order), device=label.device, dtype=label.dtype)
+    return torch.cat([torch.isin(label, values[r:]) for r in range(len(values))], dim=1).to(torch.float32)
 
 
 class RegionLoss(nn.Module):
     """Soft Dice loss plus binary cross-entropy, the mean over regions.
 
     Args:
-        regions: names of the network's outputs in their order; none: all three.
+        order: label values of the network's outputs, outermost first.
         batch: Dice over the whole batch instead of case by case.
     """
 
-    def __init__(self, regions: Sequence[str] | None = None, *, batch: bool = False) -> None:
+    def __init__(self, order: Sequence[int] = NESTING, *, batch: bool = False) -> None:
         super().__init__()
-        self.regions = regions
+        self.order = tuple(order)
         self.dice = DiceLoss(sigmoid=True, batch=batch, smooth_nr=1e-5, smooth_dr=1e-5)
         self.cross_entropy = nn.BCEWithLogitsLoss()
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Logits (B, R, D, H, W) and label map (B, 1, D, H, W), whole numbers 0..3, to a number."""
-        target = region_targets(label, self.regions)
+        """Logits (B, R, D, H, W) and label map (B, 1, D, H, W) to a number."""
+        target = region_targets(label, self.order)
         return self.dice(logits, target) + self.cross_entropy(logits, target)
 
 
 class TwoStageLoss(nn.Module):
     """The sum of both stages' losses, each over the scales of its deep supervision.
 
+    Of a network with one stage (a tensor, or a list of scales, instead of a dict) it is the fine stage's.
+
     Args:
+        order: label values, outermost first.
+        softmax: the fine stage tells the classes apart (Dice without the background, and cross-entropy)
+            instead of nested regions; the coarse stage always has the one region of all foreground.
         batch: Dice of the fine stage over the whole batch; the coarse stage's always is.
         scales: weights of the whole, a half and a quarter of the resolution.
     """
 
-    def __init__(self, *, batch: bool = False, scales: Sequence[float] = _SCALES) -> None:
+    def __init__(
+        self,
+        order: Sequence[int] = NESTING,
+        *,
+        softmax: bool = False,
+        batch: bool = False,
+        scales: Sequence[float] = _SCALES,
+    ) -> None:
         super().__init__()
-        self.fine = DeepSupervisionLoss(RegionLoss(batch=batch), weights=list(scales))
-        self.coarse = DeepSupervisionLoss(RegionLoss(["kidney_and_mass"], batch=True), weights=list(scales))
+        smooth = {"smooth_nr": 1e-5, "smooth_dr": 1e-5}
+        classes = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=batch, **smooth)
+        fine = classes if softmax else RegionLoss(order, batch=batch)
+        self.fine = DeepSupervisionLoss(fine, weights=list(scales))
+        self.coarse = DeepSupervisionLoss(RegionLoss([1], batch=True), weights=list(scales))
 
-    def forward(self, output: Mapping[str, list[Tensor]], target: Mapping[str, Tensor]) -> Tensor:
-        """Logits of ``CoarseToFine`` in training, and label maps (B, 1, ...) of both stages, to a number."""
+    def forward(
+        self, output: Tensor | list[Tensor] | Mapping[str, list[Tensor]], target: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Logits in training, and label maps (B, 1, ...) of both stages, to a number."""
+        if not isinstance(output, Mapping):
+            return self.fine(output, target["fine"])
         return self.fine(output["fine"], target["fine"]) + self.coarse(output["coarse"], target["coarse"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from monai.networks.nets import DynUNet
 from torch import Tensor, nn
+from torch.nn import functional
 
 from kits21.regions import REGIONS
 
@@ -85,22 +86,33 @@ class CoarseToFine(nn.Module):
         self, in_channels: int = 1, out_channels: int = len(REGIONS), *, dropout: float = 0.0
     ) -> None:
         super().__init__()
+        self.out_channels = out_channels
         self.coarse = RegionUNet(in_channels, 1, dropout=dropout)
         self.fine = RegionUNet(in_channels + 1, out_channels, dropout=dropout)
 
     def forward(
-        self, image: Tensor, coarse_mask: Tensor, coarse_image: Tensor | None = None
+        self, image: Tensor, coarse_mask: Tensor | None = None, coarse_image: Tensor | None = None
     ) -> Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]:
         """The fine stage's logits, and with an image for the coarse stage both stages' as a dict.
 
         Args:
             image: (B, C, D, H, W), a crop of full resolution.
-            coarse_mask: (B, 1, D, H, W) of 0 and 1, the coarse stage's on the same crop.
+            coarse_mask: (B, 1, D, H, W) of 0 and 1, the coarse stage's on the same crop; without it the
+                coarse stage looks at this crop alone, at half its resolution, and sides must be multiples
+                of 64 and not all of them 64.
             coarse_image: (B, C, d, h, w), of low resolution; training passes it, so that one call reaches
                 all weights, as several processes need it.
 
         Returns:
             what :class:`RegionUNet` returns, or {"fine": ..., "coarse": ...} of it.
         """
+        if coarse_mask is None:
+            coarse_mask = self._mask_of_crop(image)
         fine = self.fine(torch.cat([image, coarse_mask.to(image)], dim=1))
         return fine if coarse_image is None else {"fine": fine, "coarse": self.coarse(coarse_image)}
+
+    def _mask_of_crop(self, image: Tensor) -> Tensor:
+        """The coarse stage's mask (B, 1, D, H, W) of 0 and 1, from this image alone."""
+        logits = self.coarse(functional.avg_pool3d(image, 2))
+        whole = logits if isinstance(logits, Tensor) else logits[0]  # in training the heads come along
+        return functional.interpolate((whole > 0).to(image.dtype), scale_factor=2.0, mode="nearest")

@@ -12,20 +12,25 @@ from monai.transforms import MapTransform
 from torch import Tensor
 
 from kits21.components import clean_regions
-from kits21.regions import label_of_regions
+from kits21.losses import region_targets
+from kits21.regions import NESTING, label_of_regions
 
 __all__ = ["RegionsToLabeld"]
 
 
 class RegionsToLabeld(MapTransform):
-    """Region logits (3, D, H, W) to a label map (1, D, H, W) uint8, 0..3.
+    """Logits (K, D, H, W) to a label map (1, D, H, W) uint8.
 
-    A region is where its probability exceeds a half.  Small pieces go, and what lies outside of the
+    A region is where its probability exceeds a half; with softmax the likeliest class counts, and regions
+    are made of it.  Small pieces go, and what lies outside of the
     region around it.
 
     Args:
         keys: predictions.
-        smallest_ml: the smallest piece of each region; zeros keep all.
+        order: label values, outermost first (:func:`kits21.regions.nesting`).
+        softmax: channels are the classes with the background, instead of nested regions.
+        smallest_ml: the smallest piece of each region; zeros keep all.  The last one
+            counts for all regions beyond.
         spacing: mm, where the prediction has no affine of its own.
     """
 
@@ -33,11 +38,15 @@ class RegionsToLabeld(MapTransform):
         self,
         keys: KeysCollection,
         *,
+        order: Sequence[int] = NESTING,
+        softmax: bool = False,
         smallest_ml: Sequence[float] = (10.0, 0.2, 0.2),
         spacing: Sequence[float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__(keys)
-        self.smallest_ml, self.spacing = tuple(smallest_ml), tuple(spacing)
+        self.order, self.softmax, self.spacing = tuple(order), softmax, tuple(spacing)
+        given = [*smallest_ml, *[smallest_ml[-1]] * len(self.order)]
+        self.smallest_ml = given[: len(self.order)]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace every key."""
@@ -48,7 +57,11 @@ class RegionsToLabeld(MapTransform):
 
     def _label(self, logits: Tensor) -> Tensor:
         spacing = logits.pixdim.tolist() if isinstance(logits, MetaTensor) else self.spacing
-        regions = (logits > 0).cpu().numpy()
+        if self.softmax:
+            masks = region_targets(logits.argmax(dim=0)[None, None], self.order)[0] > 0
+        else:
+            masks = logits > 0
+        regions = masks.cpu().numpy()
         kept = clean_regions(regions, spacing, smallest_ml=self.smallest_ml)
-        label = label_of_regions(torch.from_numpy(kept)).to(logits.device)
+        label = label_of_regions(torch.from_numpy(kept), self.order).to(logits.device)
         return MetaTensor(label).copy_meta_from(logits) if isinstance(logits, MetaTensor) else label

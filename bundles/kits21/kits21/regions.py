@@ -8,13 +8,14 @@ Source: Heller et al., arXiv 2307.01984; methods card kits21, 'Labels, HECs, agg
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["LABELS", "REGIONS", "Region", "label_of_regions", "region_masks"]
+__all__ = ["LABELS", "REGIONS", "Region", "label_of_regions", "nesting", "region_masks", "region_names"]
 
 LABELS = {0: "background", 1: "kidney", 2: "tumor", 3: "cyst"}
 
@@ -52,13 +53,44 @@ def region_masks(label: np.ndarray) -> np.ndarray:
     return _MEMBER[:, label]
 
 
-def label_of_regions(regions: Tensor) -> Tensor:
-    """The label map (B, 1, *S) or (1, *S), uint8, of three masks (B, 3, *S) or (3, *S).
+NESTING = (1, 3, 2)  # the label values as the regions are painted: region r holds those from r on
 
-    Painted in the order kidney_and_mass, mass, tumor; a mass that is no tumor is a cyst.
+
+def nesting(num_classes: int) -> tuple[int, ...]:
+    """The order in which the values of a label map are nested, the outermost first.
+
+    Of KiTS21's four classes (1, 3, 2), of K classes (1, K - 1, ..., 2): with kidney 1 and tumor 2 alone
+    (1, 2).  Region r holds the values from place r on.
     """
-    kidney, mass, tumor = (one.bool() for one in regions.split(1, dim=regions.ndim - 4))
-    label = kidney.to(torch.uint8)
-    label[mass] = 3
-    label[tumor] = 2
+    return (1, *range(num_classes - 1, 1, -1))
+
+
+def region_names(order: Sequence[int], names: Mapping[int, str]) -> dict[int, str]:
+    """Number of each region, from 1 -> its name: the challenge's, else its classes' with a plus.
+
+    Args:
+        order: label values, see :func:`nesting`.
+        names: label value -> name.
+    """
+    if tuple(order) == NESTING:
+        return {number: region.name for number, region in enumerate(REGIONS, start=1)}
+    return {
+        number: "+".join(names.get(v, f"class {v}") for v in order[number - 1 :])
+        for number in range(1, len(order) + 1)
+    }
+
+
+def label_of_regions(regions: Tensor, order: Sequence[int] = NESTING) -> Tensor:
+    """The label map (B, 1, *S) or (1, *S), uint8, of masks (B, R, *S) or (R, *S).
+
+    Painted from the outermost region in; for KiTS21 kidney_and_mass, mass, tumor: a mass that is no tumor
+    is a cyst.
+
+    Args:
+        regions: the masks.
+        order: label values, see :func:`nesting`.
+    """
+    label = torch.zeros_like(regions.narrow(regions.ndim - 4, 0, 1), dtype=torch.uint8)
+    for value, region in zip(order, regions.split(1, dim=regions.ndim - 4), strict=True):
+        label[region.bool()] = value
     return label

@@ -12,7 +12,7 @@ from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
 from kits21.components import clean_regions, kidney_boxes, without_small_pieces
-from kits21.inferer import OUTSIDE, CoarseToFineInferer
+from kits21.inferer import OUTSIDE, CoarseToFineInferer, TwoStageTrainingInferer
 from kits21.postprocessing import RegionsToLabeld
 
 SHAPE = (24, 48, 48)
@@ -141,3 +141,44 @@ def test_label_map_of_logits():
     as_it_is = RegionsToLabeld("pred", smallest_ml=(0, 0, 0))({"pred": logits})["pred"]
     assert as_it_is.dtype == torch.uint8
     assert as_it_is[0, 7, 7, 7] == 1
+
+
+def test_mirrored_views_are_averaged():
+    """A network that looks to one side sees both; the coarse mask is mirrored with the image."""
+
+    class Sideways(Stages):
+        def fine(self, x):
+            return super().fine(x) + torch.linspace(-1, 1, x.shape[4])
+
+    plain, mirrored = inferer()(image(), Stages()), inferer(mirror_axes=[2])(image(), Sideways())
+    assert torch.allclose(plain, mirrored, atol=1e-5)
+    assert not torch.allclose(plain, inferer()(image(), Sideways()), atol=1e-2)
+
+
+def test_a_network_of_one_stage():
+    """Nothing is cropped; metadata stay."""
+    single = nn.Conv3d(1, 3, 1)
+    given = MetaTensor(image(), affine=torch.diag(torch.tensor([2.0, 1.0, 1.0, 1.0])))
+    with torch.no_grad():
+        found = inferer()(given, single)
+        assert torch.allclose(found.as_tensor(), single(image()), atol=1e-5)
+    assert torch.equal(found.affine, given.affine)
+    seen = []
+    TwoStageTrainingInferer()(image(), lambda *inputs: seen.append(len(inputs)), 1, 2)
+    both = nn.Module()
+    both.coarse = both.fine = nn.Identity()
+    both.forward = lambda *inputs: seen.append(len(inputs))
+    TwoStageTrainingInferer()(image(), both, 1, 2)
+    assert seen == [1, 3]
+
+
+def test_classes_instead_of_regions():
+    stages = Stages()
+    stages.fine = lambda x: torch.cat([0.5 - x[:, :1], x[:, :1] - 0.5, 2 * x[:, :1] - 2, -x[:, :1]], dim=1)
+    logits = inferer(softmax=True)(image(), stages)
+    found = RegionsToLabeld("pred", softmax=True, smallest_ml=(0.0,))({"pred": logits[0]})["pred"]
+    expected = image()[0].clone()
+    expected[0, 2, 2, 24] = 0  # no crop reaches the speck
+    assert torch.equal(found, expected.to(torch.uint8))
+    nothing = inferer(softmax=True)(torch.zeros(1, 1, *SHAPE), stages)
+    assert (nothing.argmax(dim=1) == 0).all()

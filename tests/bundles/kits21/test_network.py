@@ -10,8 +10,9 @@ from monai.losses import DeepSupervisionLoss
 from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
-from kits21.losses import RegionLoss, region_targets
+from kits21.losses import RegionLoss, TwoStageLoss, region_targets
 from kits21.network import CoarseToFine, RegionUNet
+from kits21.regions import NESTING, REGIONS, nesting, region_names
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,8 @@ def test_targets_are_nested():
     label = torch.tensor([0, 1, 2, 3], dtype=torch.uint8).reshape(1, 1, 1, 2, 2)
     targets = region_targets(label)
     assert targets.flatten(2).tolist() == [[[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 0]]]
-    assert torch.equal(region_targets(label, ["tumor"]), targets[:, 2:])
-    with pytest.raises(ValueError, match="need some of kidney_and_mass, mass, tumor"):
-        region_targets(label, ["cyst"])
+    assert torch.equal(region_targets(label, [2]), targets[:, 2:])
+    assert region_targets(label, [1, 2]).flatten(2).tolist() == [[[0, 1, 1, 0], [0, 0, 1, 0]]]
 
 
 def test_loss_by_hand():
@@ -80,3 +80,34 @@ def test_loss_by_hand():
     entropy = -(t * p.log() + (1 - t) * (1 - p).log()).mean()
     found = RegionLoss()(p.logit().reshape(1, 3, 1, 2, 2), label)
     assert float(found) == pytest.approx(float(dice.mean() + entropy), rel=1e-5)
+
+
+def test_both_stages_in_one_call(network):
+    """With the image alone the coarse stage looks at it at half its resolution."""
+    image = torch.randn(1, 1, 128, 64, 64, generator=torch.Generator().manual_seed(2))
+    network.eval()
+    with torch.no_grad():
+        alone = network(image)
+        small = torch.nn.functional.avg_pool3d(image, 2)
+        mask = (network.coarse(small) > 0).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        assert 0 < mask.float().mean() < 1
+        assert torch.allclose(alone, network(image, mask.repeat_interleave(2, 4)), atol=1e-6)
+
+
+def test_order_of_nesting():
+    assert nesting(4) == NESTING == (1, 3, 2)
+    assert [r.labels for r in REGIONS] == [tuple(sorted(NESTING[i:])) for i in range(3)]
+    assert region_names(NESTING, {}) == {1: "kidney_and_mass", 2: "mass", 3: "tumor"}
+    assert region_names(nesting(3), {1: "kidney", 2: "tumor"}) == {1: "kidney+tumor", 2: "tumor"}
+
+
+def test_loss_of_classes_by_hand():
+    """The switch to softmax, on a network of one stage."""
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0]]).reshape(1, 4, 1, 1, 2)
+    label = torch.tensor([0, 2], dtype=torch.uint8).reshape(1, 1, 1, 1, 2)
+    p = logits.softmax(dim=1)[0, :, 0, 0]
+    truth = torch.tensor([[1.0, 0], [0, 0], [0, 1], [0, 0]])
+    dice = 1 - (2 * (p * truth).sum(1) + 1e-5) / (p.sum(1) + truth.sum(1) + 1e-5)
+    expected = dice[1:].mean() - (truth * p.log()).sum(0).mean()
+    found = TwoStageLoss(softmax=True)(logits, {"fine": label})
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)

@@ -107,7 +107,7 @@ def test_loss_is_the_sum_of_the_stages():
     }
     whole = TwoStageLoss()(output, target)
     parts = 0.0
-    for stage, loss in (("fine", RegionLoss()), ("coarse", RegionLoss(["kidney_and_mass"], batch=True))):
+    for stage, loss in (("fine", RegionLoss()), ("coarse", RegionLoss([1], batch=True))):
         deep = DeepSupervisionLoss(loss)  # levels one by one
         for weight, one in zip((4 / 7, 2 / 7, 1 / 7), output[stage], strict=True):
             parts += weight * float(deep.get_loss(one, target[stage]))
