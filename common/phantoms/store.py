@@ -41,7 +41,8 @@ WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
 """
 
 _PARTIAL = ".partial"
-_FILE_KEYS = ("image", "label", "operator")  # the last stands at the top: it measured all cases
+_FILE_KEYS = ("image", "label", "moving", "fixed", "moving_label", "fixed_label", "field", "operator")
+# (the last stands at the top: it measured all cases)
 _ABANDONED_AFTER_S = 24 * 3600.0  # no build takes a day: what is older was left by a killed process
 
 

@@ -1,0 +1,197 @@
+"""The pairs of a data set, and what is wrong with its files, in one go.
+
+A list of ``dataset.json`` holds pairs, or single scans, on one grid or on different ones:
+
+    {"training": [{"moving": "a.nii.gz", "fixed": "b.nii.gz", "moving_label": ..., "fixed_label": ...}],
+     "validation": [...], "test": [...]}
+
+    {"training": [{"image": "a.nii.gz", "label": ...}, {"image": "b.nii.gz"}, ...], "test": ["c.nii.gz"]}
+
+Of single scans every two are a training pair; those of validation and test are moved onto the first training
+scan, the atlas.  Without a validation list the last fifth of the training entries is held out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.datasets.check import check_cases
+from common.datasets.datalist import DATALIST, CaseList, labels_of, read_description
+from common.datasets.facts import read_facts
+from common.datasets.voxels import has_suffix
+from common.errors import InputError
+
+__all__ = ["check_folder", "pair_datalist", "pairs_to_register", "structures"]
+
+SECTIONS = ("training", "validation", "test")
+_ROLES = ("moving", "fixed")
+_KEYS = ("image", "label", "moving", "fixed", "moving_label", "fixed_label", "field")
+_EXAMPLE = '{"moving": "a.nii.gz", "fixed": "b.nii.gz"} or {"image": "a.nii.gz"}'
+
+Case = dict[str, Any]
+
+
+def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
+    """The pairs of a data set under ``training``, ``validation`` and ``test``, every file read and checked.
+
+    Args:
+        dataset_dir: folder with dataset.json.
+        holdout: share of the training entries that become the validation list where there is none.
+
+    Raises:
+        InputError: the lists cannot be read, or files in them; see :func:`check_folder`.
+    """
+    folder = Path(dataset_dir).absolute()
+    entries = _entries(folder)
+    _raise(_problems(entries), folder)
+    training = entries["training"]
+    if not entries["validation"] and holdout > 0:
+        held = max(1, round(holdout * len(training)))
+        entries["training"], entries["validation"] = training[:-held], training[-held:]
+    lists = {"training": _training_pairs(entries["training"])}
+    if not lists["training"]:
+        raise InputError(
+            f"{folder / DATALIST}: training leaves no pair; expected a pair, or two scans, beside what "
+            'is held out for validation: add cases or a "validation" list'
+        )
+    atlas = next((entry for entry in training if "image" in entry), None)
+    for section in ("validation", "test"):
+        lists[section] = [_onto(entry, atlas, folder) for entry in entries[section]]
+    return {section: CaseList(pairs, folder) for section, pairs in lists.items()}
+
+
+def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = None) -> list[Case]:
+    """The pairs to register: a data set's test list (else its validation list), or a folder of scans.
+
+    Args:
+        dataset_dir: folder with dataset.json or with scans.
+        fixed: scan onto which all single scans are moved; none: the first training scan of a data set, or the
+            first scan, by name, of a folder.
+
+    Raises:
+        InputError: there are none, or some that cannot be read.
+    """
+    folder = Path(dataset_dir).absolute()
+    given = {"image": str(Path(fixed).absolute())} if fixed is not None else None
+    if (folder / DATALIST).is_file():
+        entries = _entries(folder)
+        atlas = given or next((entry for entry in entries["training"] if "image" in entry), None)
+        chosen = entries["test"] or entries["validation"]
+    elif folder.is_dir():
+        files = sorted(str(file) for file in folder.iterdir() if has_suffix(file) and file.is_file())
+        atlas = given or ({"image": files[0]} if files else None)
+        chosen = [{"image": file} for file in files if atlas and file != atlas["image"]]
+    else:
+        raise InputError(f"{folder}: no such folder; correct --dataset_dir")
+    if not chosen:
+        raise InputError(
+            f"{folder}: nothing to register; expected a {DATALIST} with a test list, or a folder with a "
+            "fixed scan (the first by name, or --fixed FILE) and at least one other"
+        )
+    pairs = [_onto(entry, atlas, folder) for entry in chosen]
+    scans = [{"image": pair[role]} for pair in pairs for role in _ROLES]
+    _raise(_problems({"test": scans}), folder)
+    return pairs
+
+
+def check_folder(folder: str | Path) -> tuple[int, list[str]]:
+    """Number of entries of a data set, and a line for each thing to repair.
+
+    For ``python -m common.datasets check``.
+
+    Raises:
+        InputError: dataset.json cannot be read.
+    """
+    entries = _entries(Path(folder).absolute())
+    return sum(map(len, entries.values())), _problems(entries)
+
+
+def _entries(folder: Path) -> dict[str, list[Case]]:
+    """The lists with absolute paths."""
+    description, found = read_description(folder), {}
+    for section in SECTIONS:
+        listed = description.get(section) or []
+        listed = [{"image": one} if isinstance(one, str) else one for one in listed]
+        for index, entry in enumerate(listed):
+            if not isinstance(entry, dict) or not ("image" in entry or {*_ROLES} <= entry.keys()):
+                raise InputError(
+                    f"{folder / DATALIST}: {section}[{index}] = {entry} is no pair; expected {_EXAMPLE}"
+                )
+        found[section] = [
+            {key: str(folder / value) if key in _KEYS else value for key, value in entry.items()}
+            for entry in listed
+        ]
+    if not found["training"] and not found["test"]:
+        raise InputError(f"{folder / DATALIST}: training has no case; expected a list of {_EXAMPLE}")
+    return found
+
+
+def _training_pairs(entries: Sequence[Case]) -> list[Case]:
+    pairs = [entry for entry in entries if "moving" in entry]
+    singles = [entry for entry in entries if "image" in entry]
+    return pairs + [_pair(one, other) for one, other in itertools.combinations(singles, 2)]
+
+
+def _onto(entry: Case, atlas: Case | None, folder: Path) -> Case:
+    if "moving" in entry:
+        return entry
+    if atlas is None:
+        raise InputError(
+            f"{folder}: {Path(entry['image']).name} is a single scan and there is none to move it onto; "
+            'expected a single scan in the training list, "moving" and "fixed", or --fixed FILE'
+        )
+    return _pair(entry, atlas)
+
+
+def _pair(moving: Case, fixed: Case) -> Case:
+    pair = {"moving": moving["image"], "fixed": fixed["image"]}
+    for role, entry in zip(_ROLES, (moving, fixed), strict=True):
+        if entry.get("label"):
+            pair[f"{role}_label"] = entry["label"]
+    return pair
+
+
+def _problems(entries: dict[str, list[Case]]) -> list[str]:
+    """A line for every file that cannot be used, each file judged once."""
+    lines, seen = [], set()
+    for section, index, role, scan in _scans(entries):
+        if scan["image"] in seen:
+            continue
+        seen.add(scan["image"])
+        facts = read_facts([scan])
+        for one in check_cases(facts, channels=1, classes=None, labelled=(), declared={}):
+            if one.severity == "error" and one.key != "labels":
+                key = role if one.key == "image" else f"{role}_label" if role != "image" else one.key
+                place = f"{section}[{index}].{key} = {one.file}"
+                lines.append(f"{place} {one.found}; expected {one.expected}. {one.repair}")
+    return lines
+
+
+def _scans(entries: dict[str, list[Case]]) -> Iterable[tuple[str, int, str, Case]]:
+    for section, listed in entries.items():
+        for index, entry in enumerate(listed):
+            if "image" in entry:
+                kept = {key: entry[key] for key in ("image", "label") if key in entry}
+                yield section, index, "image", kept
+                continue
+            for role in _ROLES:
+                scan = {"image": entry[role]}
+                if f"{role}_label" in entry:
+                    scan["label"] = entry[f"{role}_label"]
+                yield section, index, role, scan
+
+
+def _raise(problems: Sequence[str], folder: Path) -> None:
+    if problems:
+        more = f"  (and {len(problems) - 1} more: {' | '.join(problems[1:6])})" if problems[1:] else ""
+        raise InputError(f"{folder / DATALIST}: {problems[0]}{more}. Nothing was written.")
+
+
+def structures(cases: Sequence[Case]) -> dict[int, str]:
+    """Names of the label values above 0 in the data set of the cases; none for cases given otherwise."""
+    if not isinstance(cases, CaseList):
+        return {}
+    return {value: name for value, name in labels_of(cases.folder).items() if value > 0}

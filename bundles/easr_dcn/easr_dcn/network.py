@@ -1,0 +1,177 @@
+"""The divide-and-conquer network: an encoder for every region, one decoder for all.
+
+Axes: B pairs, 2 images (moving, fixed), D, H, W voxels, K regions.  Displacements are in voxels, channel 0
+along D.
+
+Source: card easr_dcn, DCN; figure of the authors' repository.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from common.registration.integration import integrate
+from easr_dcn.regions import label_maps, region_pairs
+
+__all__ = ["DivideAndConquerNet"]
+
+_FIRST, _WIDE = 16, 32  # channels of an encoder at full size and below
+
+
+class ConvolutionUnit(nn.Sequential):
+    """Convolution 3 x 3 x 3, perhaps group norm, LeakyReLU(0.2).
+
+    Args:
+        in_channels: of all groups together.
+        out_channels: likewise.
+        stride: 1, or 2 to halve each side.
+        groups: encoders side by side, which see nothing of one another.
+        normalized: with group norm, four channels a group.
+        transposed: doubles each side instead.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        normalized: bool = False,
+        transposed: bool = False,
+    ) -> None:
+        if transposed:
+            layers: list[nn.Module] = [
+                nn.ConvTranspose3d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
+            ]
+        else:
+            layers = [nn.Conv3d(in_channels, out_channels, 3, stride=stride, padding=1, groups=groups)]
+        if normalized:
+            layers.append(nn.GroupNorm(out_channels // 4, out_channels))
+        super().__init__(*layers, nn.LeakyReLU(0.2))
+
+
+class RegionEncoders(nn.Module):
+    """K encoders of five stages as one stack of grouped convolutions.
+
+    Args:
+        regions: K.
+        normalized: with group norm.
+    """
+
+    def __init__(self, regions: int, *, normalized: bool) -> None:
+        super().__init__()
+        widths = [2, _FIRST, *[_WIDE] * 4]
+        self.stages = nn.ModuleList(
+            ConvolutionUnit(
+                regions * widths[i],
+                regions * widths[i + 1],
+                stride=1 if i == 0 else 2,
+                groups=regions,
+                normalized=normalized,
+            )
+            for i in range(5)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, 2 K, D, H, W) to five maps (B, K C, ...), full size first, each half as large as the last."""
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+
+class SharedDecoder(nn.Module):
+    """From the maps of all encoders to one field, the deepest first.
+
+    Args:
+        regions: K.
+        normalized: with group norm.
+    """
+
+    def __init__(self, regions: int, *, normalized: bool) -> None:
+        super().__init__()
+        skips = [regions * _WIDE, *[regions * _WIDE + _WIDE] * 3]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                ConvolutionUnit(width, 64, normalized=normalized),
+                ConvolutionUnit(64, _WIDE, normalized=normalized),
+                ConvolutionUnit(_WIDE, _WIDE, normalized=normalized, transposed=True),
+            )
+            for width in skips
+        )
+        full = [regions * _FIRST + _WIDE, 64, 32, 16, 16]
+        self.full_size = nn.Sequential(
+            *(ConvolutionUnit(full[i], full[i + 1], normalized=normalized) for i in range(4))
+        )
+        self.flow = nn.Conv3d(16, 3, 3, padding=1)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Five maps, full size first, to the field (B, 3, D, H, W)."""
+        x = maps[4]
+        for i, stage in enumerate(self.stages):
+            x = stage(torch.cat([maps[4 - i], x], 1) if i > 0 else x)
+        return self.flow(self.full_size(torch.cat([maps[0], x], 1)))
+
+
+class DivideAndConquerNet(nn.Module):
+    """Moving and fixed image to the displacement that warps the one onto the other.
+
+    The split into regions is made inside, without gradient, in the images' own size; then the sides are
+    padded to multiples of 16, and the field is cut back.  At the start the field is near 0 (last convolution
+    drawn with deviation 1e-5).  1,670,755 parameters with three regions.
+
+    Args:
+        regions: K; with 1 the region is the whole image, and the network a plain U-Net.
+        integration_steps: 0 gives the network's field as the displacement (the paper's); above, it is a
+            velocity, integrated by so many steps of scaling and squaring, so that it folds less.
+        normalized: group norm, four channels a group, behind every convolution but the last.
+        iterations: of the Gaussian mixture, at most.
+        tolerance: of its mean log-likelihood.
+
+    Raises:
+        ValueError: fewer than one region.
+    """
+
+    __constants__ = ["integrates"]  # TorchScript leaves out what is not used
+
+    def __init__(
+        self,
+        regions: int = 3,
+        *,
+        integration_steps: int = 0,
+        normalized: bool = False,
+        iterations: int = 100,
+        tolerance: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        if regions < 1:
+            raise ValueError(f"DivideAndConquerNet: regions={regions}; expected a whole number from 1")
+        self.regions, self.integration_steps = int(regions), int(integration_steps)
+        self.integrates = self.integration_steps > 0
+        self.iterations, self.tolerance = int(iterations), float(tolerance)
+        self.encoders = RegionEncoders(self.regions, normalized=normalized)
+        self.decoder = SharedDecoder(self.regions, normalized=normalized)
+        nn.init.normal_(self.decoder.flow.weight, std=1e-5)
+        nn.init.zeros_(self.decoder.flow.bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 2, D, H, W), moving and fixed, to displacements (B, 3, D, H, W) in voxels.
+
+        The warped image is moving(x + displacement(x)).
+        """
+        labels = label_maps(image, self.regions, self.iterations, self.tolerance)
+        return self.field(region_pairs(image, labels, self.regions))
+
+    def field(self, regions: Tensor) -> Tensor:
+        """(B, 2 K, D, H, W) regions, see :func:`easr_dcn.regions.region_pairs`, to displacements."""
+        depth, height, width = regions.shape[2], regions.shape[3], regions.shape[4]
+        # The encoders halve each side four times.
+        padded = F.pad(regions, [0, -width % 16, 0, -height % 16, 0, -depth % 16])
+        field = self.decoder(self.encoders(padded))[:, :, :depth, :height, :width]
+        if self.integrates:
+            field = integrate(field, self.integration_steps)
+        return field

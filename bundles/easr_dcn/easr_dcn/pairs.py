@@ -1,0 +1,112 @@
+"""A pair on its way: two files become two channels, a displacement becomes a warped image.
+
+Keys of a case: ``moving``, ``fixed`` and perhaps ``moving_label``, ``fixed_label``; later ``image`` (2, *S),
+moving and fixed, ``label`` (2, *S), 0 where nothing is known, ``pred`` (3, *S), the displacement in voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.engines import PrepareBatch
+from monai.transforms import Randomizable, Transform
+from torch import Tensor
+
+from common.registration.warp import warp
+from common.training.batches import plain
+
+__all__ = ["PairChannelsd", "PreparePair", "RandSwapd", "WarpPaird"]
+
+
+class PairChannelsd(Transform):
+    """Put moving and fixed image, on one grid by now, into ``image``, and their label maps into ``label``.
+
+    Grid and affine are the fixed image's; the case is called "MOVING to FIXED".  Without both label maps
+    ``label`` is 0 everywhere: no structure is known.
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The case without its single volumes; their files stand under ``moving_file`` and ``fixed_file``.
+
+        A ``moving_label`` that was not loaded stands under ``moving_label_file``.
+        """
+        case = dict(data)
+        moving, fixed = case.pop("moving"), case.pop("fixed")
+        files = {"moving": Path(moving.meta["filename_or_obj"]), "fixed": Path(fixed.meta["filename_or_obj"])}
+        labels = [case.pop(f"{role}_label", None) for role in ("moving", "fixed")]
+        image = torch.cat([plain(moving), plain(fixed)]).float()
+        if all(isinstance(label, Tensor) for label in labels):
+            label = torch.cat([plain(one) for one in labels]).round().to(torch.uint8)
+        else:
+            label = torch.zeros(image.shape, dtype=torch.uint8)
+        name = f"{files['moving'].name} to {files['fixed'].name}"
+        meta = {"filename_or_obj": str(files["fixed"].with_name(name))}
+        for key, value in (("image", image), ("label", label)):
+            case[key] = MetaTensor(value, affine=fixed.affine.clone(), meta=dict(meta))
+        if isinstance(labels[0], str):  # not loaded, since it is only to be warped
+            case["moving_label_file"] = labels[0]
+        return case | {f"{role}_file": str(file) for role, file in files.items()}
+
+
+class RandSwapd(Randomizable, Transform):
+    """Let moving and fixed change places, images and labels together.
+
+    Args:
+        prob: how often.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob, self.swaps = float(prob), False
+
+    def randomize(self, data: Any = None) -> None:
+        """Draw whether this case is swapped."""
+        self.swaps = bool(self.R.random() < self.prob)
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The case, swapped or not."""
+        self.randomize()
+        case = dict(data)
+        if self.swaps:
+            case |= {key: case[key].flip(0) for key in ("image", "label")}
+        return case
+
+
+class PreparePair(PrepareBatch):
+    """The input (B, 2, *S), and (B, 4, *S) that the loss needs: moving, fixed and their label maps."""
+
+    def __call__(
+        self,
+        batchdata: Mapping[str, Tensor],
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor]:
+        """Images and target on the device."""
+        image, label = (
+            plain(batchdata[key]).to(device=device, non_blocking=non_blocking, **kwargs)
+            for key in ("image", "label")
+        )
+        return image, torch.cat([image, label.to(image.dtype)], 1)
+
+
+class WarpPaird(Transform):
+    """Add what a displacement makes of a pair.
+
+    ``warped`` and ``fixed`` (1, *S), ``moving`` (1, *S); ``warped_label``, ``fixed_label``, ``moving_label``
+    (1, *S) uint8.
+    """
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The case with the further keys."""
+        case = dict(data)
+        field = plain(case["pred"]).float()[None]
+        image, label = (plain(case[key]).to(field.device) for key in ("image", "label"))
+        case["moving"], case["fixed"] = image[:1], image[1:2]
+        case["moving_label"], case["fixed_label"] = label[:1], label[1:2]
+        case["warped"] = warp(image[None, :1], field)[0]
+        case["warped_label"] = warp(label[None, :1], field, mode="nearest")[0]
+        return case

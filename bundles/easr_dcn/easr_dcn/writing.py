@@ -1,0 +1,92 @@
+"""The files of a registration: warped image, displacement field, warped labels, checkerboard.
+
+The moving files are sampled once, from their own grids, onto the fixed file's grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from monai.data import MetaTensor
+from monai.transforms import LoadImage, Transform
+from torch import Tensor
+
+from common.files import atomic_path
+from common.registration.field_file import write_field
+from common.registration.world import displacement_in_mm, resample_field, warp_in_world
+from common.training.batches import plain
+
+__all__ = ["WritePaird", "draw_checkerboard"]
+
+_SQUARES = 8  # along the longer side of a slice
+
+
+class WritePaird(Transform):
+    """Write what a displacement (``pred``, on the network's grid) makes of the files of a pair.
+
+    ``MOVING_to_FIXED_<postfix>.nii.gz``: the moving image on the fixed one's grid; ``..._field.nii.gz``: the
+    displacement (:mod:`common.registration.field_file`); ``..._label.nii.gz``: the moving labels, where the
+    case has some, nearest; ``..._checkerboard.png``: warped and fixed image in turn.
+
+    Args:
+        output_dir: folder.
+        postfix: of the warped image.
+    """
+
+    def __init__(self, output_dir: str | Path, *, postfix: str = "warped") -> None:
+        self.output_dir, self.postfix = Path(output_dir), postfix
+        self.load = LoadImage(image_only=True, ensure_channel_first=True)
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Write, and give the case back as it is."""
+        moving, fixed = (self.load(data[f"{role}_file"]) for role in ("moving", "fixed"))
+        onto = fixed.affine
+        working = data["image"].affine
+        field = displacement_in_mm(plain(data["pred"]).float()[None].cpu(), working)
+        field = resample_field(field, working, fixed.shape[1:], onto)
+        warped = warp_in_world(plain(moving).float()[None], moving.affine, field, onto)[0, 0]
+        name = "_to_".join(Path(data[f"{role}_file"]).name.split(".")[0] for role in ("moving", "fixed"))
+        self._save(f"{name}_{self.postfix}", warped, onto, np.float32)
+        write_field(self.output_dir / f"{name}_field.nii.gz", field[0].movedim(0, -1).numpy(), onto.numpy())
+        if data.get("moving_label_file"):
+            label = self.load(data["moving_label_file"])
+            found = warp_in_world(plain(label)[None], label.affine, field, onto, mode="nearest")[0, 0]
+            self._save(f"{name}_label", found, onto, np.uint8 if label.max() < 256 else np.int16)
+        draw_checkerboard(warped, plain(fixed)[0], self.output_dir / f"{name}_checkerboard.png")
+        return dict(data)
+
+    def _save(self, name: str, volume: Tensor, affine: Tensor | MetaTensor, dtype: type) -> None:
+        nifti = nib.Nifti1Image(volume.numpy().astype(dtype), affine.numpy())
+        with atomic_path(self.output_dir / f"{name}.nii.gz") as temporary:
+            nib.save(nifti, temporary)
+
+
+def draw_checkerboard(warped: Tensor, fixed: Tensor, path: str | Path) -> None:
+    """The middle slice of each axis, squares of the warped and of the fixed image in turn.
+
+    Args:
+        warped: (X, Y, Z).
+        fixed: likewise; each image is scaled by its own 99.5th percentile.
+        path: PNG to write.
+    """
+    images = [
+        x.float() / x.float().flatten().sort().values[int(0.995 * (x.numel() - 1))].clamp(min=1e-6)
+        for x in (warped, fixed)
+    ]
+    figure = Figure(figsize=(12, 4.4), layout="constrained", facecolor="white")
+    for axis, (panel, n) in enumerate(zip(figure.subplots(1, 3), fixed.shape, strict=True)):
+        one, other = (x.select(axis, n // 2) for x in images)
+        square = max(1, -(-max(one.shape) // _SQUARES))
+        rows, columns = torch.meshgrid(*(torch.arange(m) // square for m in one.shape), indexing="ij")
+        panel.imshow(
+            torch.where((rows + columns) % 2 == 0, one, other).T, cmap="gray", vmin=0, vmax=1, origin="lower"
+        )
+        panel.set(xticks=[], yticks=[])
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
