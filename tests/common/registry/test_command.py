@@ -22,7 +22,7 @@ def registry(shell, *words):
 
 def test_starts_without_torch(shell):
     code = "import sys, common.registry.__main__; print({'torch', 'monai', 'numpy'} & sys.modules.keys())"
-    assert shell.python("-c", code).ok().out == "set()\n"
+    assert shell.python("-c", code, fresh=True).ok().out == "set()\n"
 
 
 def test_list(shell):
