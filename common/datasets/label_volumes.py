@@ -14,7 +14,7 @@ import numpy as np
 from common.datasets.voxels import UnreadableError, read_voxels
 from common.errors import InputError
 
-__all__ = ["Grid", "check_grid", "read_grid", "read_label"]
+__all__ = ["Grid", "check_grid", "read_grid", "read_image", "read_label"]
 
 _FARTHEST = 0.1  # of the smallest voxel edge: headers keep affines in float32, and qforms as rotations
 
@@ -72,6 +72,21 @@ def check_grid(found: Grid, expected: Grid) -> None:
             f"{found.path}: its affine puts voxels up to {apart:.3g} mm from where {expected.path} has them; "
             f"expected the same affine: write it with the header of the scan"
         )
+
+
+def read_image(grid: Grid) -> np.ndarray:
+    """The image behind a header: (X, Y, Z) as the file has it, whole numbers as such.
+
+    Raises:
+        InputError: the file cannot be read, or holds NaN or infinite values.
+    """
+    try:
+        image = np.asanyarray(nib.load(grid.path).dataobj).reshape(grid.shape)
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{grid.path}: cannot be read ({error}); download it again") from error
+    if not np.isfinite(image).all():
+        raise InputError(f"{grid.path}: {np.sum(~np.isfinite(image))} voxels are NaN or infinite")
+    return image
 
 
 def read_label(path: Path, *, highest: int) -> np.ndarray:

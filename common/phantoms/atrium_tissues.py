@@ -8,9 +8,10 @@ spreads follow what is seen in scans of the 2018 Atrial Segmentation Challenge; 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
+
+from common.phantoms.looks import Look, draw_signals
 
 __all__ = ["BLOOD_POOLS", "LABELS", "Tissue", "draw_signal", "label_of_tissue", "texture_of_tissue"]
 
@@ -45,36 +46,29 @@ class Tissue(IntEnum):
     VEIN_ROOT = 21
 
 
-class _Look(NamedTuple):
-    signal: float
-    spread: float  # sd between cases
-    texture: float  # sd inside the tissue
-    label: int = 0
-
-
 _LOOKS = {
-    Tissue.MEDIASTINUM: _Look(0.30, 0.07, 0.16),
-    Tissue.LUNG: _Look(0.09, 0.03, 0.05),
-    Tissue.LUNG_VESSEL: _Look(0.75, 0.12, 0.10),
-    Tissue.MUSCLE: _Look(0.42, 0.08, 0.10),
-    Tissue.BONE: _Look(0.34, 0.08, 0.12),
-    Tissue.OESOPHAGUS: _Look(0.62, 0.16, 0.20),
-    Tissue.MYOCARDIUM: _Look(0.50, 0.12, 0.06),
-    Tissue.VESSEL_WALL: _Look(0.48, 0.10, 0.06),
-    Tissue.RIGHT_ATRIUM: _Look(0.96, 0.05, 0.05),
-    Tissue.RIGHT_VENTRICLE: _Look(0.93, 0.06, 0.06),
-    Tissue.LEFT_VENTRICLE: _Look(0.97, 0.04, 0.05),
-    Tissue.AORTA: _Look(1.02, 0.05, 0.04),
-    Tissue.PULMONARY_ARTERY: _Look(0.96, 0.06, 0.05),
-    Tissue.VENA_CAVA: _Look(0.97, 0.08, 0.05),
-    Tissue.CORONARY_SINUS: _Look(0.92, 0.07, 0.04),
-    Tissue.VEIN: _Look(0.99, 0.03, 0.05),
-    Tissue.ATRIAL_WALL: _Look(0.55, 0.12, 0.08),
-    Tissue.SCAR: _Look(1.22, 0.12, 0.12),
-    Tissue.LEAFLET: _Look(0.74, 0.08, 0.04),
-    Tissue.ATRIUM: _Look(1.0, 0.0, 0.05, 1),
-    Tissue.APPENDAGE: _Look(0.95, 0.05, 0.07, 1),
-    Tissue.VEIN_ROOT: _Look(1.0, 0.0, 0.05, 1),
+    Tissue.MEDIASTINUM: Look(0.30, 0.07, 0.16),
+    Tissue.LUNG: Look(0.09, 0.03, 0.05),
+    Tissue.LUNG_VESSEL: Look(0.75, 0.12, 0.10),
+    Tissue.MUSCLE: Look(0.42, 0.08, 0.10),
+    Tissue.BONE: Look(0.34, 0.08, 0.12),
+    Tissue.OESOPHAGUS: Look(0.62, 0.16, 0.20),
+    Tissue.MYOCARDIUM: Look(0.50, 0.12, 0.06),
+    Tissue.VESSEL_WALL: Look(0.48, 0.10, 0.06),
+    Tissue.RIGHT_ATRIUM: Look(0.96, 0.05, 0.05),
+    Tissue.RIGHT_VENTRICLE: Look(0.93, 0.06, 0.06),
+    Tissue.LEFT_VENTRICLE: Look(0.97, 0.04, 0.05),
+    Tissue.AORTA: Look(1.02, 0.05, 0.04),
+    Tissue.PULMONARY_ARTERY: Look(0.96, 0.06, 0.05),
+    Tissue.VENA_CAVA: Look(0.97, 0.08, 0.05),
+    Tissue.CORONARY_SINUS: Look(0.92, 0.07, 0.04),
+    Tissue.VEIN: Look(0.99, 0.03, 0.05),
+    Tissue.ATRIAL_WALL: Look(0.55, 0.12, 0.08),
+    Tissue.SCAR: Look(1.22, 0.12, 0.12),
+    Tissue.LEAFLET: Look(0.74, 0.08, 0.04),
+    Tissue.ATRIUM: Look(1.0, 0.0, 0.05, 1),
+    Tissue.APPENDAGE: Look(0.95, 0.05, 0.07, 1),
+    Tissue.VEIN_ROOT: Look(1.0, 0.0, 0.05, 1),
 }
 
 BLOOD_POOLS = (
@@ -104,8 +98,7 @@ def texture_of_tissue() -> np.ndarray:
 
 def draw_signal(rng: np.random.Generator) -> np.ndarray:
     """float32 (number of tissues,): each tissue's mean signal in one case, relative to atrial blood."""
-    signal = np.array([_LOOKS[tissue].signal for tissue in Tissue])
-    signal += rng.normal(size=len(Tissue)) * [_LOOKS[tissue].spread for tissue in Tissue]
+    signal = draw_signals([_LOOKS[tissue] for tissue in Tissue], rng)
     nulled = [t for t in Tissue if _LOOKS[t].signal < 0.7]
     signal[nulled] *= np.exp(rng.normal(0, _LATE_SPREAD))
     return np.maximum(signal, 0.02).astype(np.float32)

@@ -8,9 +8,10 @@ is as bright as some of what surrounds the prostate.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
+
+from common.phantoms.looks import Look, draw_signals
 
 __all__ = ["Tissue", "draw_signal", "label_of_tissue", "texture_of_tissue"]
 
@@ -37,31 +38,24 @@ class Tissue(IntEnum):
     URETHRA = 16
 
 
-class _Look(NamedTuple):
-    signal: float
-    spread: float  # sd between cases
-    texture: float  # sd inside the tissue
-    label: int = 0
-
-
 _LOOKS = {
-    Tissue.FAT: _Look(0.72, 0.10, 0.12),
-    Tissue.MUSCLE: _Look(0.26, 0.05, 0.06),
-    Tissue.BONE_RIM: _Look(0.10, 0.03, 0.03),
-    Tissue.MARROW: _Look(0.52, 0.10, 0.10),
-    Tissue.BLADDER_WALL: _Look(0.38, 0.06, 0.05),
-    Tissue.URINE: _Look(1.35, 0.15, 0.04),
-    Tissue.RECTAL_WALL: _Look(0.48, 0.08, 0.08),
-    Tissue.RECTUM: _Look(0.12, 0.08, 0.10),
-    Tissue.VESICLE: _Look(0.98, 0.14, 0.26),
-    Tissue.VEIN: _Look(0.88, 0.12, 0.16),
-    Tissue.FASCIA: _Look(0.40, 0.08, 0.08),
-    Tissue.CAPSULE: _Look(0.36, 0.06, 0.05, 1),
-    Tissue.TRANSITION_ZONE: _Look(0.54, 0.08, 0.14, 1),
-    Tissue.NODULE: _Look(0.70, 0.16, 0.12, 1),
-    Tissue.PERIPHERAL_ZONE: _Look(1.0, 0.10, 0.12, 1),
-    Tissue.LESION: _Look(0.42, 0.06, 0.06, 1),
-    Tissue.URETHRA: _Look(0.86, 0.10, 0.08, 1),
+    Tissue.FAT: Look(0.72, 0.10, 0.12),
+    Tissue.MUSCLE: Look(0.26, 0.05, 0.06),
+    Tissue.BONE_RIM: Look(0.10, 0.03, 0.03),
+    Tissue.MARROW: Look(0.52, 0.10, 0.10),
+    Tissue.BLADDER_WALL: Look(0.38, 0.06, 0.05),
+    Tissue.URINE: Look(1.35, 0.15, 0.04),
+    Tissue.RECTAL_WALL: Look(0.48, 0.08, 0.08),
+    Tissue.RECTUM: Look(0.12, 0.08, 0.10),
+    Tissue.VESICLE: Look(0.98, 0.14, 0.26),
+    Tissue.VEIN: Look(0.88, 0.12, 0.16),
+    Tissue.FASCIA: Look(0.40, 0.08, 0.08),
+    Tissue.CAPSULE: Look(0.36, 0.06, 0.05, 1),
+    Tissue.TRANSITION_ZONE: Look(0.54, 0.08, 0.14, 1),
+    Tissue.NODULE: Look(0.70, 0.16, 0.12, 1),
+    Tissue.PERIPHERAL_ZONE: Look(1.0, 0.10, 0.12, 1),
+    Tissue.LESION: Look(0.42, 0.06, 0.06, 1),
+    Tissue.URETHRA: Look(0.86, 0.10, 0.08, 1),
 }
 
 
@@ -83,8 +77,7 @@ def draw_signal(echo: float, fat: float, rng: np.random.Generator) -> np.ndarray
         fat: factor on fat and marrow, by the echo train and fat suppression.
         rng: this case's random numbers.
     """
-    signal = np.array([_LOOKS[tissue].signal for tissue in Tissue])
-    signal = signal + rng.normal(size=len(Tissue)) * [_LOOKS[tissue].spread for tissue in Tissue]
+    signal = draw_signals([_LOOKS[tissue] for tissue in Tissue], rng)
     signal = np.maximum(signal, 0.03) ** echo
     signal[[Tissue.FAT, Tissue.MARROW]] *= fat
     return signal.astype(np.float32)

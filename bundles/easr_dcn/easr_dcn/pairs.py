@@ -12,12 +12,11 @@ from typing import Any
 
 import torch
 from monai.data import MetaTensor
-from monai.engines import PrepareBatch
 from monai.transforms import Randomizable, Transform
 from torch import Tensor
 
 from common.registration.warp import warp
-from common.training.batches import plain
+from common.training.batches import PrepareImageLabel, plain
 
 __all__ = ["PairChannelsd", "PreparePair", "RandSwapd", "WarpPaird"]
 
@@ -75,7 +74,7 @@ class RandSwapd(Randomizable, Transform):
         return case
 
 
-class PreparePair(PrepareBatch):
+class PreparePair(PrepareImageLabel):
     """The input (B, 2, *S), and (B, 4, *S) that the loss needs: moving, fixed and their label maps."""
 
     def __call__(
@@ -86,10 +85,7 @@ class PreparePair(PrepareBatch):
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor]:
         """Images and target on the device."""
-        image, label = (
-            plain(batchdata[key]).to(device=device, non_blocking=non_blocking, **kwargs)
-            for key in ("image", "label")
-        )
+        image, label = super().__call__(batchdata, device, non_blocking, **kwargs)
         return image, torch.cat([image, label.to(image.dtype)], 1)
 
 

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from common.datasets.kits21_annotations import REGIONS, aggregate, annotation_files, case_folders
-from common.datasets.label_volumes import Grid, check_grid, read_grid, read_label
+from common.datasets.label_volumes import Grid, check_grid, read_grid, read_image, read_label
 from common.datasets.prepare import RawCase, Reader
 from common.errors import InputError
 
@@ -95,14 +94,7 @@ READER = _Kits21()
 
 def _image(grid: Grid) -> np.ndarray:
     """HU (X, Y, Z): int16 where that holds them, else float32."""
-    try:
-        image = np.asanyarray(nib.load(grid.path).dataobj).reshape(grid.shape)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{grid.path}: cannot be read ({error}); download it again") from error
-    if not np.isfinite(image).all():
-        raise InputError(
-            f"{grid.path}: {np.sum(~np.isfinite(image))} voxels are NaN or infinite; expected HU"
-        )
+    image = read_image(grid)
     if not image.min() < _AIR:
         raise InputError(
             f"{grid.path}: its lowest value is {image.min():g}; expected HU, with air far below {_AIR}: "

@@ -16,10 +16,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
-from common.datasets.label_volumes import Grid, check_grid, read_grid, read_label
+from common.datasets.label_volumes import Grid, check_grid, read_grid, read_image, read_label
 from common.datasets.prepare import RawCase, Reader
 from common.errors import InputError
 
@@ -122,10 +121,5 @@ def _files(folder: Path) -> dict[str, tuple[Path | None, Path | None]]:
 
 def _image(grid: Grid) -> np.ndarray:
     """(X, Y, Z) as the file has it: whole numbers stay so."""
-    try:
-        image = np.asanyarray(nib.load(grid.path).dataobj).reshape(grid.shape)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{grid.path}: cannot be read ({error}); download it again") from error
-    if not np.isfinite(image).all():
-        raise InputError(f"{grid.path}: {np.sum(~np.isfinite(image))} voxels are NaN or infinite")
+    image = read_image(grid)
     return image.astype(np.float32) if image.dtype.kind == "f" or image.dtype.itemsize > 4 else image
