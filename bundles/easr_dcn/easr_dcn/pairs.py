@@ -77,15 +77,9 @@ class RandSwapd(Randomizable, Transform):
 class PreparePair(PrepareImageLabel):
     """The input (B, 2, *S), and (B, 4, *S) that the loss needs: moving, fixed and their label maps."""
 
-    def __call__(
-        self,
-        batchdata: Mapping[str, Tensor],
-        device: str | torch.device | None = None,
-        non_blocking: bool = False,
-        **kwargs: Any,
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, *given: Any, **settings: Any) -> tuple[Tensor, Tensor]:
         """Images and target on the device."""
-        image, label = super().__call__(batchdata, device, non_blocking, **kwargs)
+        image, label = super().__call__(*given, **settings)
         return image, torch.cat([image, label.to(image.dtype)], 1)
 
 
