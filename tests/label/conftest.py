@@ -19,10 +19,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.contract.bundle import ROOT, Bundle, Shell
-from tests.contract.conftest import bundle, home, shared, shell, trained  # noqa: F401
+from tests.contract.bundle import NAMES, ROOT, Bundle, Shell
+from tests.contract.conftest import home, shared, shell, trained  # noqa: F401
 
 START_S = 300  # importing everything on a busy machine
+#: What can be served; the others predict fields or signals.
+SERVED = [name for name in NAMES if Bundle(name).segments]
+
+
+@pytest.fixture(params=SERVED, scope="session")
+def bundle(request) -> Bundle:
+    return Bundle(request.param)
 
 
 @dataclass
@@ -62,8 +69,9 @@ def checkout(bundle, shared, trained) -> Path:  # noqa: F811
     ignore = shutil.ignore_patterns("__pycache__", "models", "eval", "data")
     for part in ("common", "tools"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in NAMES:
+        shutil.copytree(ROOT / "bundles" / name, folder / "bundles" / name, ignore=ignore, symlinks=True)
     place = folder / "bundles" / bundle.name
-    shutil.copytree(bundle.root, place, ignore=ignore, symlinks=True)
     (place / "models").mkdir()
     for file in ("model.pt", "plan.json"):
         shutil.copy2(trained.ckpt_dir / file, place / "models" / file)

@@ -29,23 +29,16 @@ def client(server, tmp_path):
 
 @pytest.fixture
 def volumes(bundle):
-    if len(bundle.input_format["spatial_shape"]) != 3 or bundle.output_format["format"] != "segmentation":
+    if bundle.dims != 3:
         pytest.skip(f"{bundle.name} does not segment volumes")
     return bundle
 
 
 @pytest.fixture
-def segments(bundle):
-    if not bundle.segments:
-        pytest.skip(f"{bundle.name} does not segment images")
+def pictures(bundle):
+    if bundle.dims != 2:
+        pytest.skip(f"{bundle.name} does not segment pictures")
     return bundle
-
-
-@pytest.fixture
-def pictures(segments):
-    if segments.dims != 2:
-        pytest.skip(f"{segments.name} does not segment pictures")
-    return segments
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -175,7 +168,7 @@ def test_training_with_a_bad_label_says_which_and_the_server_lives(
     assert client.info()["models"]
 
 
-def test_training_on_saved_labels_changes_the_weights(segments, server, client, trained, tmp_path):
+def test_training_on_saved_labels_changes_the_weights(bundle, server, client, trained, tmp_path):
     """From the weights that are there, with their plan; afterwards the server predicts with the new ones."""
     saved = save_labels(client, trained, server.scans, 4)
     assert client.info()["datastore"]["completed"] == len(saved)
@@ -189,12 +182,12 @@ def test_training_on_saved_labels_changes_the_weights(segments, server, client, 
     assert (server.model / "models" / "plan.json").read_bytes() == plan
     assert not (server.model / "data").exists(), "a phantom was made for nothing"
     assert (server.model / "eval" / "preview.png").is_file()
-    if segments.dims == 3:
+    if bundle.dims == 3:
         scan = sorted(server.scans.glob("*test*.nii.gz"))[0]
         assert_same_mask(server, client, scan, tmp_path / "after")
 
 
-def test_training_started_where_the_weights_were(segments, server):
+def test_training_started_where_the_weights_were(server):
     """Its filters and matrices are near those before; drawn anew they would be twice their size away."""
     import torch
 
@@ -225,6 +218,7 @@ def test_nothing_was_asked_of_other_hosts(server):
     ("words", "says"),
     [
         (["--models", "nobody"], "bundle nobody: unknown"),
+        (["--models", "divsbl"], "divsbl: segments no images; expected one of: "),
         (["--studies", "nowhere"], "no such folder"),
         (["--port", "99999999"], "choose another with PORT"),
     ],

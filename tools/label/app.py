@@ -15,7 +15,6 @@ from typing import Any
 from common.bundles import bundle_folder, bundle_names, parse_config
 from common.checkpoints import require_weights
 from common.datasets import class_names, inference_list
-from common.datasets.bundle_needs import needs_of
 from common.errors import InputError
 from common.files import write_json, write_text
 from common.registry.pack import pack
@@ -40,17 +39,26 @@ def make_app(folder: Path, models: Sequence[str]) -> list[str]:
         What was done, one line for each model.
 
     Raises:
-        InputError: MONAI Label is not installed, no such bundle, or it has no weights.
+        InputError: MONAI Label is not installed, no such bundle, one that segments no images, or no weights.
     """
     source = Path(sys.prefix) / _APP
     if not source.is_dir():
         raise InputError(f"{source}: not there; expected MONAI Label in this environment: make label")
-    shown = [name for name in bundle_names() if needs_of(name).own_check is None]  # whose cases are images
+    shown = [name for name in bundle_names() if _segments(name)]
     names = list(models) or [name for name in shown if _weights(name).is_file()] or shown
     for name in names:
+        if not _segments(name):
+            raise InputError(f"{name}: segments no images; expected one of: {', '.join(shown)}")
         require_weights(_weights(name), bundle=name)
     shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     return [_put(folder, name) for name in names]
+
+
+def _segments(name: str) -> bool:
+    """Whether a bundle predicts label maps, which is what MONAI Label shows; an unknown name is an error."""
+    file = bundle_folder(name) / "configs" / "metadata.json"
+    outputs = json.loads(file.read_text(encoding="utf-8"))["network_data_format"]["outputs"]
+    return outputs["pred"]["format"] == "segmentation"
 
 
 def _weights(name: str) -> Path:
