@@ -243,14 +243,9 @@ def _row_gradients(
         from common.kernels import row_moments_triton as kernels
 
         return kernels.affine_gradients(grad, rows, centre, factors)[0]
-    of_grad, of_rows, constant = factors
-    constant = constant - of_rows * centre
-    nothing = torch.zeros_like(constant)
-    by_rows = torch.empty_like(rows)
-    for block in _blocks(rows):
-        part = _line(rows[block].to(centre.dtype), of_rows[block], constant[block])
-        by_rows[block] = part.add_(_line(grad[block].to(centre.dtype), of_grad[block], nothing[block]))
-    return by_rows
+    of_grad, of_rows, constant = (factor.to(centre.dtype) for factor in factors)
+    by_rows = _line(grad.to(centre.dtype), of_grad, constant - of_rows * centre)
+    return by_rows.addcmul_(rows, of_rows.unsqueeze(1)).to(rows.dtype)
 
 
 def _gradient_sums(grad: Tensor, rows: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
