@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.phantoms.arguments import require_grid, require_seed
 from common.phantoms.store import Entry, ensure_phantom
 from common.phantoms.volumes import write_labelled_volume
 
 __all__ = ["abdomen"]
 
 _VERSION = 2  # raise it with every change of what the cases hold: folders of older versions are rebuilt
-_MAX_VOXELS = 512**3
 
 
 def abdomen(
@@ -49,17 +48,8 @@ def abdomen(
     Raises:
         InputError: an argument is out of range, the folder cannot be written or was not made here.
     """
-    shape, spacing = tuple(shape), tuple(spacing)
-    if len(shape) != 3 or not all(isinstance(n, int) and n >= 1 for n in shape):
-        raise InputError(
-            f"abdomen: shape={shape}; expected three whole numbers of voxels, such as (80, 80, 36)"
-        )
-    if np.prod(shape, dtype=float) > _MAX_VOXELS:
-        raise InputError(f"abdomen: shape={shape} has more than {_MAX_VOXELS} voxels; choose a coarser grid")
-    if len(spacing) != 3 or not all(0 < s < 100 for s in spacing):
-        raise InputError(f"abdomen: spacing={spacing}; expected three lengths in mm, such as (4.5, 4.5, 6.0)")
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"abdomen: seed={seed!r}; expected a whole number from 0")
+    shape, spacing = require_grid("abdomen", shape, spacing)
+    require_seed("abdomen", seed)
 
     def write_case(root: Path, subset: str, case: str, rng: np.random.Generator) -> Entry:
         from common.phantoms.abdomen_case import make_case  # needs scipy, which reuse does not

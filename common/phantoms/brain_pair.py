@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from common.phantoms.arguments import require_grid, require_seed
 from common.phantoms.store import Entry, ensure_phantom
 
 __all__ = ["brain_pair"]
@@ -52,17 +53,10 @@ def brain_pair(
     Raises:
         InputError: an argument is out of range, the folder cannot be written or was not made here.
     """
-    shape, spacing = tuple(shape), tuple(spacing)
-    if len(shape) != 3 or not all(isinstance(n, int) and n >= 8 for n in shape):
-        raise InputError(f"brain_pair: shape={shape}; expected three whole numbers of voxels from 8")
-    if np.prod(shape, dtype=float) > _MAX_VOXELS:
-        raise InputError(f"brain_pair: shape={shape} has more than {_MAX_VOXELS} voxels; choose fewer")
-    if len(spacing) != 3 or not all(0 < s < 100 for s in spacing):
-        raise InputError(f"brain_pair: spacing={spacing}; expected three lengths in mm")
+    shape, spacing = require_grid("brain_pair", shape, spacing, least=8)
+    require_seed("brain_pair", seed)
     if not 0 <= deformation_mm <= 40:
         raise InputError(f"brain_pair: deformation_mm={deformation_mm}; expected 0 to 40")
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"brain_pair: seed={seed!r}; expected a whole number from 0")
 
     def write_case(root: Path, subset: str, case: str, rng: np.random.Generator) -> Entry:
         return _write_pair(root, subset, case, shape, spacing, float(deformation_mm), rng)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.phantoms.arguments import require_seed, require_side
 from common.phantoms.domains import ensure_domains
 
 __all__ = ["DOMAINS", "LABELS", "fundus"]
@@ -51,10 +51,8 @@ def fundus(
     Raises:
         InputError: an argument is out of range, the folder cannot be written or was not made here.
     """
-    if not isinstance(size, int) or not _SIDES[0] <= size <= _SIDES[1]:
-        raise InputError(f"fundus: size={size!r}; expected whole pixels from {_SIDES[0]} to {_SIDES[1]}")
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"fundus: seed={seed!r}; expected a whole number from 0")
+    require_side("fundus", size, _SIDES, "pixels")
+    require_seed("fundus", seed)
 
     def make_case(domain: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         from common.phantoms.fundus_case import make_case  # needs scipy, which reuse does not

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.phantoms.arguments import require_grid, require_seed
 from common.phantoms.store import Entry, ensure_phantom
 from common.phantoms.volumes import write_labelled_volume
 
@@ -19,7 +19,6 @@ __all__ = ["kidneys"]
 
 _VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
 _LABELS = ("background", "kidney", "tumor", "cyst")
-_MAX_VOXELS = 512**3
 
 
 def kidneys(
@@ -52,17 +51,8 @@ def kidneys(
     Raises:
         InputError: an argument is out of range, the folder cannot be written or was not made here.
     """
-    shape, spacing = tuple(shape), tuple(spacing)
-    if len(shape) != 3 or not all(isinstance(n, int) and n >= 1 for n in shape):
-        raise InputError(
-            f"kidneys: shape={shape}; expected three whole numbers of voxels, such as (72, 56, 40)"
-        )
-    if np.prod(shape, dtype=float) > _MAX_VOXELS:
-        raise InputError(f"kidneys: shape={shape} has more than {_MAX_VOXELS} voxels; choose a coarser grid")
-    if len(spacing) != 3 or not all(0 < s < 100 for s in spacing):
-        raise InputError(f"kidneys: spacing={spacing}; expected three lengths in mm, such as (4.0, 4.0, 5.0)")
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"kidneys: seed={seed!r}; expected a whole number from 0")
+    shape, spacing = require_grid("kidneys", shape, spacing)
+    require_seed("kidneys", seed)
 
     def write_case(root: Path, subset: str, case: str, rng: np.random.Generator) -> Entry:
         from common.phantoms.kidneys_case import make_case  # needs scipy, which reuse does not

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from common.phantoms.arguments import require_seed
 from common.phantoms.store import Entry, ensure_phantom
 
 __all__ = ["signals"]
@@ -56,8 +57,7 @@ def signals(
         raise InputError(f"signals: length={length}, measurements={measurements}; expected at least 64 and 1")
     if not 1 < measurements < length:
         raise InputError(f"signals: measurements={measurements}; expected 2 to {length - 1} (length - 1)")
-    if not isinstance(seed, int) or seed < 0:
-        raise InputError(f"signals: seed={seed!r}; expected a whole number from 0")
+    require_seed("signals", seed)
     draw, basis, words = KINDS[kind]
 
     def write_case(root: Path, subset: str, case: str, rng: np.random.Generator) -> Entry:
