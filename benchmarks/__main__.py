@@ -14,7 +14,8 @@ import torch
 
 from benchmarks import bundles, ops
 from benchmarks.measure import Clock, Row, copy_bandwidth, measure
-from benchmarks.report import environment, save, table
+from benchmarks.report import document, environment, save, table
+from common.files import write_text
 
 KINDS = {"op": ops, "bundle": bundles}
 
@@ -37,6 +38,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         )
     parser.add_argument("--quick", action="store_true", help="small sizes and few repeats: does it run?")
     parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
+    parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="also write the tables as a page")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument(
         "--compile",
@@ -88,6 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{facts['seconds']} s; a copy moves {copied / 1e9:.1f} GB/s, read and written\n{table(rows)}")
     if options.save:
         save(options.save, rows, **facts)
+    if options.markdown:
+        write_text(options.markdown, document(rows, **facts))
 
 
 def _measured(kind: str, name: str, options: argparse.Namespace, *, copied: float, clock: Clock) -> list[Row]:

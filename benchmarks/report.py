@@ -16,7 +16,7 @@ import torch
 from benchmarks.measure import Figures, Row, growth_exponent
 from common.files import write_json
 
-__all__ = ["environment", "save", "table"]
+__all__ = ["document", "environment", "save", "table"]
 
 _HEADER = (
     "| what | size | tokens | eager | compiled | ours | ratio | of compiled "
@@ -72,6 +72,23 @@ def table(rows: list[Row]) -> str:
             for g in _growth(of_benchmark)
         ]
     return "\n".join(parts)
+
+
+def document(rows: list[Row], **facts: Any) -> str:
+    """A page of Markdown: the command, where and with what it ran, and every table.
+
+    Args:
+        rows: what was measured.
+        facts: as for :func:`save`.
+    """
+    where = ", ".join(f"{key} {value}" for key, value in facts["environment"].items() if value is not None)
+    copied = facts["copy_bytes_per_second"] / 1e9
+    return (
+        f"# Figures\n\n    {facts['command']}\n\n"
+        f"{where}.\n\n{facts['seconds']} s in all; a copy moves {copied:.1f} GB/s, read and written. "
+        "[How to read it](README.md#how-to-read-it).\n"
+        f"{table(rows).replace(chr(10) + '### ', chr(10) + '## ')}\n"
+    )
 
 
 def save(path: Path, rows: list[Row], **facts: Any) -> None:

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from benchmarks.measure import Case, eager_kernels
+from benchmarks.calls import directly, prediction, training_step
+from benchmarks.measure import Case
 
 CoTr = importlib.import_module("cotr.network").CoTr  # once common has made it findable
 
@@ -22,15 +23,14 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     torch.manual_seed(0)
     network = CoTr(in_channels=1, out_channels=CLASSES).to(device)
     yield from _transformer_cases(network.transformer, quick=quick, device=device)
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.99, nesterov=True)
     for patch in _patches(quick=quick, on_gpu=torch.device(device).type == "cuda"):
         image = torch.randn(1, 1, *patch, device=device)
         label = torch.randint(CLASSES, (1, *patch), device=device)
         # Every 4 x 8 x 8 voxels are one token of the finer map, and eight such one of the coarser.
         finer = (patch[0] // 4) * (patch[1] // 8) * (patch[2] // 8)
         for what, run in (
-            ("network, forward", _prediction(network, image)),
-            ("network, training step", _training_step(network, optimizer, image, label)),
+            ("network, forward", prediction(network, image)),
+            ("network, training step", training_step(network, _loss(network, image, label))),
         ):
             yield _case(what, _words(patch), finer + finer // 8, run)
 
@@ -48,28 +48,16 @@ def _transformer_cases(transformer: torch.nn.Module, *, quick: bool, device: str
         maps = [torch.randn(1, 384, *level, device=device) for level in levels]
         tokens = sum(m[0, 0].numel() for m in maps)
         size = " + ".join(_words(level) for level in levels)
-        yield _case("DeTrans, forward", size, tokens, _prediction(transformer, maps))
+        yield _case("DeTrans, forward", size, tokens, prediction(transformer, maps))
         yield _case("DeTrans, forward + backward", size, tokens, _backward(transformer, maps))
 
 
 def _case(what: str, size: str, tokens: int, run: Callable[[], None]) -> Case:
-    def direct() -> None:
-        with eager_kernels():
-            run()
-
-    return Case(what=what, size=size, tokens=tokens, ours=run, direct=direct)
+    return Case(what=what, size=size, tokens=tokens, ours=run, direct=directly(run))
 
 
 def _words(size: tuple[int, ...]) -> str:
     return "x".join(map(str, size))
-
-
-def _prediction(module: torch.nn.Module, x: Tensor | list[Tensor]) -> Callable[[], None]:
-    @torch.no_grad()
-    def run() -> None:
-        module.eval()(x)
-
-    return run
 
 
 def _backward(module: torch.nn.Module, maps: list[Tensor]) -> Callable[[], None]:
@@ -82,16 +70,12 @@ def _backward(module: torch.nn.Module, maps: list[Tensor]) -> Callable[[], None]
     return run
 
 
-def _training_step(
-    network: torch.nn.Module, optimizer: torch.optim.Optimizer, image: Tensor, label: Tensor
-) -> Callable[[], None]:
-    def run() -> None:
+def _loss(network: torch.nn.Module, image: Tensor, label: Tensor) -> Callable[[], Tensor]:
+    def run() -> Tensor:
         loss = image.new_zeros(())
-        for logits in network.train()(image):
+        for logits in network(image):
             target = F.interpolate(label[:, None].float(), logits.shape[2:], mode="nearest")[:, 0].long()
             loss = loss + F.cross_entropy(logits, target)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
+        return loss
 
     return run

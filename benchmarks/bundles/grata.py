@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.bundles.vptta import source_training
+from benchmarks.calls import prediction
 from benchmarks.measure import Case
 
 GraTaNet = importlib.import_module("grata.network").GraTaNet  # once common has made it findable
@@ -24,21 +26,14 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     torch.manual_seed(0)
     network = GraTaNet().to(device).eval()
     on_cpu = torch.device(device).type == "cpu"
-    for size in (64, 96) if quick else (128, 256) if on_cpu else (256, 512):
+    for size in (64, 96) if quick else (64, 128) if on_cpu else (256, 512):
         image = torch.rand(1, 3, size, size, device=device)
         shared = {"size": f"3 x {size}^2", "tokens": size * size}
         together = _adapting(network, image)
-        yield Case(what="beside plain prediction", ours=together, direct=_plain(network, image), **shared)
+        yield Case(what="beside plain prediction", ours=together, direct=prediction(network, image), **shared)
         one_by_one = _adapting(network, image, views_together=False)
         yield Case(what="views as one batch", ours=together, direct=one_by_one, **shared)
-
-
-def _plain(network: torch.nn.Module, image: Tensor) -> Callable[[], None]:
-    @torch.no_grad()
-    def run() -> None:
-        network(image)
-
-    return run
+    yield from source_training(GraTaNet().to(device), (64,) if on_cpu else (256, 512))
 
 
 def _adapting(network: torch.nn.Module, image: Tensor, **settings: bool) -> Callable[[], None]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.calls import prediction, training_step
 from benchmarks.measure import Case
 from common.losses.soft_dice import SoftDiceLoss
 from common.networks.vnet import VNet
@@ -28,8 +29,9 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     """Prediction of one window and training steps of 2 + 2 samples, at growing patches."""
     torch.manual_seed(0)
     lefed, vnet = LeFeD().to(device), VNet().to(device)
+    dice = SoftDiceLoss(squared=True)
     on_cpu = torch.device(device).type == "cpu"
-    small, large = ((48, 48, 32), (64, 64, 48)), ((64, 64, 48), (112, 112, 40), (112, 112, 80))
+    small, large = ((32, 32, 32), (48, 48, 32)), ((64, 64, 48), (112, 112, 40), (112, 112, 80))
     for patch in ((32, 32, 16),) if quick else small if on_cpu else large:
         size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
         window = torch.randn(1, 1, *patch, device=device)
@@ -37,10 +39,10 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             what="prediction, beside V-Net",
             size=size,
             tokens=voxels,
-            ours=_prediction(lefed, window),
-            direct=_prediction(vnet, window),
+            ours=prediction(lefed, window),
+            direct=prediction(vnet, window),
         )
-    for patch in ((32, 32, 16),) if quick else ((32, 32, 32), (48, 48, 32)) if on_cpu else large:
+    for patch in ((32, 32, 16),) if quick else ((32, 16, 16), (32, 32, 16)) if on_cpu else large:
         size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
         image = torch.randn(2 * LABELLED, 1, *patch, device=device)
         label = (image[:LABELLED] > 0.5).long()
@@ -49,16 +51,8 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             size=size,
             tokens=voxels,
             ours=_passes(lefed, image, label),
-            direct=_supervised_step(vnet, image[:LABELLED], label),
+            direct=training_step(vnet, lambda x=image[:LABELLED], y=label: dice(vnet(x), y)),
         )
-
-
-def _prediction(network: torch.nn.Module, window: Tensor) -> Callable[[], None]:
-    @torch.no_grad()
-    def run() -> None:
-        network.eval()(window)
-
-    return run
 
 
 def _passes(network: torch.nn.Module, image: Tensor, label: Tensor) -> Callable[[], None]:
@@ -76,17 +70,5 @@ def _passes(network: torch.nn.Module, image: Tensor, label: Tensor) -> Callable[
             optimizer.step()
             optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
             feedback = feedback_maps(output.features_a, output.features_b)
-
-    return run
-
-
-def _supervised_step(network: torch.nn.Module, image: Tensor, label: Tensor) -> Callable[[], None]:
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
-    dice = SoftDiceLoss(squared=True)
-
-    def run() -> None:
-        dice(network.train()(image), label).backward()
-        optimizer.step()
-        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
 
     return run

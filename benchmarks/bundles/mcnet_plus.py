@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from benchmarks.measure import Case, eager_kernels
+from benchmarks.calls import directly, prediction, training_step
+from benchmarks.measure import Case
 from common.losses.mutual_consistency import MutualConsistencyLoss
 from common.losses.soft_dice import SoftDiceLoss
 from common.networks.vnet import VNet
@@ -22,9 +23,8 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     torch.manual_seed(0)
     network = MCNetPlus3d().to(device)
     plain = VNet().to(device)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     on_cpu = torch.device(device).type == "cpu"
-    patches = ((16, 16, 16), (32, 16, 16)) if quick else ((32, 32, 32), (48, 48, 32))
+    patches = ((16, 16, 16), (32, 16, 16)) if quick else ((32, 32, 16), (32, 32, 32))
     for patch in patches if on_cpu or quick else ((64, 64, 48), (112, 112, 40), (112, 112, 80)):
         size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
         image = torch.randn(4, 1, *patch, device=device)
@@ -33,31 +33,15 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             what="prediction (direct: plain V-Net)",
             size=size,
             tokens=voxels,
-            ours=_prediction(network, image[:1]),
-            direct=_prediction(plain, image[:1]),
+            ours=prediction(network, image[:1]),
+            direct=prediction(plain, image[:1]),
         )
         logits = [torch.randn(4, 2, *patch, device=device, requires_grad=True) for _ in range(3)]
         for what, run in (
             ("consistency, forward + backward", _consistency(logits)),
-            ("training step", _training_step(network, optimizer, image, label)),
+            ("training step", training_step(network, _loss(network, image, label), lr=0.01)),
         ):
-            yield Case(what=what, size=size, tokens=voxels, ours=run, direct=_directly(run))
-
-
-def _directly(run: Callable[[], None]) -> Callable[[], None]:
-    def direct() -> None:
-        with eager_kernels():
-            run()
-
-    return direct
-
-
-def _prediction(network: torch.nn.Module, image: Tensor) -> Callable[[], None]:
-    @torch.no_grad()
-    def run() -> None:
-        network.eval()(image)
-
-    return run
+            yield Case(what=what, size=size, tokens=voxels, ours=run, direct=directly(run))
 
 
 def _consistency(logits: list[Tensor]) -> Callable[[], None]:
@@ -69,16 +53,11 @@ def _consistency(logits: list[Tensor]) -> Callable[[], None]:
     return run
 
 
-def _training_step(
-    network: torch.nn.Module, optimizer: torch.optim.Optimizer, image: Tensor, label: Tensor
-) -> Callable[[], None]:
+def _loss(network: torch.nn.Module, image: Tensor, label: Tensor) -> Callable[[], Tensor]:
     dice, consistency = SoftDiceLoss(), MutualConsistencyLoss()
 
-    def run() -> None:
-        logits = network.train()(image)
-        loss = 0.5 * sum(dice(one[: len(label)], label) for one in logits) + consistency(logits)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
+    def run() -> Tensor:
+        logits = network(image)
+        return 0.5 * sum(dice(one[: len(label)], label) for one in logits) + consistency(logits)
 
     return run

@@ -8,12 +8,13 @@ ours folds them into one scale and shift.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.calls import prediction, training_step
 from benchmarks.measure import Case
 from common.blocks.feature_statistics import TriD, exchange_statistics, mean_and_deviation
 from common.losses.nested_dice_bce import NestedDiceBCELoss
@@ -24,9 +25,11 @@ SAMPLES = 4
 
 
 def cases(*, quick: bool, device: str) -> Iterator[Case]:
-    """Training steps of a batch, then the layer on the maps of layers 1 and 2."""
+    """Training steps of a batch and predictions, then the layer on the maps of layers 1 and 2."""
     torch.manual_seed(0)
     on_cpu = torch.device(device).type == "cpu"
+    styled, plain = TriDUNet(style_prob=1.0).to(device), TriDUNet(style="none").to(device)
+    loss = NestedDiceBCELoss()
     for side in (64,) if quick else (96, 128) if on_cpu else (256, 512):
         image = torch.randn(SAMPLES, 3, side, side, device=device)
         label = torch.randint(0, 3, (SAMPLES, 1, side, side), device=device)
@@ -34,8 +37,15 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             what=f"training step of {SAMPLES}, beside the same without styles",
             size=f"{side}x{side}",
             tokens=side * side,
-            ours=_step(TriDUNet(style_prob=1.0).to(device), image, label),
-            direct=_step(TriDUNet(style="none").to(device), image, label),
+            ours=training_step(styled, lambda image=image, label=label: loss(styled(image), label)),
+            direct=training_step(plain, lambda image=image, label=label: loss(plain(image), label)),
+        )
+        yield Case(
+            what="prediction, beside the same without styles",
+            size=f"{side}x{side}",
+            tokens=side * side,
+            ours=prediction(styled, image[:1]),
+            direct=prediction(plain, image[:1]),
         )
     for channels, side in ((64, 16),) if quick else ((64, 32), (64, 128)):
         x = torch.relu(torch.randn(SAMPLES, channels, side, side, device=device))
@@ -47,18 +57,6 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             ours=lambda x=x, drawn=drawn: exchange_statistics(x, *drawn),
             direct=lambda x=x, drawn=drawn: _written_out(x, *drawn),
         )
-
-
-def _step(network: nn.Module, image: Tensor, label: Tensor) -> Callable[[], None]:
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.99)
-    loss = NestedDiceBCELoss()
-
-    def run() -> None:
-        loss(network.train()(image), label).backward()
-        optimizer.step()
-        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
-
-    return run
 
 
 def _written_out(x: Tensor, mean: Tensor, deviation: Tensor, chosen: Tensor) -> Tensor:

@@ -8,13 +8,14 @@ adaptive norms (four reductions).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.calls import prediction, training_step
 from benchmarks.measure import Case, kernels
+from common.losses.nested_dice_bce import NestedDiceBCELoss
 from common.networks.resnet_unet import ResNetUNet
 
 PromptInferer = importlib.import_module("vptta.inferer").PromptInferer  # once common has made it findable
@@ -25,25 +26,35 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     torch.manual_seed(0)
     network = ResNetUNet().to(device).eval()
     on_cpu = torch.device(device).type == "cpu"
-    for size in (64, 96) if quick else (128, 256) if on_cpu else (256, 512):
+    for size in (64, 96) if quick else (96, 192) if on_cpu else (256, 512):
         image = torch.rand(1, 3, size, size, device=device)
         shared = {"size": f"3 x {size}^2", "tokens": size * size}
         adapting = _adapting(network, image, size)
-        yield Case(what="beside plain prediction", ours=adapting, direct=_plain(network, image), **shared)
+        yield Case(what="beside plain prediction", ours=adapting, direct=prediction(network, image), **shared)
         with_references = _adapting(network, image, size, "eager")
         yield Case(what="beside the direct forms", ours=adapting, direct=with_references, **shared)
+    yield from source_training(ResNetUNet().to(device), (64,) if quick else (96,) if on_cpu else (256, 512))
 
 
-def _plain(network: torch.nn.Module, image: Tensor) -> Callable[[], None]:
-    @torch.no_grad()
-    def run() -> None:
-        network(image)
-
-    return run
+def source_training(network: torch.nn.Module, sizes: Sequence[int]) -> Iterator[Case]:
+    """The step that trains the source model on a batch of 4; nothing in it is ours, so both ways are one."""
+    loss = NestedDiceBCELoss()
+    device = next(network.parameters()).device
+    for size in sizes:
+        image = torch.rand(4, 3, size, size, device=device)
+        label = torch.randint(0, 3, (4, 1, size, size), device=device)
+        step = training_step(network, lambda image=image, label=label: loss(network(image), label))
+        yield Case(
+            what="training step of the source model",
+            size=f"4 x 3 x {size}^2",
+            tokens=size * size,
+            ours=step,
+            direct=step,
+        )
 
 
 def _adapting(
-    network: torch.nn.Module, image: Tensor, size: int, choice: str | None = None
+    network: torch.nn.Module, image: torch.Tensor, size: int, choice: str | None = None
 ) -> Callable[[], None]:
     inferer = PromptInferer(image_size=size, memory_size=4, neighbours=2)
     for _ in range(3):

@@ -22,17 +22,24 @@ OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "ops").glob("*.py")} 
         ("--bundle", "cotr"),
         ("--bundle", "mcnet_plus"),
         ("--bundle", "divsbl"),
+        ("--bundle", "trid", "--bundle", "grata"),
     ],
 )
 def test_quick_run_prints_ratios_and_saves(words, tmp_path):
-    saved = tmp_path / "figures.json"
-    told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words, "--quick", "--save", saved).ok()
+    saved, page = tmp_path / "figures.json", tmp_path / "figures.md"
+    kept = ["--save", saved, "--markdown", page]
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words, "--quick", *kept).ok()
     assert "ratio" in told.out
     assert "Growth" in told.out
     figures = json.loads(saved.read_text())
     assert {"date", "device", "threads", "torch", "triton"} <= set(figures["environment"])
     assert figures["rows"]
     assert all(row["ours"]["seconds"] >= row["ours"]["fastest_seconds"] > 0 for row in figures["rows"])
+    lines = page.read_text().splitlines()
+    assert [line[3:] for line in lines if line.startswith("## ")] == list(words[1::2])
+    assert sum(line.startswith("| ") and not line.startswith("| what") for line in lines) == len(
+        figures["rows"]
+    )
 
 
 def test_every_operator_is_measured_against_its_reference(tmp_path):
