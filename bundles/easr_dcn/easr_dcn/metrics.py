@@ -1,14 +1,18 @@
-"""How alike warped and fixed image are, and how much of a displacement folds; one number for each pair."""
+"""How alike warped and fixed image are, how near their structures, and how much of a displacement folds."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from monai.metrics import CumulativeIterationMetric
 from torch import Tensor
 
+from common.evaluation.overlap_and_surface import surface_distances, surface_points
+from common.evaluation.per_class import PerClassMetric
 from common.registration.jacobian import folded_share
 
-__all__ = ["Correlation", "FoldedShare", "correlation"]
+__all__ = ["AverageHausdorffDistance", "Correlation", "FoldedShare", "correlation"]
 
 
 def correlation(image: Tensor, other: Tensor) -> Tensor:
@@ -44,3 +48,17 @@ class FoldedShare(_MeanOverPairs):
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:
         return folded_share(y_pred, differences=self.differences)[:, None]
+
+
+class AverageHausdorffDistance(PerClassMetric):
+    """Mean distance from a structure's surface to the other's, both directions averaged, in mm.
+
+    What SimpleITK calls the average Hausdorff distance, between surface voxels; NaN where a map lacks it.
+    """
+
+    def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+        """Distance between two masks, bool (1, *S)."""
+        if not bool(pred.any()) or not bool(truth.any()):
+            return math.nan
+        one, other = (surface_points(mask[0].cpu().numpy(), spacing) for mask in (pred, truth))
+        return float(surface_distances(one, other).mean() + surface_distances(other, one).mean()) / 2
