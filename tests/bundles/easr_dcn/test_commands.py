@@ -31,7 +31,7 @@ def shell(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Weights that move everything by 3 voxels along the second axis, so that all that is written is known."""
+    """Weights that move everything by 3 voxels along the second axis: all that is written is known."""
     folder = tmp_path_factory.mktemp("a run")
     brain_pair(folder / "phantom", **SIZES)
     run = Run(BUNDLE, folder, folder / "phantom")

@@ -1,0 +1,154 @@
+"""EASR-DCN and plain registration networks on one data set: same loss, pairs, recipe and CPU time.
+
+    python -m benchmarks.registration train DIR --network easr_dcn --minutes 10 --target OUT
+    python -m benchmarks.registration train DIR --network regunet --minutes 10 --target OUT
+    python -m benchmarks.registration report --target OUT
+
+``train`` runs the bundle's train.json until the process has used its CPU time, takes the weights of the last
+iteration (nothing is selected), and evaluates them on the test list.  ``regunet`` is MONAI's network in the
+manner of VoxelMorph, ``one_region`` the bundle's own without the division.  Repeat with ``--seed 1``,
+``--seed 2``; ``report`` prints one line for each network, and one for no registration at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from benchmarks.budget import evaluate_trained, train_within_budget
+from common.checkpoints import save_state
+from common.errors import InputError, show_input_errors_as_one_line
+from common.evaluation.tables import format_table
+from common.files import write_json
+
+REGUNET = {
+    "_target_": "monai.networks.nets.RegUNet",
+    "spatial_dims": 3,
+    "in_channels": 2,
+    "num_channel_initial": 16,
+    "depth": 3,
+    "out_channels": 3,
+    "out_kernel_initializer": "zeros",
+}
+#: Name -> what differs from the bundle's train.json.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "easr_dcn": {},
+    "one_region": {"regions": 1},
+    "regunet": {"network_def": REGUNET},
+}
+#: Column of the report -> table of the evaluation, and its column after and before.
+METRICS = {
+    "ncc": ("evaluation_pairs_summary.csv", "ncc", "ncc_before"),
+    "dice": ("evaluation_summary.csv", "dice", "dice_before"),
+    "surface_mm": ("evaluation_summary.csv", "surface_mm", "surface_before_mm"),
+    "folded_share": ("evaluation_pairs_summary.csv", "folded_share", None),
+}
+
+
+def train(
+    dataset_dir: str,
+    *,
+    network: str,
+    target: str,
+    minutes: float = 10,
+    seed: int = 0,
+    **overrides: Any,
+) -> None:
+    """Train one network within the CPU time, then evaluate it on the test list.
+
+    Args:
+        dataset_dir: folder with dataset.json, as the bundle's card says.
+        network: one of ``NETWORKS``.
+        target: results go to ``<target>/<network>/seed<seed>``.
+        minutes: CPU time of the training.
+        seed: of weights and pairs.
+        overrides: further keys of train.json, such as ``--spacing "[5,6,7]"``.
+    """
+    show_input_errors_as_one_line()
+    if network not in NETWORKS:
+        raise InputError(f"network {network}: unknown; expected one of: {', '.join(NETWORKS)}")
+    folder = Path(target).absolute() / network / f"seed{seed}"
+    overlay = {
+        "+imports": ["$import benchmarks.budget"],
+        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
+        "val_interval": 1_000_000,
+        "+train#handlers": ["@budget"],
+        **NETWORKS[network],
+    }
+    write_json(folder / "overlay.json", overlay)
+    settings = {
+        "dataset_dir": str(Path(dataset_dir).absolute()),
+        "seed": seed,
+        "epochs": 100_000,
+        "iterations_per_epoch": 1,  # the budget is looked at after every epoch
+        "output_dir": str(folder / "eval"),
+        "ckpt_dir": str(folder / "models"),
+        **overrides,
+    }
+    trainer, facts = train_within_budget("easr_dcn", folder / "overlay.json", settings)
+    save_state(trainer.network, folder / "models" / "model.pt")
+    facts |= evaluate_trained("easr_dcn", folder / "overlay.json", settings)
+    facts["parameters"] = sum(p.numel() for p in trainer.network.parameters())
+    write_json(folder / "facts.json", {"network": network, "seed": seed, **facts})
+
+
+def report(*, target: str) -> str:
+    """The table of all networks under ``target``.
+
+    Each metric is the mean over the test pairs (and structures), then over the seeds; ``_sd`` is the
+    deviation between the seeds.
+
+    Args:
+        target: where ``train`` wrote.
+    """
+    found = {name: _runs(Path(target) / name) for name in NETWORKS}
+    found = {name: runs for name, runs in found.items() if runs}
+    if not found:
+        raise InputError(f"{target}: holds no results; train something there first")
+    first = next(iter(found.values()))[0]
+    rows: list[dict[str, Any]] = [{"network": "identity", "seeds": None}]
+    for metric in METRICS:
+        rows[0] |= {metric: first[f"{metric}_before"], f"{metric}_sd": None}
+    rows[0] |= {"parameters": None, "iterations": None, "cpu_minutes": None}
+    for name, runs in found.items():
+        row: dict[str, Any] = {"network": name, "seeds": len(runs)}
+        for metric in METRICS:
+            values = [run[metric] for run in runs if run[metric] is not None]
+            row[metric] = fmean(values) if values else None
+            row[f"{metric}_sd"] = stdev(values) if len(values) > 1 else None
+        rows.append(
+            row
+            | {
+                "parameters": runs[0]["parameters"],
+                "iterations": round(fmean(run["iterations"] for run in runs)),
+                "cpu_minutes": round(fmean(run["cpu_minutes"] for run in runs), 1),
+            }
+        )
+    return format_table(rows)
+
+
+def _runs(folder: Path) -> list[dict[str, Any]]:
+    """Facts and mean metrics of every seed."""
+    runs = []
+    for file in sorted(folder.glob("seed*/facts.json")):
+        run = json.loads(file.read_text())
+        for metric, (table, after, before) in METRICS.items():
+            with open(file.parent / "eval" / table, newline="") as lines:
+                summary = list(csv.DictReader(lines))[-1]
+            run[metric] = _number(summary[f"{after}_mean"])
+            run[f"{metric}_before"] = _number(summary[f"{before}_mean"]) if before else None
+        runs.append(run)
+    return runs
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+if __name__ == "__main__":
+    import fire
+
+    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.registration")
