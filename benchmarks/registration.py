@@ -83,7 +83,7 @@ def train(
         "dataset_dir": str(Path(dataset_dir).absolute()),
         "seed": seed,
         "epochs": 100_000,
-        "iterations_per_epoch": 1,  # the budget is looked at after every epoch
+        "iterations_per_epoch": 10,  # the budget is looked at after every epoch
         "output_dir": str(folder / "eval"),
         "ckpt_dir": str(folder / "models"),
         **overrides,

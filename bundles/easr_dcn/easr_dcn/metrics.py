@@ -8,11 +8,11 @@ import torch
 from monai.metrics import CumulativeIterationMetric
 from torch import Tensor
 
-from common.evaluation.overlap_and_surface import surface_distances, surface_points
+from common.evaluation.overlap_and_surface import DiceCoefficient, surface_distances, surface_points
 from common.evaluation.per_class import PerClassMetric
 from common.registration.jacobian import folded_share
 
-__all__ = ["AverageHausdorffDistance", "Correlation", "FoldedShare", "correlation"]
+__all__ = ["AverageHausdorffDistance", "Correlation", "FoldedShare", "StructureDice", "correlation"]
 
 
 def correlation(image: Tensor, other: Tensor) -> Tensor:
@@ -24,8 +24,8 @@ def correlation(image: Tensor, other: Tensor) -> Tensor:
 
 class _MeanOverPairs(CumulativeIterationMetric):
     def aggregate(self) -> Tensor:
-        """Mean over the pairs, without those that have none."""
-        return torch.nanmean(self.get_buffer())
+        """Mean over structures, then pairs, without those that have none; NaN where no pair has one."""
+        return torch.nanmean(torch.nanmean(self.get_buffer().double(), dim=1))
 
 
 class Correlation(_MeanOverPairs):
@@ -50,7 +50,11 @@ class FoldedShare(_MeanOverPairs):
         return folded_share(y_pred, differences=self.differences)[:, None]
 
 
-class AverageHausdorffDistance(PerClassMetric):
+class StructureDice(_MeanOverPairs, DiceCoefficient):
+    """Dice of every structure in 0..1; without labels NaN, where MONAI's mean would be 0."""
+
+
+class AverageHausdorffDistance(_MeanOverPairs, PerClassMetric):
     """Mean distance from a structure's surface to the other's, both directions averaged, in mm.
 
     What SimpleITK calls the average Hausdorff distance, between surface voxels; NaN where a map lacks it.

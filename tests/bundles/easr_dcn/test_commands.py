@@ -67,14 +67,14 @@ def test_files_of_every_pair(run, shell):
         warped, label = (nib.load(run.output_dir / f"{name}_{kind}.nii.gz") for kind in ("warped", "label"))
         assert warped.shape == label.shape == fixed.shape
         np.testing.assert_allclose(warped.affine, fixed.affine, atol=1e-4)
-        # The grids of a pair are one, and its second axis runs forwards: 3 voxels on.
+        # The grids of a pair are one, and its second axis runs forwards: 3 voxels, 33 mm, on.
         expected = np.zeros(fixed.shape)
         expected[:, :-3] = moving.get_fdata()[:, 3:]
         np.testing.assert_allclose(warped.get_fdata(), expected, atol=1e-5)
         known = np.asarray(nib.load(run.phantom / pair["moving_label"]).dataobj)
         assert np.array_equal(np.asarray(label.dataobj)[:, :-3], known[:, 3:])
         field, _ = read_field(run.output_dir / f"{name}_field.nii.gz")
-        np.testing.assert_allclose(field, np.broadcast_to([0.0, 27.0, 0.0], field.shape), atol=1e-4)
+        np.testing.assert_allclose(field, np.broadcast_to([0.0, 33.0, 0.0], field.shape), atol=1e-4)
         with Image.open(run.output_dir / f"{name}_checkerboard.png") as picture:
             assert len(picture.convert("L").getcolors()) > 30
     assert len(list(run.output_dir.glob("*_field.nii.gz"))) == len(listed) == 2
