@@ -1,13 +1,15 @@
-"""EASR-DCN and plain registration networks on one data set: same loss, pairs, recipe and CPU time.
+"""EASR-DCN, plain registration networks and affine maps on one data set: same loss, pairs and CPU time.
 
     python -m benchmarks.registration train DIR --network easr_dcn --minutes 10 --target OUT
     python -m benchmarks.registration train DIR --network regunet --minutes 10 --target OUT
+    python -m benchmarks.registration train DIR --network affine --target OUT
     python -m benchmarks.registration report --target OUT
 
 ``train`` runs the bundle's train.json until the process has used its CPU time, takes the weights of the last
 iteration (nothing is selected), and evaluates them on the test list.  ``regunet`` is MONAI's network in the
-manner of VoxelMorph, ``one_region`` the bundle's own without the division.  Repeat with ``--seed 1``,
-``--seed 2``; ``report`` prints one line for each network, and one for no registration at all.
+manner of VoxelMorph, ``one_region`` the bundle's own without the division; ``affine`` is no network, but the
+best affine map of each test pair by the same similarity.  Repeat with ``--seed 1``, ``--seed 2``; ``report``
+prints one line for each network, and one for no registration at all.
 """
 
 from __future__ import annotations
@@ -18,14 +20,22 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import torch
+import torch.nn.functional as F
+from monai.networks.nets import RegUNet
+from torch import Tensor, nn
+
 from benchmarks.budget import evaluate_trained, train_within_budget
 from common.checkpoints import save_state
 from common.errors import InputError, show_input_errors_as_one_line
 from common.evaluation.tables import format_table
 from common.files import write_json
+from common.registration.local_correlation import LocalCorrelationLoss
+from common.registration.warp import identity_points, warp
+from common.training.batches import plain
 
 REGUNET = {
-    "_target_": "monai.networks.nets.RegUNet",
+    "_target_": "benchmarks.registration.PaddedRegUNet",
     "spatial_dims": 3,
     "in_channels": 2,
     "num_channel_initial": 16,
@@ -38,6 +48,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "easr_dcn": {},
     "one_region": {"regions": 1},
     "regunet": {"network_def": REGUNET},
+    "affine": {"network_def": {"_target_": "benchmarks.registration.AffineByPair"}},
 }
 #: Column of the report -> table of the evaluation, and its column after and before.
 METRICS = {
@@ -46,6 +57,50 @@ METRICS = {
     "surface_mm": ("evaluation_summary.csv", "surface_mm", "surface_before_mm"),
     "folded_share": ("evaluation_pairs_summary.csv", "folded_share", None),
 }
+
+
+class PaddedRegUNet(RegUNet):
+    """MONAI's RegUNet for volumes of any size: padded to multiples of 2 ** depth, the field cut back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2, D, H, W) to (B, 3, D, H, W)."""
+        depth, height, width = x.shape[2:]
+        step = 2**self.depth
+        padded = F.pad(x, [0, -width % step, 0, -height % step, 0, -depth % step])
+        return super().forward(padded)[:, :, :depth, :height, :width]
+
+
+class AffineByPair(nn.Module):
+    """The affine map of each pair that is best by local correlation, found by descent; nothing is learnt.
+
+    Args:
+        steps: of Adam.
+        learning_rate: of Adam; parameters are in units of half the volume.
+    """
+
+    def __init__(self, steps: int = 100, learning_rate: float = 0.01) -> None:
+        super().__init__()
+        self.register_buffer("steps", torch.tensor(steps))
+        self.learning_rate = learning_rate
+
+    @torch.enable_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2, *S) to displacements (B, 3, *S) in voxels."""
+        moving, fixed = plain(x).detach().split(1, 1)
+        points = identity_points(x.shape[2:], like=moving)[0].flatten(1)  # (3, N)
+        half = torch.tensor(x.shape[2:], dtype=points.dtype, device=points.device)[:, None] / 2
+        places = torch.cat([(points + 0.5) / half - 1, torch.ones_like(points[:1])])  # -1..1, and 1
+        matrix = torch.zeros(x.shape[0], 3, 4, device=points.device, requires_grad=True)
+        optimizer, similarity = torch.optim.Adam([matrix], lr=self.learning_rate), LocalCorrelationLoss()
+        for _ in range(int(self.steps)):
+            loss = similarity(warp(moving, self._field(matrix, places, half, x.shape)), fixed)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return self._field(matrix, places, half, x.shape).detach()
+
+    def _field(self, matrix: Tensor, places: Tensor, half: Tensor, shape: torch.Size) -> Tensor:
+        return (half * (matrix @ places)).reshape(shape[0], 3, *shape[2:])
 
 
 def train(
@@ -72,7 +127,7 @@ def train(
         raise InputError(f"network {network}: unknown; expected one of: {', '.join(NETWORKS)}")
     folder = Path(target).absolute() / network / f"seed{seed}"
     overlay = {
-        "+imports": ["$import benchmarks.budget"],
+        "+imports": ["$import benchmarks.budget", "$import benchmarks.registration"],
         "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
         "val_interval": 1_000_000,
         "+train#handlers": ["@budget"],
@@ -88,10 +143,14 @@ def train(
         "ckpt_dir": str(folder / "models"),
         **overrides,
     }
-    trainer, facts = train_within_budget("easr_dcn", folder / "overlay.json", settings)
-    save_state(trainer.network, folder / "models" / "model.pt")
+    if network == "affine":
+        model, facts = AffineByPair(), {"iterations": 0, "cpu_minutes": 0.0}
+    else:
+        trainer, facts = train_within_budget("easr_dcn", folder / "overlay.json", settings)
+        model = trainer.network
+    save_state(model, folder / "models" / "model.pt")
     facts |= evaluate_trained("easr_dcn", folder / "overlay.json", settings)
-    facts["parameters"] = sum(p.numel() for p in trainer.network.parameters())
+    facts["parameters"] = sum(p.numel() for p in model.parameters())
     write_json(folder / "facts.json", {"network": network, "seed": seed, **facts})
 
 

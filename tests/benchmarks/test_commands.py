@@ -9,7 +9,7 @@ import re
 import pytest
 import torch
 
-from benchmarks import moving_blobs
+from benchmarks import moving_blobs, registration
 from common.phantoms import abdomen, atrium, brain_pair, fundus
 from common.registration.warp import warp
 from tests.contract.bundle import NAMES, ROOT, Shell
@@ -153,15 +153,29 @@ def test_registrations_of_one_data_set(tmp_path):
     )
     target = ["--target", tmp_path / "out"]
     shell = Shell(ROOT, tmp_path)
-    for network in ("easr_dcn", "regunet"):
+    for network in ("easr_dcn", "regunet", "affine"):
         words = ["train", data, "--network", network, "--minutes", "0.05", *target]
         shell.python("-m", "benchmarks.registration", *words).ok()
     table = shell.python("-m", "benchmarks.registration", "report", *target).ok().out.splitlines()
-    assert [line.split()[0] for line in table] == ["network", "identity", "easr_dcn", "regunet"]
+    assert [line.split()[0] for line in table] == ["network", "identity", "easr_dcn", "regunet", "affine"]
     facts = json.loads((tmp_path / "out" / "regunet" / "seed0" / "facts.json").read_text())
     assert 1 <= facts["iterations"] < 200
     error = shell.python("-m", "benchmarks.registration", "train", data, "--network", "x", *target).error()
     assert "expected one of: easr_dcn" in error
+
+
+def test_affine_map_of_a_pair_is_found():
+    """A textured blob moved by 2.5 voxels and stretched is brought back."""
+    x, y, z = torch.meshgrid(*(torch.linspace(-1, 1, 20) for _ in range(3)), indexing="ij")
+
+    def blob(y):
+        texture = 1 + 0.5 * torch.sin(9 * x) * torch.cos(7 * y)
+        return (texture * torch.exp(-8 * (x**2 + y**2 + z**2)) - 0.05).clamp(min=0)
+
+    pair = torch.stack([blob(0.8 * y - 0.2), blob(y)])[None]
+    field = registration.AffineByPair()(pair)
+    before, after = ((one - pair[:, 1:]).abs().mean() for one in (pair[:, :1], warp(pair[:, :1], field)))
+    assert after < 0.2 * before
 
 
 def test_moving_blobs(tmp_path):
