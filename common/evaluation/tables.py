@@ -77,12 +77,20 @@ class CaseTable:
         names: class number -> name, for the classes without background.
         stem: begin of the file names.
         show: print the summary.
+        metrics: names of those in these tables, of equal numbers of classes; all by default.
     """
 
     def __init__(
-        self, folder: str | Path, names: Mapping[int, str], *, stem: str = "evaluation", show: bool = True
+        self,
+        folder: str | Path,
+        names: Mapping[int, str],
+        *,
+        stem: str = "evaluation",
+        show: bool = True,
+        metrics: Sequence[str] | None = None,
     ) -> None:
         self.folder, self.names, self.stem, self.show = Path(folder), dict(names), stem, show
+        self.metrics = metrics
         self.cases: list[str] = []
         self.domains: list[str] = []
 
@@ -113,9 +121,13 @@ class CaseTable:
             cases, domains = cases[: len(self.cases)], domains[: len(self.cases)]
         order = sorted(range(len(cases)), key=cases.__getitem__)
         cases, domains = [cases[i] for i in order], [domains[i] for i in order]
-        details = {
-            name: torch.as_tensor(values)[order] for name, values in evaluator.state.metric_details.items()
-        }
+        kept = evaluator.state.metric_details
+        lacking = [name for name in self.metrics or () if name not in kept]
+        if lacking:
+            raise ValueError(
+                f"CaseTable: nothing computes {', '.join(lacking)}; expected of {', '.join(kept)}"
+            )
+        details = {name: torch.as_tensor(kept[name])[order] for name in self.metrics or kept}
         rows = [
             {"case": Path(case).name, "class": c, "name": self.names.get(c, f"class {c}")}
             | {metric: float(values[i, c - 1]) for metric, values in details.items()}

@@ -15,6 +15,7 @@ from monai.transforms import Compose, MapTransform, Spacing, Spacingd
 from torch import Tensor
 
 __all__ = [
+    "OwnKeysSpacingd",
     "PlannedIntensityd",
     "PlannedSpacingLabeld",
     "is_anisotropic",

@@ -9,7 +9,9 @@ import re
 import pytest
 import torch
 
-from common.phantoms import abdomen, atrium, fundus
+from benchmarks import moving_blobs, registration
+from common.phantoms import abdomen, atrium, brain_pair, fundus
+from common.registration.warp import warp
 from tests.contract.bundle import NAMES, ROOT, Shell
 
 OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "ops").glob("*.py")} - {"__init__"})
@@ -23,6 +25,7 @@ OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "ops").glob("*.py")} 
         ("--bundle", "mcnet_plus"),
         ("--bundle", "divsbl"),
         ("--bundle", "trid", "--bundle", "grata"),
+        ("--bundle", "easr_dcn"),
     ],
 )
 def test_quick_run_prints_ratios_and_saves(words, tmp_path):
@@ -147,6 +150,57 @@ def test_semi_supervised_methods_on_one_data_set(tmp_path):
     ]
     error = shell.python("-m", "benchmarks.semi_supervised", "train", data, "--method", "x", *target).error()
     assert "expected one of: vnet" in error
+
+
+@pytest.mark.slow
+def test_registrations_of_one_data_set(tmp_path):
+    """Two networks and no registration in one table, each within its CPU time, nothing selected."""
+    data = brain_pair(
+        tmp_path / "phantom", training=2, validation=1, test=2, shape=(16, 16, 16), spacing=(10.0, 11.0, 9.0)
+    )
+    target = ["--target", tmp_path / "out"]
+    shell = Shell(ROOT, tmp_path)
+    for network in ("easr_dcn", "regunet", "affine"):
+        words = ["train", data, "--network", network, "--minutes", "0.05", *target]
+        shell.python("-m", "benchmarks.registration", *words).ok()
+    table = shell.python("-m", "benchmarks.registration", "report", *target).ok().out.splitlines()
+    assert [line.split()[0] for line in table] == ["network", "identity", "easr_dcn", "regunet", "affine"]
+    facts = json.loads((tmp_path / "out" / "regunet" / "seed0" / "facts.json").read_text())
+    assert 1 <= facts["iterations"] < 200
+    error = shell.python("-m", "benchmarks.registration", "train", data, "--network", "x", *target).error()
+    assert "expected one of: easr_dcn" in error
+
+
+def test_affine_map_of_a_pair_is_found():
+    """A textured blob moved by 2.5 voxels and stretched is brought back."""
+    x, y, z = torch.meshgrid(*(torch.linspace(-1, 1, 20) for _ in range(3)), indexing="ij")
+
+    def blob(y):
+        texture = 1 + 0.5 * torch.sin(9 * x) * torch.cos(7 * y)
+        return (texture * torch.exp(-8 * (x**2 + y**2 + z**2)) - 0.05).clamp(min=0)
+
+    pair = torch.stack([blob(0.8 * y - 0.2), blob(y)])[None]
+    field = registration.AffineByPair()(pair)
+    before, after = ((one - pair[:, 1:]).abs().mean() for one in (pair[:, :1], warp(pair[:, :1], field)))
+    assert after < 0.2 * before
+
+
+def test_moving_blobs(tmp_path):
+    """The blobs move apart: the true field takes one onto the other, and every method is in the table."""
+    pair, masks = moving_blobs.blobs(0)
+    assert pair.shape == (1, 2, *moving_blobs.SHAPE)
+    for blob, step in ((0, -2.5), (1, 2.5)):
+        field = torch.zeros(1, 3, *moving_blobs.SHAPE)
+        field[:, 1] = step
+        warped = warp(masks[:, blob : blob + 1], field)
+        assert (warped - masks[:, 2 + blob : 3 + blob]).abs().mean() < 0.01
+        wrong = warp(masks[:, blob : blob + 1], -field)
+        assert (wrong - masks[:, 2 + blob : 3 + blob]).abs().mean() > 0.02
+    words = ["--seeds", 1, "--steps", 1, "--target", tmp_path]
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks.moving_blobs", *words).ok()
+    assert [line.split()[0] for line in told.out.splitlines()] == ["method", *moving_blobs.METHODS]
+    with open(tmp_path / "moving_blobs.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
 
 
 @pytest.mark.slow

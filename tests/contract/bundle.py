@@ -96,6 +96,16 @@ class Bundle:
         (name,) = self.config("train")["validate"]["key_metric"]
         return name
 
+    @property
+    def case_keys(self) -> tuple[str, ...]:
+        """Of a training case's files: an image and its label, unless quick.json says otherwise."""
+        return tuple(self.quick.get("case_keys", ("image", "label")))
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether training plans the preprocessing and leaves the plan beside the weights."""
+        return "plan" in self.config("train")
+
     @cached_property
     def learns(self) -> bool:
         """Whether the network has weights to train; an operator has buffers at most."""

@@ -67,7 +67,7 @@ def make_run(bundle, tmp_path, trained) -> MakeRun:
         if weights:
             run.ckpt_dir.mkdir(parents=True)
             for file in ("model.pt", "plan.json"):
-                if file == "model.pt" or "plan" in bundle.config("train"):
+                if file == "model.pt" or bundle.has_plan:
                     shutil.copy2(trained.ckpt_dir / file, run.ckpt_dir / file)
         return run
 

@@ -100,16 +100,20 @@ def test_network_is_importable_alone(bundle, shell):
     module, _, name = target.rpartition(".")
     code = f"import sys, json; from {module} import {name}; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(shell.python("-c", code, path=bundle.root).ok().out.splitlines()[-1])
-    allowed = {"common", "common.blocks", "common.networks", "common.kernels"}  # MONAI imports all of itself
+    allowed = {"common", *(f"common.{part}" for part in ("blocks", "networks", "kernels", "registration"))}
     ours = {".".join(m.split(".")[:2]) for m in loaded if m.split(".")[0] == "common"}
-    assert module in loaded
+    assert module in loaded  # (and all of MONAI, which imports itself)
     assert ours <= allowed
 
 
 def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
-    """Extra heads exist in training only; what learns takes ``dropout`` (MONAI Label scores with it)."""
-    dropout = {"network_def#dropout": 0.0} if bundle.learns else {}
+    """Extra heads exist in training only; what segments takes ``dropout`` (MONAI Label scores with it)."""
+    dropout = {"network_def#dropout": 0.0} if bundle.learns and bundle.segments else {}
     network = parse_config(bundle.name, **dropout).get_parsed_content("network_def").eval()
+    if not dropout:
+        assert not any(
+            isinstance(module, torch.nn.modules.dropout._DropoutNd) for module in network.modules()
+        )
     x = torch.zeros(1, bundle.input_format["num_channels"], *shape_of(bundle.input_format, n=1))
     with torch.no_grad():
         pred = network(x)

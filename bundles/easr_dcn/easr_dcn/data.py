@@ -14,7 +14,7 @@ scan, the atlas.  Without a validation list the last fifth of the training entri
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from common.datasets.facts import read_facts
 from common.datasets.voxels import has_suffix
 from common.errors import InputError
 
-__all__ = ["check_folder", "pair_datalist", "pairs_to_register", "structures"]
+__all__ = ["check_folder", "pair_datalist", "pairs_of", "pairs_to_register", "structures"]
 
 SECTIONS = ("training", "validation", "test")
 _ROLES = ("moving", "fixed")
@@ -97,6 +97,21 @@ def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = Non
     return pairs
 
 
+def pairs_of(datalist: Mapping[str, Sequence[Case]], name: str) -> list[Case]:
+    """One list of a data set for scoring; labels are scored where pairs have them.
+
+    Raises:
+        InputError: there is no such list, or it is empty.
+    """
+    pairs = list(datalist.get(name, []))
+    if not pairs:
+        raise InputError(
+            f"dataset.json: the list {name!r} is empty or not there; choose another with --evaluation_list "
+            f"({', '.join(key for key, value in datalist.items() if value)})"
+        )
+    return pairs
+
+
 def check_folder(folder: str | Path) -> tuple[int, list[str]]:
     """Number of entries of a data set, and a line for each thing to repair.
 
@@ -156,17 +171,16 @@ def _pair(moving: Case, fixed: Case) -> Case:
 
 def _problems(entries: dict[str, list[Case]]) -> list[str]:
     """A line for every file that cannot be used, each file judged once."""
-    lines, seen = [], set()
+    places: dict[str, tuple[str, str, Case]] = {}
     for section, index, role, scan in _scans(entries):
-        if scan["image"] in seen:
-            continue
-        seen.add(scan["image"])
-        facts = read_facts([scan])
-        for one in check_cases(facts, channels=1, classes=None, labelled=(), declared={}):
+        places.setdefault(scan["image"], (f"{section}[{index}]", role, scan))
+    lines = []
+    facts = read_facts([scan for *_, scan in places.values()])
+    for (place, role, _), fact in zip(places.values(), facts, strict=True):
+        for one in check_cases([fact], channels=1, classes=None, labelled=(), declared={}):
             if one.severity == "error" and one.key != "labels":
                 key = role if one.key == "image" else f"{role}_label" if role != "image" else one.key
-                place = f"{section}[{index}].{key} = {one.file}"
-                lines.append(f"{place} {one.found}; expected {one.expected}. {one.repair}")
+                lines.append(f"{place}.{key} = {one.file} {one.found}; expected {one.expected}. {one.repair}")
     return lines
 
 

@@ -1,14 +1,18 @@
-"""How alike warped and fixed image are, and how much of a displacement folds; one number for each pair."""
+"""How alike warped and fixed image are, how near their structures, and how much of a displacement folds."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from monai.metrics import CumulativeIterationMetric
 from torch import Tensor
 
+from common.evaluation.overlap_and_surface import DiceCoefficient, surface_distances, surface_points
+from common.evaluation.per_class import PerClassMetric
 from common.registration.jacobian import folded_share
 
-__all__ = ["Correlation", "FoldedShare", "correlation"]
+__all__ = ["AverageHausdorffDistance", "Correlation", "FoldedShare", "StructureDice", "correlation"]
 
 
 def correlation(image: Tensor, other: Tensor) -> Tensor:
@@ -20,8 +24,8 @@ def correlation(image: Tensor, other: Tensor) -> Tensor:
 
 class _MeanOverPairs(CumulativeIterationMetric):
     def aggregate(self) -> Tensor:
-        """Mean over the pairs, without those that have none."""
-        return torch.nanmean(self.get_buffer())
+        """Mean over structures, then pairs, without those that have none; NaN where no pair has one."""
+        return torch.nanmean(torch.nanmean(self.get_buffer().double(), dim=1))
 
 
 class Correlation(_MeanOverPairs):
@@ -44,3 +48,21 @@ class FoldedShare(_MeanOverPairs):
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:
         return folded_share(y_pred, differences=self.differences)[:, None]
+
+
+class StructureDice(_MeanOverPairs, DiceCoefficient):
+    """Dice of every structure in 0..1; without labels NaN, where MONAI's mean would be 0."""
+
+
+class AverageHausdorffDistance(_MeanOverPairs, PerClassMetric):
+    """Mean distance from a structure's surface to the other's, both directions averaged, in mm.
+
+    What SimpleITK calls the average Hausdorff distance, between surface voxels; NaN where a map lacks it.
+    """
+
+    def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+        """Distance between two masks, bool (1, *S)."""
+        if not bool(pred.any()) or not bool(truth.any()):
+            return math.nan
+        one, other = (surface_points(mask[0].cpu().numpy(), spacing) for mask in (pred, truth))
+        return float(surface_distances(one, other).mean() + surface_distances(other, one).mean()) / 2

@@ -18,6 +18,7 @@ from easr_dcn.regions import label_maps, region_pairs
 __all__ = ["DivideAndConquerNet"]
 
 _FIRST, _WIDE = 16, 32  # channels of an encoder at full size and below
+_SLOPE = 0.2  # of LeakyReLU below 0
 
 
 class ConvolutionUnit(nn.Sequential):
@@ -50,7 +51,7 @@ class ConvolutionUnit(nn.Sequential):
             layers = [nn.Conv3d(in_channels, out_channels, 3, stride=stride, padding=1, groups=groups)]
         if normalized:
             layers.append(nn.GroupNorm(out_channels // 4, out_channels))
-        super().__init__(*layers, nn.LeakyReLU(0.2))
+        super().__init__(*layers, nn.LeakyReLU(_SLOPE))
 
 
 class RegionEncoders(nn.Module):
@@ -155,8 +156,22 @@ class DivideAndConquerNet(nn.Module):
         self.iterations, self.tolerance = int(iterations), float(tolerance)
         self.encoders = RegionEncoders(self.regions, normalized=normalized)
         self.decoder = SharedDecoder(self.regions, normalized=normalized)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Normal weights that keep the signal's size through LeakyReLU, and next to no displacement.
+
+        With PyTorch's own weights the signal shrinks from layer to layer, and the features hardly depend on
+        the images.  Both choices are VoxelMorph's.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+                nn.init.kaiming_normal_(module.weight, a=_SLOPE)
+                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.ConvTranspose3d):  # of its 27 weights an eighth meets each voxel
+                with torch.no_grad():
+                    module.weight.mul_(8**0.5)
         nn.init.normal_(self.decoder.flow.weight, std=1e-5)
-        nn.init.zeros_(self.decoder.flow.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 2, D, H, W), moving and fixed, to displacements (B, 3, D, H, W) in voxels.

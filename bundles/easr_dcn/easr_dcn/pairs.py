@@ -96,7 +96,9 @@ class WarpPaird(Transform):
         field = plain(case["pred"]).float()[None]
         image, label = (plain(case[key]).to(field.device) for key in ("image", "label"))
         case["moving"], case["fixed"] = image[:1], image[1:2]
-        case["moving_label"], case["fixed_label"] = label[:1], label[1:2]
         case["warped"] = warp(image[None, :1], field)[0]
-        case["warped_label"] = warp(label[None, :1], field, mode="nearest")[0]
+        warped_label = warp(label[None, :1], field, mode="nearest")[0]
+        for role, one in (("moving", label[:1]), ("fixed", label[1:2]), ("warped", warped_label)):
+            # Distances of surfaces are in mm, by the affine.
+            case[f"{role}_label"] = MetaTensor(one, affine=case["image"].affine)
         return case

@@ -11,8 +11,6 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import torch
-from matplotlib.figure import Figure
 from monai.data import MetaTensor
 from monai.transforms import LoadImage, Transform
 from torch import Tensor
@@ -21,10 +19,9 @@ from common.files import atomic_path
 from common.registration.field_file import write_field
 from common.registration.world import displacement_in_mm, resample_field, warp_in_world
 from common.training.batches import plain
+from easr_dcn.pictures import draw_checkerboard
 
-__all__ = ["WritePaird", "draw_checkerboard"]
-
-_SQUARES = 8  # along the longer side of a slice
+__all__ = ["WritePaird"]
 
 
 class WritePaird(Transform):
@@ -65,28 +62,3 @@ class WritePaird(Transform):
         nifti = nib.Nifti1Image(volume.numpy().astype(dtype), affine.numpy())
         with atomic_path(self.output_dir / f"{name}.nii.gz") as temporary:
             nib.save(nifti, temporary)
-
-
-def draw_checkerboard(warped: Tensor, fixed: Tensor, path: str | Path) -> None:
-    """The middle slice of each axis, squares of the warped and of the fixed image in turn.
-
-    Args:
-        warped: (X, Y, Z).
-        fixed: likewise; each image is scaled by its own 99.5th percentile.
-        path: PNG to write.
-    """
-    images = [
-        x.float() / x.float().flatten().sort().values[int(0.995 * (x.numel() - 1))].clamp(min=1e-6)
-        for x in (warped, fixed)
-    ]
-    figure = Figure(figsize=(12, 4.4), layout="constrained", facecolor="white")
-    for axis, (panel, n) in enumerate(zip(figure.subplots(1, 3), fixed.shape, strict=True)):
-        one, other = (x.select(axis, n // 2) for x in images)
-        square = max(1, -(-max(one.shape) // _SQUARES))
-        rows, columns = torch.meshgrid(*(torch.arange(m) // square for m in one.shape), indexing="ij")
-        panel.imshow(
-            torch.where((rows + columns) % 2 == 0, one, other).T, cmap="gray", vmin=0, vmax=1, origin="lower"
-        )
-        panel.set(xticks=[], yticks=[])
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)

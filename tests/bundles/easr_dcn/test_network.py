@@ -120,6 +120,17 @@ def test_untrained_network_moves_next_to_nothing_and_none_at_all_with_a_field_of
     assert torch.equal(warp(pair[:, :1], network(pair)), pair[:, :1])
 
 
+def test_untrained_features_depend_on_the_images():
+    """With PyTorch's own weights the two differ by a few thousandths, and training begins with a constant."""
+    torch.manual_seed(0)
+    network, features = DivideAndConquerNet(), []
+    network.decoder.full_size.register_forward_hook(lambda *given: features.append(given[-1]))
+    for seed in (0, 5):
+        network(random_pair(16, 16, 16, seed=seed))
+    one, other = features
+    assert (one - other).std() > 0.5 * one.std() > 0.05
+
+
 @pytest.mark.parametrize("normalized", [False, True])
 def test_grouped_encoders_are_separate_ones(normalized):
     """Card, 4: one stack of grouped convolutions computes what K networks of their own do."""

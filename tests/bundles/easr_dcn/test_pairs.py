@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.data import DataLoader, Dataset
+from monai.data import DataLoader, Dataset, MetaTensor
 from monai.transforms import (
     Compose,
     EnsureChannelFirstd,
@@ -26,7 +26,7 @@ from common.registration.field_file import read_field
 from common.registration.world import displacement_in_voxels, warp_in_world
 from easr_dcn.data import check_folder, pair_datalist, pairs_to_register, structures
 from easr_dcn.losses import RegistrationLoss, StructureOverlapLoss
-from easr_dcn.metrics import Correlation, FoldedShare
+from easr_dcn.metrics import AverageHausdorffDistance, Correlation, FoldedShare
 from easr_dcn.pairs import PairChannelsd, PreparePair, RandSwapd, WarpPaird
 from easr_dcn.writing import WritePaird
 
@@ -125,6 +125,18 @@ def test_true_field_is_better_in_every_measure(folder, case):
         assert folds.aggregate() == 0
     for measure in scores["none"]:
         assert scores["true"][measure] < 0.8 * scores["none"][measure] < scores["wrong"][measure], measure
+
+
+def test_surfaces_of_shifted_structures_are_the_shift_apart(case):
+    """In mm: a plate that has moved by two voxels of 3 mm, and one that is nowhere."""
+    one, other = torch.zeros(1, 1, 6, 20, 6), torch.zeros(1, 1, 6, 20, 6)
+    one[:, :, :, 4], other[:, :, :, 6] = 1, 1
+    metric = AverageHausdorffDistance(3)
+    metric(one, [MetaTensor(other[0], affine=torch.diag(torch.tensor([1.0, 3.0, 2.0, 1.0])))])
+    assert metric.get_buffer()[0, 0].item() == pytest.approx(6.0)
+    assert metric.get_buffer()[0, 1].isnan()
+    pair = WarpPaird()({**case, "pred": torch.zeros(3, 32, 48, 32)})
+    assert pair["fixed_label"].pixdim.tolist() == pytest.approx([5.0, 4.0, 4.5])
 
 
 def test_weights_of_the_loss(case):

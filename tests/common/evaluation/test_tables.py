@@ -62,6 +62,22 @@ def test_case_table_is_in_the_order_of_the_paths(tmp_path):
     assert found == [("a", "0.1"), ("b", "0.2"), ("c", "0.3")]
 
 
+def test_tables_of_chosen_metrics(tmp_path):
+    """Two tables of one evaluation, each of metrics with the same number of classes."""
+    details = {"dice": torch.tensor([[0.1, 0.5]]), "ncc": torch.tensor([[0.9]])}
+    evaluator = SimpleNamespace(state=SimpleNamespace(metric_details=details))
+    for stem, names, metrics in (("labels", {1: "a", 2: "b"}, ["dice"]), ("pairs", {1: "pair"}, ["ncc"])):
+        table = CaseTable(tmp_path, names, stem=stem, show=False, metrics=metrics)
+        table.collect(seen("/data/a.nii.gz"))
+        table.write(evaluator)
+        with open(tmp_path / f"{stem}_cases.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["name"] for row in rows] == list(names.values())
+        assert list(rows[0]) == ["case", "class", "name", *metrics]
+    with pytest.raises(ValueError, match="nothing computes hd95; expected of dice, ncc"):
+        CaseTable(tmp_path, {}, metrics=["hd95"]).write(evaluator)
+
+
 def test_case_table_by_domain(tmp_path):
     table = CaseTable(tmp_path, {1: "disc", 2: "cup"}, show=False)
     for name, domain in (("/d/c.png", "C"), ("/d/b0.png", "B"), ("/d/b1.png", "B")):
