@@ -81,6 +81,7 @@ class CoarseToFineInferer(Inferer):
         self.spacing, self.coarse_spacing = tuple(spacing), tuple(coarse_spacing)
         self.softmax = softmax
         self.boxes_of = {"margin_mm": margin_mm, "smallest_ml": smallest_ml, "most": most}
+        self.boxes_of["at_least"] = tuple(roi_size)
         window = {
             "mirror_axes": mirror_axes,
             "sw_batch_size": sw_batch_size,

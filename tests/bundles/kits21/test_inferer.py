@@ -61,7 +61,7 @@ def test_both_stages():
     assert torch.equal(found[1], x[0, 0] > 1.5)
     untouched = probabilities[0, 0] == 0
     assert untouched[:7].all()
-    assert not untouched[7:17, 14:32, 2:16].any()
+    assert not untouched[7:17, 14:32, 1:17].any(), "a box has the sides of a patch at least"
     assert {tuple(one.shape[1:]) for one in stages.seen["coarse"]} == {(1, 8, 8, 8)}
     assert {tuple(one.shape[1:]) for one in stages.seen["fine"]} == {(2, 8, 16, 16)}
     assert all(set(one[:, 1].unique().tolist()) <= {0.0, 1.0} for one in stages.seen["fine"])
@@ -104,6 +104,19 @@ def test_boxes_in_the_finer_grid():
     assert second == (slice(1, 7), slice(4, 24), slice(24, 40))
     assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), most=1, **rule) == [first]
     assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), margin_mm=4.0, smallest_ml=9) == []
+
+
+def test_boxes_are_as_large_as_a_patch():
+    """Around the kidney where there is room, shifted at the border, never beyond it."""
+    mask = np.zeros((10, 20, 20), bool)
+    mask[2:6, 4:10, 0:3] = True
+    rule = {"margin_mm": 0.0, "smallest_ml": 0.0}
+    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 20, 20), **rule) == [
+        (slice(2, 6), slice(4, 10), slice(0, 3))
+    ]
+    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 20, 20), at_least=(16, 9, 8), **rule) == [
+        (slice(0, 10), slice(3, 12), slice(0, 8))
+    ]
 
 
 def test_small_pieces_go_by_volume():
