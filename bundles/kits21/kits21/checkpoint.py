@@ -21,7 +21,8 @@ __all__ = ["AFTER_IMPORT", "RENAMES", "from_authors"]
 
 AFTER_IMPORT = (
     "These weights are one stage with softmax: give --network_def#_target_ kits21.network.RegionUNet "
-    "--softmax True to inference.json too, and write the spacing and intensities of their plans.pkl into its plan."
+    "--softmax True to inference.json too, and write the spacing and intensities of their plans.pkl into "
+    "its plan."
 )
 
 _LEVELS = 5

@@ -91,5 +91,5 @@ def test_import_by_the_command(theirs, tmp_path):
     told = import_checkpoint("kits21", str(file), str(target), **one_stage)
     assert "--softmax True" in told
     assert torch.load(target, weights_only=True).keys() == RegionUNet(1, 4).state_dict().keys()
-    with pytest.raises(InputError, match="missing: coarse.encoder.0"):
+    with pytest.raises(InputError, match=r"missing: coarse\.encoder\.0"):
         import_checkpoint("kits21", str(file), str(tmp_path / "other.pt"))
