@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from common.phantoms import abdomen, fundus
+from tests.common.datasets.raw_kits21 import RawKits21
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
 from tests.common.datasets.raw_prostate import raw_prostate
@@ -26,6 +27,7 @@ PAGES = [
 ENVIRONMENT = {"COMMON_KERNELS", "VECTORS_DIR", "XDG_CACHE_HOME"}
 #: Data sets that a page prepares: the word that stands for the folder -> what makes its raw download.
 RAW = {
+    "KITS21": lambda folder: RawKits21(folder, cases=2),
     "LA2018": lambda folder: RawLeftAtrium(folder, training=2, test=1),
     "OPTIC": raw_optic,
     "POLYP": raw_polyp,
@@ -90,6 +92,8 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         return {"partial": True}
     if "monai.bundle run" not in command:
         return {}
+    if "REFERENCES" in command:
+        return {"output_dir": folder / f"scores of {len(command)} letters"}
     kinds = [kind for kind in bundle.quick.get("configs", {}) if kind in bundle.quick]
     own_kinds = [kind for kind in kinds if f"{kind}.json" in command]
     place = "paper" if "paper.json" in command else "own" if re.search("DIR|SIGNALS", command) else "phantom"
@@ -112,7 +116,8 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
 def test_printed_commands(name, tmp_path):
     """Those of README and card in their order: own data is listed, checked, trained on, predicted.
 
-    DIR stands for scans that no bundle made, SIGNALS for measurements that no phantom made.
+    DIR stands for scans that no bundle made, SIGNALS for measurements that no phantom made, REFERENCES for a
+    challenge's release and PREDICTIONS for label maps of its cases, those that a command before has prepared.
     """
     bundle, shell = Bundle(name), Shell(ROOT, tmp_path)
     data = own_data(tmp_path, bundle)
@@ -120,10 +125,13 @@ def test_printed_commands(name, tmp_path):
     for word, make in RAW.items():
         make(tmp_path / f"raw {word}")
         places[word] = tmp_path / f"prepared {word}"
+    places |= {"REFERENCES": tmp_path / "raw KITS21", "PREDICTIONS": places["KITS21"] / "labelsTr"}
     printed = [c for page in (PAGES[0], bundle.root / "docs" / "README.md") for c in commands(page)]
     assert len(printed) >= 8
     for command in dict.fromkeys(printed):
-        if re.search(r"benchmarks\.(real_data|semi_supervised|unseen_domains|adaptation)", command):
+        if re.search(
+            r"benchmarks\.(real_data|semi_supervised|unseen_domains|adaptation|nested_regions)", command
+        ):
             continue  # hours by design; tests/benchmarks runs them with a small budget
         other = re.search(r"--bundle (\w+)", command)
         if "DIR" in command and other and other.group(1) != name:

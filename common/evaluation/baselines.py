@@ -10,7 +10,7 @@ Axes: C channels, K classes with background first, *S spatial as the reader give
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ __all__ = [
     "MeanShapePrior",
     "baseline_dice",
     "dice_per_class",
+    "dice_per_region",
     "intensity_threshold",
     "mean_dice",
     "mean_shape_prior",
@@ -160,6 +161,18 @@ def dice_per_class(prediction: np.ndarray, reference: np.ndarray, *, classes: in
     return np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), np.nan)
 
 
+def dice_per_region(prediction: np.ndarray, reference: np.ndarray, *, nested: Sequence[int]) -> np.ndarray:
+    """(R,) Dice in 0..1 of nested regions; nan where neither map has the region.
+
+    Args:
+        prediction: label map (*S).
+        reference: label map (*S).
+        nested: label values from the outermost region to the innermost; region r holds those from place r.
+    """
+    masks = [[np.isin(x, nested[r:]) for x in (prediction, reference)] for r in range(len(nested))]
+    return np.array([dice_per_class(*map(np.int64, both), classes=2)[0] for both in masks])
+
+
 def mean_dice(scores: np.ndarray) -> float:
     """The mean over classes of the mean over cases; scores (cases, K - 1), nan where there is none."""
     seen = ~np.isnan(scores)
@@ -209,9 +222,17 @@ def mean_shape_prior(
 
 
 def baseline_dice(
-    folder: str | Path, *, section: str = "validation", classes: int | None = None, limit: int | None = None
+    folder: str | Path,
+    *,
+    section: str = "validation",
+    classes: int | None = None,
+    limit: int | None = None,
+    nested: Sequence[int] | None = None,
 ) -> dict[str, np.ndarray]:
-    """(cases, K - 1) Dice of every variant of both predictors, by the variant's name; arguments as above."""
+    """(cases, K - 1) Dice of every variant of both predictors, by the variant's name; arguments as above.
+
+    With ``nested`` (:func:`dice_per_region`) it is (cases, R), of the nested regions.
+    """
     classes = classes or number_of_classes(folder)
     predictors: dict[str, Predictor] = {
         "intensity, class prior": IntensityThreshold(classes=classes),
@@ -223,8 +244,12 @@ def baseline_dice(
     for name, predictor in predictors.items():
         maps = _fit_and_predict(predictor, folder, section, classes, limit)
         cases = load_cases(folder, section, classes=classes)
+        pairs = ((m, case.label) for m, case in zip(maps, cases, strict=True))
         scores[name] = np.stack(
-            [dice_per_class(m, case.label, classes=classes) for m, case in zip(maps, cases, strict=True)]
+            [
+                dice_per_region(*pair, nested=nested) if nested else dice_per_class(*pair, classes=classes)
+                for pair in pairs
+            ]
         )
     return scores
 
@@ -237,7 +262,11 @@ def _fit_and_predict(
 
 
 def main(
-    folder: str, section: str = "validation", classes: int | None = None, limit: int | None = None
+    folder: str,
+    section: str = "validation",
+    classes: int | None = None,
+    limit: int | None = None,
+    nested: Sequence[int] | None = None,
 ) -> None:
     """Print the mean Dice per class of both predictors, fitted on the training list.
 
@@ -246,10 +275,12 @@ def main(
         section: the list to score: validation or test.
         classes: number of classes with background; none: as dataset.json names them.
         limit: fit on only so many training cases.
+        nested: score nested regions instead of classes: label values from the outermost to the innermost,
+            such as "[1,3,2]" for KiTS21.
     """
-    scores = baseline_dice(folder, section=section, classes=classes, limit=limit)
+    scores = baseline_dice(folder, section=section, classes=classes, limit=limit, nested=nested)
     head = [f"{k:>5d}" for k in range(1, next(iter(scores.values())).shape[1] + 1)]
-    print(f"{'Dice by class':<24s}  mean {' '.join(head)}")
+    print(f"{'Dice by region' if nested else 'Dice by class':<24s}  mean {' '.join(head)}")
     for name, table in scores.items():
         cells = [f"{mean_dice(column[:, None]):5.2f}" for column in table.T]
         print(f"{name:<24s} {mean_dice(table):5.2f} {' '.join(cells)}")

@@ -23,23 +23,30 @@ logger = logging.getLogger(__name__)
 
 
 def mirrored_probabilities(
-    network: Callable[..., Tensor], x: Tensor, axes: Sequence[int], *args: Any, **kwargs: Any
+    network: Callable[..., Tensor],
+    x: Tensor,
+    axes: Sequence[int],
+    *args: Any,
+    sigmoid: bool = False,
+    **kwargs: Any,
 ) -> Tensor:
     """Mean class probability over all 2^n flips of n spatial axes.
 
     Args:
         network: (B, C, D, H, W) to logits (B, K, D, H, W).
         x: (B, C, D, H, W).
-        axes: spatial axes to mirror, 0 for D; none for the plain softmax.
+        axes: spatial axes to mirror, 0 for D; none for the plain probabilities.
+        args: handed to the network, as are keywords.
+        sigmoid: channels are regions that may overlap, instead of classes.
 
     Returns:
-        (B, K, D, H, W), sums to one over K.
+        (B, K, D, H, W); without ``sigmoid`` it sums to one over K.
     """
     flips = [[2 + a for a in some] for n in range(len(axes) + 1) for some in combinations(axes, n)]
     total: Tensor | None = None
     for flip in flips:
         logits = network(x.flip(flip) if flip else x, *args, **kwargs)
-        probabilities = logits.softmax(dim=1)
+        probabilities = logits.sigmoid() if sigmoid else logits.softmax(dim=1)
         probabilities = probabilities.flip(flip) if flip else probabilities
         total = probabilities if total is None else total.add_(probabilities)
     assert total is not None, "the empty flip is always there"
@@ -55,18 +62,26 @@ class ProbabilityWindowInferer(SlidingWindowInferer):
     Args:
         roi_size: the patch in voxels, (D, H, W).
         mirror_axes: spatial axes of the test-time mirroring; none by default.
+        sigmoid: channels are regions that may overlap, instead of classes.
         arguments: those of ``monai.inferers.SlidingWindowInferer``.
     """
 
-    def __init__(self, roi_size: Sequence[int], *, mirror_axes: Sequence[int] = (), **arguments: Any) -> None:
+    def __init__(
+        self,
+        roi_size: Sequence[int],
+        *,
+        mirror_axes: Sequence[int] = (),
+        sigmoid: bool = False,
+        **arguments: Any,
+    ) -> None:
         super().__init__(roi_size, **arguments)
-        self.mirror_axes = tuple(mirror_axes)
+        self.mirror_axes, self.sigmoid = tuple(mirror_axes), sigmoid
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, C, D, H, W) of any size to probabilities (B, K, D, H, W)."""
 
         def predict(x: Tensor, *a: Any, **k: Any) -> Tensor:
-            return mirrored_probabilities(network, plain(x), self.mirror_axes, *a, **k)
+            return mirrored_probabilities(network, plain(x), self.mirror_axes, *a, sigmoid=self.sigmoid, **k)
 
         while True:
             try:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks import moving_blobs, registration
-from common.phantoms import abdomen, atrium, brain_pair, fundus
+from common.phantoms import abdomen, atrium, brain_pair, fundus, kidneys
 from common.registration.warp import warp
 from tests.contract.bundle import NAMES, ROOT, Shell
 
@@ -242,3 +242,25 @@ def test_styles_on_an_unseen_domain(tmp_path):
         shell.python("-m", "benchmarks.unseen_domains", *words).ok()
     table = shell.python("-m", "benchmarks.unseen_domains", "report", *target).ok().out.splitlines()
     assert [line.split()[0] for line in table] == ["style", "none", "trid"]
+
+
+@pytest.mark.slow
+def test_nested_regions_beside_classes(tmp_path):
+    """Regions of two stages and classes of one, each within its CPU time; scored by region alike."""
+    sizes = {"training": 2, "validation": 0, "test": 1, "shape": (48, 40, 24), "spacing": (6.0, 6.0, 8.0)}
+    data = kidneys(tmp_path / "phantom", **sizes)
+    tiny = ["--iterations_per_epoch", "1", "--batch_size", "1", "--minutes", "0.01"]
+    target = ["--target", tmp_path / "out"]
+    shell = Shell(ROOT, tmp_path)
+    for method in ("coarse_to_fine", "one_stage_softmax"):
+        words = ["train", data, "--method", method, *target, *tiny]
+        shell.python("-m", "benchmarks.nested_regions", *words).ok()
+    table = shell.python("-m", "benchmarks.nested_regions", "report", *target).ok().out.splitlines()
+    assert [line.split()[:2] for line in table] == [
+        ["method", "seeds"],
+        ["coarse_to_fine", "1"],
+        ["one_stage_softmax", "1"],
+    ]
+    assert {"dice_kidney_and_mass", "dice_tumor", "surface_dice_mean"} <= set(table[0].split())
+    error = shell.python("-m", "benchmarks.nested_regions", "train", data, "--method", "x", *target).error()
+    assert "expected one of: coarse_to_fine" in error

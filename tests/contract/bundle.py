@@ -76,6 +76,12 @@ class Bundle:
         return len(self.output_format["channel_def"])
 
     @property
+    def scored(self) -> set[str]:
+        """Names of the classes that an evaluation scores, or of the regions that metadata.json lists."""
+        classes = set(self.output_format["channel_def"].values()) - {"background"}
+        return set(self.metadata.get("scored", classes))
+
+    @property
     def is_nested(self) -> bool:
         """Sigmoid channels of nested classes, and none for the background."""
         return self.output_format["num_channels"] == self.classes - 1

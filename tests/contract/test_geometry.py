@@ -119,6 +119,7 @@ def predicted(bundle, shell, tmp_path_factory):
         "ckpt_dir": folder / "models",
         "num_classes": CLASSES,
         "network_def": stand_in,
+        **bundle.quick.get("plain_inference", {}),
     }
     shell.run([bundle.config_file("inference")], overrides, path=ROOT).ok()
     return folder

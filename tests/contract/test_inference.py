@@ -63,11 +63,10 @@ def test_evaluation_writes_both_tables(segments, make_run, shell):
     for part in ("cases", "summary"):
         with open(run.output_dir / f"evaluation_{part}.csv", newline="") as file:
             tables[part] = list(csv.DictReader(file))
-    classes = segments.classes - 1
+    classes = len(segments.scored)
     listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
     assert len(tables["cases"]) == classes * len(listed)
-    names = set(segments.output_format["channel_def"].values()) - {"background"}
-    assert {row["name"] for row in tables["cases"]} == names
+    assert {row["name"] for row in tables["cases"]} == segments.scored
     assert len(tables["summary"]) == classes + 1
     assert all(0 <= float(row["dice"]) <= 1 for row in tables["cases"] if row["dice"])
     assert tables["summary"][-1]["name"] == "mean over classes"

@@ -19,6 +19,8 @@ OWN = {
     "plan": "training makes it, inference reads it",
     "mirror_axes": "training writes it into the plan that inference reads",
     "patch_size": "training writes it into the plan that inference reads",
+    "coarse_patch_size": "training writes it into the plan that inference reads",
+    "coarse_factor": "training writes it into the plan that inference reads",
     "image_size": "training writes it into the plan that inference reads",
     "size_of_weights": "training sets the size, inference reads it from the plan",
     "stride": "training writes it into the plan that inference reads",

@@ -33,6 +33,7 @@ def kidney_boxes(
     margin_mm: float = 20.0,
     smallest_ml: float = 10.0,
     most: int = 2,
+    at_least: Sequence[int] = (1, 1, 1),
 ) -> list[Box]:
     """Boxes around the largest pieces of a coarse mask, in voxels of a finer grid over the same volume.
 
@@ -43,6 +44,8 @@ def kidney_boxes(
         margin_mm: around each piece.
         smallest_ml: smaller pieces are no kidneys.
         most: so many boxes at the most, the largest pieces' first.
+        at_least: voxels of each side, where the grid has so many: a patch of the fine stage, which in
+            training saw what lies around a kidney and not the padding of a smaller box.
     """
     numbered, volumes = _pieces(mask, spacing)
     order = [p for p in np.argsort(-volumes[1:], kind="stable") + 1 if volumes[p] >= smallest_ml]
@@ -50,10 +53,14 @@ def kidney_boxes(
     boxes = []
     for piece in order[:most]:
         box = []
-        for part, step, coarse, fine in zip(found[piece - 1], spacing, mask.shape, shape, strict=True):
+        sides = zip(found[piece - 1], spacing, mask.shape, shape, at_least, strict=True)
+        for part, step, coarse, fine, least in sides:
             margin, scale = margin_mm / step, fine / coarse
             low = max(0, math.floor((part.start - margin) * scale))
-            box.append(slice(low, min(fine, math.ceil((part.stop + margin) * scale))))
+            high = min(fine, math.ceil((part.stop + margin) * scale))
+            lacking = max(0, least - (high - low))
+            low = max(0, min(low - lacking // 2, fine - least))
+            box.append(slice(low, min(fine, max(high, low + least))))
         boxes.append(tuple(box))
     return boxes
 

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from itertools import combinations
 from typing import Any
 
 import torch
 from monai.data import MetaTensor
-from monai.inferers import Inferer, SlidingWindowInferer
+from monai.inferers import Inferer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.inference.sliding_window import ProbabilityWindowInferer
 from common.training.batches import plain
 from kits21.components import kidney_boxes
 from kits21.regions import REGIONS
+from kits21.two_stages import coarse_size
 
-__all__ = ["OUTSIDE", "CoarseToFineInferer", "TwoStageTrainingInferer", "has_two_stages"]
-
-OUTSIDE = -10.0  # logit where no crop was: a probability of 0.00005
+__all__ = ["CoarseToFineInferer", "TwoStageTrainingInferer", "has_two_stages"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def has_two_stages(network: Any) -> bool:
 class CoarseToFineInferer(Inferer):
     """Runs a :class:`kits21.network.CoarseToFine` on whole scans, any other network as a single stage.
 
-    Logits are averaged over windows and mirrored views.
+    Probabilities are averaged over windows and mirrored views, as nnU-Net does.
 
     Args:
         roi_size: patch of the fine stage, voxels.
@@ -57,8 +56,9 @@ class CoarseToFineInferer(Inferer):
         most: so many kidneys at the most.
         sw_batch_size: windows in one forward pass.
         overlap: of the windows.
+        sigma_scale: of the windows' Gaussian weights, in patches.
         mirror_axes: spatial axes of the mirrored views, 0 for D.
-        softmax: the first channel is the background.
+        softmax: the fine stage's channels are classes, the first the background, instead of regions.
     """
 
     def __init__(
@@ -73,72 +73,63 @@ class CoarseToFineInferer(Inferer):
         most: int = 2,
         sw_batch_size: int = 1,
         overlap: float = 0.5,
+        sigma_scale: float = 0.125,
         mirror_axes: Sequence[int] = (),
         softmax: bool = False,
     ) -> None:
         super().__init__()
         self.spacing, self.coarse_spacing = tuple(spacing), tuple(coarse_spacing)
-        self.mirror_axes, self.softmax = tuple(mirror_axes), softmax
+        self.softmax = softmax
         self.boxes_of = {"margin_mm": margin_mm, "smallest_ml": smallest_ml, "most": most}
-        window = {"sw_batch_size": sw_batch_size, "overlap": overlap, "mode": "gaussian"}
-        self.coarse_window = SlidingWindowInferer(coarse_roi_size, **window)
-        self.window = SlidingWindowInferer(roi_size, **window)
+        self.boxes_of["at_least"] = tuple(roi_size)
+        window = {
+            "mirror_axes": mirror_axes,
+            "sw_batch_size": sw_batch_size,
+            "overlap": overlap,
+            "mode": "gaussian",
+            "sigma_scale": sigma_scale,
+        }
+        self.coarse_window = ProbabilityWindowInferer(coarse_roi_size, sigmoid=True, **window)
+        self.window = ProbabilityWindowInferer(roi_size, sigmoid=not softmax, **window)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """(B, C, D, H, W) of any size to region logits (B, R, D, H, W), ``OUTSIDE`` where no kidney is."""
-        found = self._logits(plain(inputs), network)
+        """(B, C, D, H, W) of any size to probabilities (B, R, D, H, W), all background where no kidney is."""
+        found = self._probabilities(plain(inputs), network)
         return MetaTensor(found).copy_meta_from(inputs) if isinstance(inputs, MetaTensor) else found
 
-    def _logits(self, images: Tensor, network: Callable[..., Tensor]) -> Tensor:
+    def _probabilities(self, images: Tensor, network: Callable[..., Tensor]) -> Tensor:
         if not has_two_stages(network):
-            return self.window(images, self._mirrored(network)).float()
+            return self.window(images, network).float()
         stages = getattr(network, "module", network)  # within DistributedDataParallel
         return torch.cat([self._one(image[None], stages) for image in images])
-
-    def _mirrored(self, network: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
-        """The network, averaged over all flips of the mirrored axes."""
-        axes = self.mirror_axes
-        flips = [[2 + a for a in some] for n in range(len(axes) + 1) for some in combinations(axes, n)]
-
-        def predict(x: Tensor) -> Tensor:
-            total = network(x)
-            for flip in flips[1:]:
-                total = total + network(x.flip(flip)).flip(flip)
-            return total / len(flips)
-
-        return predict
 
     def coarse_mask(self, image: Tensor, coarse: nn.Module) -> tuple[Tensor, list[float]]:
         """The coarse stage: (1, C, D, H, W) to a mask (1, 1, d, h, w) of 0 and 1, and its spacing in mm."""
         sides = image.shape[2:]
-        steps = zip(sides, self.spacing, self.coarse_spacing, strict=True)
-        size = [max(1, round(n * s / max(s, c))) for n, s, c in steps]
+        size = coarse_size(sides, self.spacing, self.coarse_spacing)
         low = functional.interpolate(image, size=size, mode="area")
-        mask = (self.coarse_window(low, self._mirrored(coarse)) > 0).to(image.dtype)
+        mask = (self.coarse_window(low, coarse) > 0.5).to(image.dtype)
         return mask, [s * n / small for s, n, small in zip(self.spacing, sides, size, strict=True)]
 
     def _one(self, image: Tensor, stages: Any) -> Tensor:
         mask, coarse_spacing = self.coarse_mask(image, stages.coarse)
         shape = image.shape[2:]
         boxes = kidney_boxes(mask[0, 0].cpu().numpy() > 0, coarse_spacing, shape, **self.boxes_of)
-        result: Tensor | None = None
         if not boxes:
             logger.warning("the coarse stage found no kidney: nothing is segmented")
+        channels = getattr(stages, "out_channels", len(REGIONS) + self.softmax)
+        result = self._background(channels, shape, image)
         both = torch.cat([image, functional.interpolate(mask, size=shape, mode="nearest-exact")], dim=1)
         for box in boxes:
             crop = (slice(None), slice(None), *box)
-            logits = self.window(both[crop], self._mirrored(stages.fine)).float()
-            result = self._outside(logits.shape[1], shape, logits) if result is None else result
+            found = self.window(both[crop], stages.fine).float()
             # Crops of both kidneys may overlap: what either finds counts, and with softmax the later.
-            result[crop] = logits if self.softmax else torch.maximum(result[crop], logits)
-        return self._outside(self._channels(stages), shape, image) if result is None else result
-
-    def _outside(self, channels: int, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Logits (1, K, D, H, W) of nothing but background."""
-        result = torch.full((1, channels, *shape), OUTSIDE, dtype=torch.float32, device=like.device)
-        if self.softmax:
-            result[:, 0] = -OUTSIDE
+            result[crop] = found if self.softmax else torch.maximum(result[crop], found)
         return result
 
-    def _channels(self, stages: Any) -> int:
-        return getattr(stages, "out_channels", len(REGIONS))
+    def _background(self, channels: int, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Probabilities (1, K, D, H, W) of nothing but background."""
+        result = torch.zeros((1, channels, *shape), dtype=torch.float32, device=like.device)
+        if self.softmax:
+            result[:, 0] = 1
+        return result

@@ -6,7 +6,10 @@ Source: methods card kits21, 'Network'; Isensee et al., Nature Methods 2021.
 
 from __future__ import annotations
 
+from typing import Optional, Union  # TorchScript reads them
+
 import torch
+from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetOutBlock, UnetUpBlock
 from monai.networks.nets import DynUNet
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,15 +19,15 @@ from kits21.regions import REGIONS
 __all__ = ["CoarseToFine", "RegionUNet"]
 
 FILTERS = (32, 64, 128, 256, 320, 320)
-_STAGES = len(FILTERS)
 _SUPERVISED = 2  # scales below the full one; the two coarsest of the decoder's five have no head
 
 
 class RegionUNet(nn.Module):
     """U-Net of six stages: two convolutions each, strided first, instance norm, leaky ReLU, concatenation.
 
-    MONAI's ``DynUNet`` with the settings that the card fixes; with four outputs and without heads of deep
-    supervision it has 31,189,476 parameters.
+    Made of the blocks of MONAI's ``DynUNet`` with the settings that the card fixes; with four outputs and
+    without heads of deep supervision it has 31,189,476 parameters.  (``DynUNet`` keeps its heads' maps in
+    itself and interpolates them, which neither TorchScript nor the published loss wants.)
 
     Args:
         in_channels: C.
@@ -42,32 +45,62 @@ class RegionUNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.deep_supervision = deep_supervision
-        self.unet = DynUNet(
-            spatial_dims=3,
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=[3] * _STAGES,
-            strides=[1] + [2] * (_STAGES - 1),
-            upsample_kernel_size=[2] * (_STAGES - 1),
-            filters=list(FILTERS),
-            dropout=dropout or None,
-            norm_name=("instance", {"affine": True, "eps": 1e-5}),
-            act_name=("leakyrelu", {"negative_slope": 0.01, "inplace": True}),
-            deep_supervision=deep_supervision,
-            deep_supr_num=_SUPERVISED,
+        block = {
+            "kernel_size": 3,
+            "norm_name": ("instance", {"affine": True, "eps": 1e-5}),
+            "act_name": ("leakyrelu", {"negative_slope": 0.01, "inplace": True}),
+            "dropout": dropout or None,
+        }
+        steps = list(zip((in_channels, *FILTERS), FILTERS, strict=False))
+        self.encoder = nn.ModuleList(
+            UnetBasicBlock(3, *step, stride=1 if stage == 0 else 2, **block)
+            for stage, step in enumerate(steps)
         )
+        self.decoder = nn.ModuleList(  # from the coarsest stage up
+            UnetUpBlock(3, below, own, stride=1, upsample_kernel_size=2, **block)
+            for own, below in reversed(steps[1:])
+        )
+        heads = 1 + (_SUPERVISED if deep_supervision else 0)
+        self.heads = nn.ModuleList(UnetOutBlock(3, width, out_channels) for width in FILTERS[:heads])
+        self.reset_parameters()
 
-    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+    def reset_parameters(self) -> None:
+        """He normal for the leaky ReLU, no bias; unit norms."""
+        for module in self.modules():
+            if isinstance(module, nn.InstanceNorm3d):
+                module.reset_parameters()
+        self.apply(DynUNet.initialize_weights)
+
+    def forward(self, x: Tensor) -> Union[Tensor, list[Tensor]]:  # noqa: UP007 (TorchScript reads this)
         """(B, C, D, H, W), sides multiples of 32 and not all of them 32, to logits (B, R, D, H, W).
 
         In training, with deep supervision: a list with the logits at the whole, a half and a quarter of the
         resolution, each at its own size.
+
+        Raises:
+            ValueError: a side is no multiple of 32, or all are 32.
         """
-        whole = self.unet.output_block(self.unet.skip_layers(x))
-        if not (self.training and self.deep_supervision):
-            return whole
-        return [whole, *self.unet.heads]  # DynUNet itself would interpolate and stack them
+        sides = x.shape[2:]
+        if any([n % 32 != 0 for n in sides]) or all([n == 32 for n in sides]):
+            raise ValueError(
+                f"RegionUNet: input size {list(sides)}; sides must be multiples of 32 and one of them 64 "
+                "or more: pad the image or choose another patch_size, coarse_patch_size"
+            )
+        maps = [x]
+        for down in self.encoder:
+            maps.append(down(maps[-1]))
+        deep = maps.pop()
+        scales: list[Tensor] = []
+        for up in self.decoder:
+            deep = up(deep, maps.pop())
+            scales.append(deep)
+        logits: list[Tensor] = []
+        for level, head in enumerate(self.heads):
+            if level == 0 or self.training:
+                logits.append(head(scales[-1 - level]))
+        if len(logits) > 1:
+            return logits
+        return logits[0]
 
 
 class CoarseToFine(nn.Module):
@@ -90,9 +123,17 @@ class CoarseToFine(nn.Module):
         self.coarse = RegionUNet(in_channels, 1, dropout=dropout)
         self.fine = RegionUNet(in_channels + 1, out_channels, dropout=dropout)
 
+    def reset_parameters(self) -> None:
+        """New weights for both stages."""
+        self.coarse.reset_parameters()
+        self.fine.reset_parameters()
+
     def forward(
-        self, image: Tensor, coarse_mask: Tensor | None = None, coarse_image: Tensor | None = None
-    ) -> Tensor | list[Tensor] | dict[str, Tensor | list[Tensor]]:
+        self,
+        image: Tensor,
+        coarse_mask: Optional[Tensor] = None,  # noqa: UP045 (TorchScript reads these)
+        coarse_image: Optional[Tensor] = None,  # noqa: UP045
+    ) -> Union[Tensor, list[Tensor], dict[str, Union[Tensor, list[Tensor]]]]:  # noqa: UP007
         """The fine stage's logits, and with an image for the coarse stage both stages' as a dict.
 
         Args:
@@ -106,10 +147,11 @@ class CoarseToFine(nn.Module):
         Returns:
             what :class:`RegionUNet` returns, or {"fine": ..., "coarse": ...} of it.
         """
-        if coarse_mask is None:
-            coarse_mask = self._mask_of_crop(image)
-        fine = self.fine(torch.cat([image, coarse_mask.to(image)], dim=1))
-        return fine if coarse_image is None else {"fine": fine, "coarse": self.coarse(coarse_image)}
+        mask = self._mask_of_crop(image) if coarse_mask is None else coarse_mask.to(image)
+        fine = self.fine(torch.cat([image, mask], dim=1))
+        if coarse_image is None:
+            return fine
+        return {"fine": fine, "coarse": self.coarse(coarse_image)}
 
     def _mask_of_crop(self, image: Tensor) -> Tensor:
         """The coarse stage's mask (B, 1, D, H, W) of 0 and 1, from this image alone."""

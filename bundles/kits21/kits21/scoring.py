@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from monai.engines import Evaluator
 from tqdm import tqdm
 
 from common.errors import InputError
@@ -33,12 +34,39 @@ from kits21.samples import inter_rater_scores, rater_pairs, sample_labels, toler
 from kits21.tables import write_leaderboard, write_scores
 from kits21.teams import Team, check_predictions, find_teams
 
-__all__ = ["score_teams"]
+__all__ = ["score", "score_teams"]
 
 _DISTANCE = {region.name: f"mm_{region.column}" for region in REGIONS}
 _MISSING = ("error", "empty")
 
 Table = dict[str, dict[str, Mapping[str, float]]]  # team -> case -> column -> value
+
+
+def score(
+    prediction_dir: Any, reference_dir: str | Path | None, output_dir: str | Path, **options: Any
+) -> None:
+    """What evaluate.json runs: alone it scores folders, on top of train.json the trained baseline.
+
+    Args:
+        prediction_dir: see :func:`score_teams`; or the baseline's evaluator, which train.json puts here: it
+            predicts its cases and writes its own tables.
+        reference_dir: see :func:`score_teams`; none with an evaluator, whose cases have their labels.
+        output_dir: where to write.
+        options: those of :func:`score_teams`.
+
+    Raises:
+        InputError: references without predictions, or as :func:`score_teams`.
+    """
+    if not isinstance(prediction_dir, Evaluator):
+        score_teams(prediction_dir, reference_dir, output_dir, **options)
+        return
+    if reference_dir:
+        raise InputError(
+            f"evaluate.json: reference_dir is {reference_dir} without predictions; add  --prediction_dir "
+            "FOLDER, or leave it out to evaluate the trained baseline on the test list"
+        )
+    require_writable(output_dir)
+    prediction_dir.run()
 
 
 def score_teams(

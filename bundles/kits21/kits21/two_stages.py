@@ -8,22 +8,45 @@ Axes: B batch, C input channels, (D, H, W).  Source: methods card kits21, 'Coars
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from monai.engines import PrepareBatch
-from monai.transforms import MapTransform, Randomizable
+from monai.transforms import Compose, MapTransform, Randomizable, Transform
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from common.training.batches import plain
 
-__all__ = ["CoarseViewd", "PrepareBothStages", "RandRoughMaskd"]
+__all__ = [
+    "CoarseViewd",
+    "OnCoarseView",
+    "PrepareBothStages",
+    "RandRoughMaskd",
+    "coarse_size",
+    "coarse_spacing",
+]
 
 _ALL_NEIGHBOURS = np.ones((3, 3, 3))
+
+
+def coarse_spacing(spacing: Sequence[float], factor: float) -> list[float]:
+    """Spacing of the coarse stage, mm: in all directions so many times the fine stage's smallest."""
+    return [factor * min(spacing)] * len(spacing)
+
+
+def coarse_size(sides: Sequence[int], spacing: Sequence[float], coarse: Sequence[float]) -> list[int]:
+    """Voxels of the coarse stage's view; an axis that is coarser already stays as it is.
+
+    Args:
+        sides: voxels of the case, (D, H, W).
+        spacing: of the case, mm.
+        coarse: spacing of the coarse stage, mm.
+    """
+    return [max(1, round(n * s / max(s, c))) for n, s, c in zip(sides, spacing, coarse, strict=True)]
 
 
 class CoarseViewd(MapTransform):
@@ -48,8 +71,7 @@ class CoarseViewd(MapTransform):
         """Add the three keys."""
         image, label = plain(data["image"])[None].float(), plain(data["label"])[None]
         sides = image.shape[2:]
-        steps = zip(sides, self.spacing, self.coarse_spacing, strict=True)
-        size = [max(1, round(n * s / max(s, c))) for n, s, c in steps]
+        size = coarse_size(sides, self.spacing, self.coarse_spacing)
         kidney = functional.interpolate((label > 0).float(), size=size, mode="area") > 0.5
         mask = functional.interpolate(kidney.float(), size=sides, mode="nearest-exact")
         return {
@@ -58,6 +80,30 @@ class CoarseViewd(MapTransform):
             "coarse_label": kidney[0].to(torch.uint8),
             "coarse_mask": mask[0].to(torch.uint8),
         }
+
+
+class OnCoarseView(Randomizable, Transform):
+    """Random transforms of ``image`` and ``label``, drawn anew for the coarse stage's view.
+
+    Args:
+        transforms: they see ``coarse_image`` and ``coarse_label`` under the names ``image`` and ``label``.
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        self.transforms = Compose(list(transforms))
+
+    def set_random_state(
+        self, seed: int | None = None, state: np.random.RandomState | None = None
+    ) -> OnCoarseView:
+        """Seed the transforms."""
+        super().set_random_state(seed=seed, state=state)
+        self.transforms.set_random_state(seed=int(self.R.randint(2**32, dtype="uint32")))
+        return self
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace both."""
+        view = self.transforms({"image": data["coarse_image"], "label": data["coarse_label"]})
+        return {**data, "coarse_image": view["image"], "coarse_label": view["label"]}
 
 
 class RandRoughMaskd(Randomizable, MapTransform):

@@ -1,4 +1,4 @@
-"""Every command that the card prints runs, on a small release and predictions of it."""
+"""The scoring commands that the card prints, on a small release and predictions of it, and their numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import json
 import re
 import shlex
-import shutil
 
 import nibabel as nib
 import numpy as np
@@ -17,25 +16,30 @@ from tests.contract.bundle import ROOT, Shell
 CARD = ROOT / "bundles" / "kits21" / "docs" / "README.md"
 
 
-def test_printed_commands(tmp_path):
+def test_printed_scoring_commands(tmp_path):
+    """The labels that ``prepare`` makes are the predictions: they agree with the references in everything."""
     raw = RawKits21(tmp_path / "the release", cases=2)
     shell, target = Shell(ROOT, tmp_path), tmp_path / "prepared"
-    places = {"P": tmp_path / "predictions", "R": raw.root, "RAW": raw.root, "KITS21": target}
-    printed = re.findall(r"^    (python .*)", CARD.read_text(), re.MULTILINE)
+    places = {
+        "PREDICTIONS": target / "labelsTr",
+        "REFERENCES": raw.root,
+        "RAW": raw.root,
+        "KITS21": target,
+    }
+    printed = re.findall(r"^    (python .*(?:REFERENCES|RAW).*)", CARD.read_text(), re.MULTILINE)
     assert len(printed) == 3
-    for command in reversed(printed):  # the last one makes the labels that are the predictions
+    for command in printed:
         words = [str(places.get(word, word)) for word in shlex.split(command)[1:]]
-        if "prepare" in words:
-            shell.python(*words, "--partial", "True").ok()
-            shutil.copytree(target / "labelsTr", places["P"])
-        else:
-            shell.python(*words, "--output_dir", tmp_path / f"eval{len(words)}").ok()
+        own = (
+            ["--partial", "True"] if "prepare" in words else ["--output_dir", tmp_path / f"eval{len(words)}"]
+        )
+        shell.python(*words, *own).ok()
     results = sorted(tmp_path.glob("eval*"))
     assert sorted(len(list(folder.glob("*.csv"))) for folder in results) == [2, 4]
     for folder in results:
-        rows = list(csv.reader((folder / "scores_predictions.csv").open(newline="")))
+        rows = list(csv.reader((folder / "scores_labelsTr.csv").open(newline="")))
         assert rows[-1] == ["average", *["1.00000000"] * 6]
-    told = shell.python("-m", "common.datasets", "check", target, "--num_classes", 4, "--in_channels", 1)
+    told = shell.python("-m", "common.datasets", "check", target, "--bundle", "kits21")
     assert "2 cases checked" in told.ok().out
     entries = json.loads((target / "dataset.json").read_text())["training"]
     assert {np.asarray(nib.load(target / e["label_or"]).dataobj).max() for e in entries} == {2}

@@ -12,7 +12,7 @@ from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
 from kits21.components import clean_regions, kidney_boxes, without_small_pieces
-from kits21.inferer import OUTSIDE, CoarseToFineInferer, TwoStageTrainingInferer
+from kits21.inferer import CoarseToFineInferer, TwoStageTrainingInferer
 from kits21.postprocessing import RegionsToLabeld
 
 SHAPE = (24, 48, 48)
@@ -54,14 +54,14 @@ def inferer(**options):
 
 def test_both_stages():
     stages, x = Stages(), image()
-    logits = inferer()(x, stages)
-    assert logits.shape == (1, 3, *SHAPE)
-    found = logits[0] > 0
+    probabilities = inferer()(x, stages)
+    assert probabilities.shape == (1, 3, *SHAPE)
+    found = probabilities[0] > 0.5
     assert torch.equal(found[0], (x[0, 0] > 0.5) & (torch.arange(24)[:, None, None] > 4))  # not the speck
     assert torch.equal(found[1], x[0, 0] > 1.5)
-    untouched = logits[0, 0] == OUTSIDE
+    untouched = probabilities[0, 0] == 0
     assert untouched[:7].all()
-    assert not untouched[7:17, 14:32, 2:16].any()
+    assert not untouched[7:17, 14:32, 1:17].any(), "a box has the sides of a patch at least"
     assert {tuple(one.shape[1:]) for one in stages.seen["coarse"]} == {(1, 8, 8, 8)}
     assert {tuple(one.shape[1:]) for one in stages.seen["fine"]} == {(2, 8, 16, 16)}
     assert all(set(one[:, 1].unique().tolist()) <= {0.0, 1.0} for one in stages.seen["fine"])
@@ -81,8 +81,8 @@ def test_a_wrapped_network():
 
 def test_no_kidney(caplog):
     with caplog.at_level(logging.WARNING):
-        logits = inferer()(torch.zeros(1, 1, *SHAPE), Stages())
-    assert (logits == OUTSIDE).all()
+        probabilities = inferer()(torch.zeros(1, 1, *SHAPE), Stages())
+    assert (probabilities == 0).all()
     assert "the coarse stage found no kidney" in caplog.text
 
 
@@ -106,6 +106,19 @@ def test_boxes_in_the_finer_grid():
     assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), margin_mm=4.0, smallest_ml=9) == []
 
 
+def test_boxes_are_as_large_as_a_patch():
+    """Around the kidney where there is room, shifted at the border, never beyond it."""
+    mask = np.zeros((10, 20, 20), bool)
+    mask[2:6, 4:10, 0:3] = True
+    rule = {"margin_mm": 0.0, "smallest_ml": 0.0}
+    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 20, 20), **rule) == [
+        (slice(2, 6), slice(4, 10), slice(0, 3))
+    ]
+    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 20, 20), at_least=(16, 9, 8), **rule) == [
+        (slice(0, 10), slice(3, 12), slice(0, 8))
+    ]
+
+
 def test_small_pieces_go_by_volume():
     mask = np.zeros((6, 6, 12), bool)
     mask[1:3, 1:3, 1:3] = mask[4, 4, 4] = mask[3, 3, 3] = True  # joined by corners: ten voxels
@@ -126,33 +139,35 @@ def test_regions_become_nested():
     assert not (kept[2] & ~kept[1]).any()
 
 
-def test_label_map_of_logits():
-    logits = torch.full((3, 8, 8, 8), -3.0)
-    logits[0, 1:6, 1:6, 1:6] = 2
-    logits[1, 2:5, 2:5, 2:5] = 1
-    logits[2, 2:5, 2:5, 2:3] = 0.5
-    logits[0, 7, 7, 7] = 5
+def test_label_map_of_probabilities():
+    probabilities = torch.full((3, 8, 8, 8), 0.05)
+    probabilities[0, 1:6, 1:6, 1:6] = 0.9
+    probabilities[1, 2:5, 2:5, 2:5] = 0.7
+    probabilities[2, 2:5, 2:5, 2:3] = 0.6
+    probabilities[0, 7, 7, 7] = 0.99
     affine = torch.diag(torch.tensor([3.0, 3.0, 3.0, 1.0]))
     step = RegionsToLabeld("pred", smallest_ml=(0.1, 0.1, 0.1))
-    label = step({"pred": MetaTensor(logits, affine=affine)})["pred"]
+    label = step({"pred": MetaTensor(probabilities, affine=affine)})["pred"]
     assert label.shape == (1, 8, 8, 8)
     assert torch.equal(label.affine, affine)
     assert torch.bincount(label.as_tensor().flatten().int()).tolist() == [512 - 125, 98, 9, 18]
-    as_it_is = RegionsToLabeld("pred", smallest_ml=(0, 0, 0))({"pred": logits})["pred"]
+    as_it_is = RegionsToLabeld("pred", smallest_ml=(0, 0, 0))({"pred": probabilities})["pred"]
     assert as_it_is.dtype == torch.uint8
     assert as_it_is[0, 7, 7, 7] == 1
 
 
 def test_mirrored_views_are_averaged():
-    """A network that looks to one side sees both; the coarse mask is mirrored with the image."""
+    """Probabilities, not logits; and a view is mirrored with its mask and back."""
 
     class Sideways(Stages):
         def fine(self, x):
             return super().fine(x) + torch.linspace(-1, 1, x.shape[4])
 
-    plain, mirrored = inferer()(image(), Stages()), inferer(mirror_axes=[2])(image(), Sideways())
-    assert torch.allclose(plain, mirrored, atol=1e-5)
-    assert not torch.allclose(plain, inferer()(image(), Sideways()), atol=1e-2)
+    once, other = (inferer()(x, Sideways()) for x in (image(), image().flip(4)))
+    mirrored = inferer(mirror_axes=[2])(image(), Sideways())
+    inside = once > 0  # the two crops are one another's mirror image, so windows are too
+    assert torch.allclose(mirrored[inside], ((once + other.flip(4)) / 2)[inside], atol=1e-5)
+    assert not torch.allclose(mirrored, once, atol=1e-2)
 
 
 def test_a_network_of_one_stage():
@@ -161,7 +176,7 @@ def test_a_network_of_one_stage():
     given = MetaTensor(image(), affine=torch.diag(torch.tensor([2.0, 1.0, 1.0, 1.0])))
     with torch.no_grad():
         found = inferer()(given, single)
-        assert torch.allclose(found.as_tensor(), single(image()), atol=1e-5)
+        assert torch.allclose(found.as_tensor(), single(image()).sigmoid(), atol=1e-5)
     assert torch.equal(found.affine, given.affine)
     seen = []
     TwoStageTrainingInferer()(image(), lambda *inputs: seen.append(len(inputs)), 1, 2)
@@ -175,8 +190,8 @@ def test_a_network_of_one_stage():
 def test_classes_instead_of_regions():
     stages = Stages()
     stages.fine = lambda x: torch.cat([0.5 - x[:, :1], x[:, :1] - 0.5, 2 * x[:, :1] - 2, -x[:, :1]], dim=1)
-    logits = inferer(softmax=True)(image(), stages)
-    found = RegionsToLabeld("pred", softmax=True, smallest_ml=(0.0,))({"pred": logits[0]})["pred"]
+    probabilities = inferer(softmax=True)(image(), stages)
+    found = RegionsToLabeld("pred", softmax=True, smallest_ml=(0.0,))({"pred": probabilities[0]})["pred"]
     expected = image()[0].clone()
     expected[0, 2, 2, 24] = 0  # no crop reaches the speck
     assert torch.equal(found, expected.to(torch.uint8))

@@ -9,13 +9,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from monai.engines import Evaluator
 from PIL import Image
 
 import common  # noqa: F401 (makes bundles importable)
 from common.datasets.kits21_annotations import aggregate
 from common.errors import InputError
 from kits21.metrics import COLUMNS, score_case
-from kits21.scoring import score_teams
+from kits21.scoring import score, score_teams
 from tests.bundles.kits21.kidneys import SPACING, annotations
 from tests.contract.bundle import ROOT, Shell
 
@@ -112,6 +113,36 @@ def test_the_command(challenge):
     for column in COLUMNS:
         assert 0.3 < float(raters[column]) < float(sampled[column]) < 1
     assert all(0 < float(raters[f"mm_{name}"]) < 4 for name in ("kidney", "masses", "tumor"))
+
+
+def test_the_command_without_predictions(challenge):
+    config = ROOT / "bundles" / "kits21" / "configs" / "evaluate.json"
+    words = ["--config_file", config, "--reference_dir", challenge / "release"]
+    told = Shell(challenge, challenge).python("-m", "monai.bundle", "run", *words)
+    assert "@prediction_dir, which is not there" in told.error()
+    assert "Give it with --prediction_dir" in told.error()
+
+
+class Baseline(Evaluator):
+    """An evaluator that only notes that it ran."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def run(self) -> None:
+        self.runs += 1
+
+
+def test_the_trained_baseline_is_evaluated_in_place_of_folders(challenge):
+    """What train.json puts under prediction_dir; references alone are a mistake in the command."""
+    baseline = Baseline()
+    score(baseline, None, challenge / "out", draws=3)
+    assert baseline.runs == 1
+    with pytest.raises(InputError, match="without predictions; add  --prediction_dir"):
+        score(baseline, challenge / "release", challenge / "out")
+    assert baseline.runs == 1
+    score(challenge / "teams" / "shifted", challenge / "release", challenge / "out")
+    assert (challenge / "out" / "scores_shifted.csv").is_file()
 
 
 def run(challenge, teams="teams/shifted", **options):

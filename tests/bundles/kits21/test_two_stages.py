@@ -6,11 +6,12 @@ import pytest
 import torch
 from monai.engines import SupervisedTrainer
 from monai.losses import DeepSupervisionLoss
+from monai.transforms import RandFlipd
 
 import common  # noqa: F401 (makes bundles importable)
 from kits21.losses import RegionLoss, TwoStageLoss
 from kits21.network import CoarseToFine
-from kits21.two_stages import CoarseViewd, PrepareBothStages, RandRoughMaskd
+from kits21.two_stages import CoarseViewd, OnCoarseView, PrepareBothStages, RandRoughMaskd, coarse_spacing
 
 
 def case():
@@ -31,6 +32,35 @@ def test_second_view():
     # Columns 3 and 12 are half of a coarse voxel, which is no majority.
     assert torch.equal(seen["coarse_mask"][0, 5, 5].nonzero().flatten(), torch.arange(4, 12))
     assert torch.equal(seen["label"], given["label"])
+
+
+def test_coarse_spacing():
+    """The card's two millimetres of 0.78; isotropic whatever the case's slices."""
+    assert coarse_spacing([0.78] * 3, 2.56) == pytest.approx([2.0] * 3, abs=0.01)
+    assert coarse_spacing([5.0, 4.0, 4.0], 2.0) == [8.0] * 3
+
+
+def test_random_transforms_of_the_coarse_view():
+    """They see it under the usual names, draw on their own, and leave the fine view alone."""
+    flip = RandFlipd(["image", "label", "more"], prob=0.5, spatial_axis=2, allow_missing_keys=True)
+    step = OnCoarseView([flip])
+    given = {
+        "image": torch.zeros(1, 2, 2, 2),
+        "coarse_image": torch.arange(8.0).reshape(1, 2, 2, 2),
+        "coarse_label": torch.arange(8).reshape(1, 2, 2, 2),
+    }
+    drawn = []
+    for _ in range(2):
+        step.set_random_state(5)
+        drawn.append([])
+        for _ in range(12):
+            seen = step(given)
+            assert set(seen) == set(given)
+            assert seen["image"] is given["image"]
+            assert seen["coarse_image"].flatten().tolist() == seen["coarse_label"].flatten().tolist()
+            drawn[-1].append(float(seen["coarse_image"][0, 0, 0, 0]))
+    assert drawn[0] == drawn[1]
+    assert set(drawn[0]) == {0.0, 1.0}
 
 
 def pieces():

@@ -13,6 +13,7 @@ from common.evaluation.baselines import (
     MeanShapePrior,
     baseline_dice,
     dice_per_class,
+    dice_per_region,
     intensity_threshold,
     mean_dice,
     mean_shape_prior,
@@ -128,6 +129,15 @@ def test_dice_by_hand():
     assert mean_dice(np.array([[1.0, np.nan], [0.0, np.nan]])) == 0.5
     assert mean_dice(np.array([[1.0, 0.2], [np.nan, 0.4]])) == pytest.approx((1 + 0.3) / 2)
     assert np.isnan(mean_dice(np.full((2, 3), np.nan)))
+
+
+def test_dice_of_nested_regions_by_hand():
+    prediction, reference = np.array([1, 3, 2, 2, 0]), np.array([1, 2, 2, 1, 3])
+    found = dice_per_region(prediction, reference, nested=[1, 3, 2])
+    assert found.tolist() == [2 * 4 / 9, 2 * 2 / 6, 2 * 1 / 4]
+    nothing = dice_per_region(np.zeros(3, int), np.array([0, 1, 1]), nested=[1, 2])
+    assert nothing[0] == 0
+    assert np.isnan(nothing[1])
 
 
 def test_predictions_have_each_cases_own_grid(folder):

@@ -44,6 +44,15 @@ def test_mirroring_averages_all_flips(axes):
     torch.testing.assert_close(mirrored_probabilities(lopsided, x, axes), expected / count)
 
 
+def test_regions_that_may_overlap():
+    """Sigmoid instead of softmax, mirrored and not; the windows use the same."""
+    x = torch.randn(1, 1, 3, 4, 5)
+    both = (lopsided(x).sigmoid() + lopsided(x.flip(2)).sigmoid().flip(2)) / 2
+    torch.testing.assert_close(mirrored_probabilities(lopsided, x, (0,), sigmoid=True), both)
+    windows = ProbabilityWindowInferer([2, 2, 2], sigmoid=True, sw_batch_size=2)
+    torch.testing.assert_close(windows(x, pointwise), pointwise(x).sigmoid(), rtol=1e-4, atol=1e-5)
+
+
 def test_mirrored_result_is_equivariant():
     x = torch.randn(1, 1, 3, 4, 5)
     one = mirrored_probabilities(lopsided, x, (0, 1, 2))

@@ -1,0 +1,77 @@
+"""KiTS21's baseline: both stages beside the fine stage alone, in prediction and in a training step.
+
+"direct" is the fine stage alone, what a single-stage U-Net costs: the ratio is the price of the coarse stage.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.measure import Case
+
+networks = importlib.import_module("kits21.network")  # once common has made it findable
+losses = importlib.import_module("kits21.losses")
+inferer = importlib.import_module("kits21.inferer")
+
+SPACING_MM = (2.0, 1.0, 1.0)
+
+
+def cases(*, quick: bool, device: str) -> Iterator[Case]:
+    """A whole volume predicted, and training steps of one crop and one coarse view, at growing sizes."""
+    torch.manual_seed(0)
+    both, single = networks.CoarseToFine().to(device), networks.RegionUNet().to(device)
+    for patch in _patches(quick=quick, on_gpu=torch.device(device).type == "cuda"):
+        size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
+        scan = torch.randn(1, 1, *patch, device=device)
+        yield Case(
+            what="prediction of a scan, beside one stage",
+            size=size,
+            tokens=voxels,
+            ours=_prediction(both, scan, patch),
+            direct=_prediction(single, scan, patch),
+        )
+        yield Case(
+            what="training step, beside one stage",
+            size=size,
+            tokens=voxels,
+            ours=_training_step(both, scan),
+            direct=_training_step(single, scan),
+        )
+
+
+def _patches(*, quick: bool, on_gpu: bool) -> tuple[tuple[int, int, int], ...]:
+    """On a GPU up to the published patch."""
+    if quick:
+        return ((32, 32, 64),)
+    return ((64, 64, 64), (96, 96, 96), (128, 128, 128)) if on_gpu else ((32, 32, 64), (32, 64, 64))
+
+
+def _prediction(network: nn.Module, scan: Tensor, patch: tuple[int, int, int]) -> Callable[[], None]:
+    """Untrained weights: pieces of any size are kidneys, so that the fine stage has work to do."""
+    infer = inferer.CoarseToFineInferer(patch, patch, spacing=SPACING_MM, smallest_ml=0.0)
+
+    @torch.no_grad()
+    def run() -> None:
+        infer(scan, network.eval())
+
+    return run
+
+
+def _training_step(network: nn.Module, scan: Tensor) -> Callable[[], None]:
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.99, nesterov=True)
+    loss, call = losses.TwoStageLoss(), inferer.TwoStageTrainingInferer()
+    label = (scan > 1).to(torch.uint8) + (scan > 2).to(torch.uint8)
+    mask = (label > 0).to(torch.uint8)
+
+    def run() -> None:
+        output = call(scan, network.train(), mask, scan)
+        loss(output, {"fine": label, "coarse": mask}).backward()
+        optimizer.step()
+        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
+
+    return run

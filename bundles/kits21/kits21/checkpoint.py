@@ -1,0 +1,66 @@
+"""The organisers' baseline weights (nnU-Net v1, one stage) -> ours.
+
+Their keys, of five poolings: ``conv_blocks_context.<stage>.blocks.<0|1>.{conv,instnorm}``, the last stage
+``conv_blocks_context.5.<0|1>.blocks.0``; from the coarsest level up ``tu.<level>`` and
+``conv_blocks_localization.<level>.<0|1>.blocks.0``; ``seg_outputs.<level>``, the last at full resolution.
+
+Source: methods card kits21, 'Checkpoint layout'; the class Generic_UNet of nnU-Net v1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from common.checkpoints import rename_keys
+
+__all__ = ["AFTER_IMPORT", "RENAMES", "from_authors"]
+
+AFTER_IMPORT = (
+    "These weights are one stage with softmax: give --network_def#_target_ kits21.network.RegionUNet "
+    "--softmax True to inference.json too, and write the spacing and intensities of their plans.pkl into "
+    "its plan."
+)
+
+_LEVELS = 5
+
+
+def _block(theirs: str, ours: str) -> list[tuple[str, str]]:
+    """Rules of a block's two convolutions and norms; {} in ``theirs`` is the convolution's number."""
+    return [
+        (rf"^{theirs.format(n)}\.{part}\.", f"{ours}.{own}{n + 1}.{'conv.' if own == 'conv' else ''}")
+        for n in (0, 1)
+        for part, own in (("conv", "conv"), ("instnorm", "norm"))
+    ]
+
+
+RENAMES = (
+    (r"^module\.", ""),
+    *_block(r"conv_blocks_context\.(\d)\.blocks\.{}", r"encoder.\1"),
+    *_block(rf"conv_blocks_context\.{_LEVELS}\.{{}}\.blocks\.0", f"encoder.{_LEVELS}"),
+    *_block(r"conv_blocks_localization\.(\d)\.{}\.blocks\.0", r"decoder.\1.conv_block"),
+    (r"^tu\.(\d)\.", r"decoder.\1.transp_conv.conv."),
+    *((rf"^seg_outputs\.{_LEVELS - 1 - head}\.", f"heads.{head}.conv.conv.") for head in range(3)),
+)
+
+
+def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published network's state dict, with or without prefix, under the keys of ``RegionUNet``.
+
+    Biases in front of an instance norm, which takes them away again, and the heads of the two coarsest
+    levels, which nothing is trained with here, are left out.  Their heads have no bias: ours become 0.
+    """
+    renamed = rename_keys(state, RENAMES)
+    kept = {
+        key: value
+        for key, value in renamed.items()
+        if not re.fullmatch(r"seg_outputs\..*|(?:encoder|decoder)\..*conv\d\.conv\.bias", key)
+    }
+    for key, value in list(kept.items()):
+        bias = key.removesuffix("weight") + "bias"
+        if key.startswith("heads.") and bias not in kept:
+            kept[bias] = torch.zeros(value.shape[0], dtype=value.dtype)
+    return kept

@@ -1,0 +1,95 @@
+"""The organisers' weights: a network with nnU-Net v1's names and ours compute the same with them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import common  # noqa: F401 (makes bundles importable)
+from common.checkpoints import import_checkpoint
+from common.errors import InputError
+from kits21.checkpoint import from_authors
+from kits21.network import FILTERS, RegionUNet
+
+LEVELS = len(FILTERS) - 1
+
+
+def one(inputs, outputs, stride=1):
+    """nnU-Net's ConvDropoutNormNonlin; its convolution has a bias."""
+    block = nn.Module()
+    block.conv = nn.Conv3d(inputs, outputs, 3, stride, 1)
+    block.instnorm = nn.InstanceNorm3d(outputs, affine=True)
+    return block
+
+
+def stack(*blocks):
+    layers = nn.Module()
+    layers.blocks = nn.ModuleList(blocks)
+    return layers
+
+
+class GenericUNet(nn.Module):
+    """nnU-Net v1's names and order of work."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        steps = list(zip((1, *FILTERS), FILTERS, strict=False))
+        self.conv_blocks_context = nn.ModuleList(
+            stack(one(*step, stride=2 if s else 1), one(step[1], step[1]))
+            for s, step in enumerate(steps[:-1])
+        )
+        deepest = (stack(one(*steps[-1], stride=2)), stack(one(FILTERS[-1], FILTERS[-1])))
+        self.conv_blocks_context.append(nn.Sequential(*deepest))
+        up = [(below, own) for own, below in reversed(steps[1:])]
+        self.tu = nn.ModuleList(nn.ConvTranspose3d(*step, 2, 2, bias=False) for step in up)
+        self.conv_blocks_localization = nn.ModuleList(
+            nn.Sequential(stack(one(2 * own, own)), stack(one(own, own))) for _, own in up
+        )
+        self.seg_outputs = nn.ModuleList(nn.Conv3d(own, classes, 1, bias=False) for _, own in up)
+
+    def forward(self, x):
+        run = lambda parts, x: self._stack(parts[1], self._stack(parts[0], x))  # noqa: E731
+        skips = []
+        for part in self.conv_blocks_context[:-1]:
+            x = self._stack(part, x)
+            skips.append(x)
+        x = run(self.conv_blocks_context[-1], x)
+        for up, parts in zip(self.tu, self.conv_blocks_localization, strict=True):
+            x = run(parts, torch.cat((up(x), skips.pop()), dim=1))
+        return self.seg_outputs[-1](x)
+
+    def _stack(self, layers, x):
+        for block in layers.blocks:
+            x = nn.functional.leaky_relu(block.instnorm(block.conv(x)), 0.01)
+        return x
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    torch.manual_seed(0)
+    network = GenericUNet(4).eval()
+    for parameter in network.parameters():  # norms as well
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    return network
+
+
+def test_the_same_is_computed(theirs):
+    state = {f"module.{key}": value for key, value in theirs.state_dict().items()}
+    ours = RegionUNet(1, 4).eval()
+    ours.load_state_dict(from_authors(state))  # strict: no key is missing, none left over
+    x = torch.randn(1, 1, 64, 32, 32)
+    with torch.no_grad():
+        expected = theirs(x)
+        torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_import_by_the_command(theirs, tmp_path):
+    file, target = tmp_path / "model_final_checkpoint.model", tmp_path / "model.pt"
+    torch.save({"epoch": 1000, "state_dict": theirs.state_dict()}, file)
+    one_stage = {"network_def#_target_": "kits21.network.RegionUNet", "softmax": True}
+    told = import_checkpoint("kits21", str(file), str(target), **one_stage)
+    assert "--softmax True" in told
+    assert torch.load(target, weights_only=True).keys() == RegionUNet(1, 4).state_dict().keys()
+    with pytest.raises(InputError, match=r"missing: coarse\.encoder\.0"):
+        import_checkpoint("kits21", str(file), str(tmp_path / "other.pt"))
