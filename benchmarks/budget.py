@@ -11,8 +11,19 @@ import torch
 from ignite.engine import Engine, Events
 
 from common.bundles import bundle_folder
+from common.checkpoints import save_state
+from common.files import write_json
 
-__all__ = ["CpuBudget", "evaluate_trained", "load_bundle", "run_bundle", "train_within_budget"]
+__all__ = [
+    "CpuBudget",
+    "budget_overlay",
+    "evaluate_trained",
+    "load_bundle",
+    "run_bundle",
+    "run_settings",
+    "train_and_score",
+    "train_within_budget",
+]
 
 
 class CpuBudget:
@@ -41,6 +52,54 @@ class CpuBudget:
         """Terminate when the time is used."""
         if self.used() >= 1:
             trainer.terminate()
+
+
+def budget_overlay(minutes: float, **more: Any) -> dict[str, Any]:
+    """A config on top of train.json that ends with its CPU time, validates never and holds no case out."""
+    return {
+        "+imports": ["$import benchmarks.budget"],
+        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
+        "val_interval": 1_000_000,
+        "+train#handlers": ["@budget"],
+        **more,
+    }
+
+
+def run_settings(dataset_dir: str | Path, folder: Path, seed: int) -> dict[str, Any]:
+    """Overrides of a run whose end is its budget's, with everything that it writes in one folder."""
+    return {
+        "dataset_dir": str(Path(dataset_dir).absolute()),
+        "seed": seed,
+        "epochs": 100_000,
+        "output_dir": str(folder / "eval"),
+        "ckpt_dir": str(folder / "models"),
+    }
+
+
+def train_and_score(
+    bundle: str,
+    folder: Path,
+    overlay: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    evaluation: Mapping[str, Any] | None = None,
+) -> tuple[Engine, dict[str, Any]]:
+    """Train within a budget, take the weights of the last iteration, score them on the test list.
+
+    Args:
+        bundle: its name.
+        folder: of the run; the overlay is written there.
+        overlay: see :func:`budget_overlay`.
+        settings: see :func:`run_settings`; further overrides.
+        evaluation: keys that the evaluation has otherwise.
+
+    Returns:
+        The trainer, and the facts of :func:`train_within_budget` and :func:`evaluate_trained`.
+    """
+    write_json(folder / "overlay.json", dict(overlay))
+    trainer, facts = train_within_budget(bundle, folder / "overlay.json", settings)
+    save_state(trainer.network, folder / "models" / "model.pt")
+    facts |= evaluate_trained(bundle, folder / "overlay.json", {**settings, **(evaluation or {})})
+    return trainer, facts
 
 
 def train_within_budget(

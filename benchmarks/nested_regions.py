@@ -19,8 +19,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.budget import evaluate_trained, train_within_budget
-from common.checkpoints import save_state
+from benchmarks.budget import budget_overlay, run_settings, train_and_score
 from common.errors import InputError, show_input_errors_as_one_line
 from common.evaluation.tables import format_table
 from common.files import write_json
@@ -58,26 +57,10 @@ def train(
     if method not in METHODS:
         raise InputError(f"method {method}: unknown; expected one of: {', '.join(METHODS)}")
     folder = Path(target).absolute() / method / f"seed{seed}"
-    overlay = {
-        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
-        "datalist#holdout": 0,
-        "val_interval": 1_000_000,
-        "lr_scheduler#lr_lambda": "$@budget.learning_rate_factor",
-        "+train#handlers": ["@budget"],
-    }
-    write_json(folder / "overlay.json", overlay)
-    settings = {
-        "dataset_dir": str(Path(dataset_dir).absolute()),
-        "seed": seed,
-        "epochs": 100_000,
-        "output_dir": str(folder / "eval"),
-        "ckpt_dir": str(folder / "models"),
-        **METHODS[method],
-        **overrides,
-    }
-    trainer, facts = train_within_budget("kits21", folder / "overlay.json", settings)
-    save_state(trainer.network, folder / "models" / "model.pt")
-    facts |= evaluate_trained("kits21", folder / "overlay.json", settings)
+    decay = {"lr_scheduler#lr_lambda": "$@budget.learning_rate_factor"}
+    overlay = budget_overlay(minutes, **decay, **{"datalist#holdout": 0})
+    settings = run_settings(dataset_dir, folder, seed) | METHODS[method] | overrides
+    _, facts = train_and_score("kits21", folder, overlay, settings)
     write_json(folder / "facts.json", {"method": method, "seed": seed, **facts})
 
 

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from monai.networks.nets import RegUNet
 from torch import Tensor, nn
 
-from benchmarks.budget import evaluate_trained, train_within_budget
+from benchmarks.budget import budget_overlay, evaluate_trained, run_settings, train_and_score
 from common.checkpoints import save_state
 from common.errors import InputError, show_input_errors_as_one_line
 from common.evaluation.tables import format_table
@@ -126,30 +126,21 @@ def train(
     if network not in NETWORKS:
         raise InputError(f"network {network}: unknown; expected one of: {', '.join(NETWORKS)}")
     folder = Path(target).absolute() / network / f"seed{seed}"
-    overlay = {
-        "+imports": ["$import benchmarks.budget", "$import benchmarks.registration"],
-        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
-        "val_interval": 1_000_000,
-        "+train#handlers": ["@budget"],
-        **NETWORKS[network],
-    }
-    write_json(folder / "overlay.json", overlay)
+    imports = ["$import benchmarks.budget", "$import benchmarks.registration"]
+    overlay = budget_overlay(minutes, **{"+imports": imports}, **NETWORKS[network])
     settings = {
-        "dataset_dir": str(Path(dataset_dir).absolute()),
-        "seed": seed,
-        "epochs": 100_000,
+        **run_settings(dataset_dir, folder, seed),
         "iterations_per_epoch": 10,  # the budget is looked at after every epoch
-        "output_dir": str(folder / "eval"),
-        "ckpt_dir": str(folder / "models"),
         **overrides,
     }
-    if network == "affine":
+    if network == "affine":  # nothing to train
         model, facts = AffineByPair(), {"iterations": 0, "cpu_minutes": 0.0}
+        write_json(folder / "overlay.json", overlay)
+        save_state(model, folder / "models" / "model.pt")
+        facts |= evaluate_trained("easr_dcn", folder / "overlay.json", settings)
     else:
-        trainer, facts = train_within_budget("easr_dcn", folder / "overlay.json", settings)
+        trainer, facts = train_and_score("easr_dcn", folder, overlay, settings)
         model = trainer.network
-    save_state(model, folder / "models" / "model.pt")
-    facts |= evaluate_trained("easr_dcn", folder / "overlay.json", settings)
     facts["parameters"] = sum(p.numel() for p in model.parameters())
     write_json(folder / "facts.json", {"network": network, "seed": seed, **facts})
 

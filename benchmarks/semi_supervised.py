@@ -24,8 +24,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
-from benchmarks.budget import CpuBudget, evaluate_trained, train_within_budget
-from common.checkpoints import save_state
+from benchmarks.budget import CpuBudget, budget_overlay, run_settings, train_and_score
 from common.errors import InputError, show_input_errors_as_one_line
 from common.evaluation.tables import format_table
 from common.files import write_json
@@ -93,18 +92,8 @@ def train(
     overlay = _overlay(bundle, minutes) | {
         key: value for key, value in differs.items() if key not in overrides
     }
-    write_json(folder / "overlay.json", overlay)
-    settings = {
-        "dataset_dir": str(Path(dataset_dir).absolute()),
-        "seed": seed,
-        "epochs": 100_000,
-        "output_dir": str(folder / "eval"),
-        "ckpt_dir": str(folder / "models"),
-        **overrides,
-    }
-    trainer, facts = train_within_budget(bundle, folder / "overlay.json", settings)
-    save_state(trainer.network, folder / "models" / "model.pt")
-    facts |= evaluate_trained(bundle, folder / "overlay.json", {**settings, **(evaluation or {})})
+    settings = run_settings(dataset_dir, folder, seed) | overrides
+    trainer, facts = train_and_score(bundle, folder, overlay, settings, evaluation)
     sampler = trainer.data_loader.batch_sampler
     facts |= {
         "labelled": len(sampler.labelled_cases),
@@ -132,13 +121,8 @@ def _disagreement(trainer: Engine) -> float | None:
 
 
 def _overlay(bundle: str, minutes: float) -> dict[str, Any]:
-    overlay: dict[str, Any] = {
-        "+imports": ["$import benchmarks.semi_supervised"],
-        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
-        "datalist#holdout": 0,
-        "val_interval": 1_000_000,
-        "+train#handlers": ["@budget"],
-    }
+    imports = ["$import benchmarks.budget", "$import benchmarks.semi_supervised"]
+    overlay = budget_overlay(minutes, **{"+imports": imports, "datalist#holdout": 0})
     if bundle == "mcnet_plus":
         ramp_up = {"_target_": "benchmarks.semi_supervised.BudgetRampUp", "budget": "@budget"}
         return overlay | {"ramp_up": ramp_up}

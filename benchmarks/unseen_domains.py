@@ -18,8 +18,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.budget import evaluate_trained, train_within_budget
-from common.checkpoints import save_state
+from benchmarks.budget import budget_overlay, run_settings, train_and_score
 from common.datasets import domains_of, read_datalist
 from common.errors import InputError, show_input_errors_as_one_line
 from common.evaluation.tables import format_table
@@ -56,28 +55,15 @@ def train(
     if held_out not in domains:
         raise InputError(f"held_out {held_out}: no such domain; expected one of: {', '.join(domains)}")
     folder = Path(target).absolute() / style / f"{held_out}_seed{seed}"
-    overlay = {
-        "+imports": ["$import benchmarks.budget"],
-        "budget": {"_target_": "benchmarks.budget.CpuBudget", "minutes": minutes},
-        "datalist#holdout": 0,
-        "val_interval": 1_000_000,
-        "lr_scheduler#lr_lambda": "$@budget.learning_rate_factor",
-        "+train#handlers": ["@budget"],
-    }
-    write_json(folder / "overlay.json", overlay)
+    decay = {"lr_scheduler#lr_lambda": "$@budget.learning_rate_factor"}
+    overlay = budget_overlay(minutes, **decay, **{"datalist#holdout": 0})
     settings = {
-        "dataset_dir": str(Path(dataset_dir).absolute()),
+        **run_settings(dataset_dir, folder, seed),
         "source_domains": [domain for domain in domains if domain != held_out],
         "network_def#style": style,
-        "seed": seed,
-        "epochs": 100_000,
-        "output_dir": str(folder / "eval"),
-        "ckpt_dir": str(folder / "models"),
         **overrides,
     }
-    trainer, facts = train_within_budget("trid", folder / "overlay.json", settings)
-    save_state(trainer.network, folder / "models" / "model.pt")
-    facts |= evaluate_trained("trid", folder / "overlay.json", settings)
+    _, facts = train_and_score("trid", folder, overlay, settings)
     write_json(folder / "facts.json", {"style": style, "held_out": held_out, "seed": seed, **facts})
 
 

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.calls import prediction, training_step
 from benchmarks.measure import Case
 from common.registration.local_correlation import local_squared_correlation
 
 network = importlib.import_module("easr_dcn.network")  # once common has made it findable
+losses = importlib.import_module("easr_dcn.losses")
 
 REGIONS = 3
 
@@ -25,10 +27,11 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     """Growing volumes; on a GPU up to that of OASIS."""
     torch.manual_seed(0)
     on_cpu = torch.device(device).type == "cpu"
-    small, large = ((32, 32, 32), (32, 48, 48)), ((80, 96, 112), (160, 192, 224))
+    small, large = ((16, 32, 32), (32, 32, 32)), ((80, 96, 112), (160, 192, 224))
     whole = network.DivideAndConquerNet(REGIONS).to(device).eval()
     plain = network.DivideAndConquerNet(1).to(device).eval()
-    apart = _separate(whole.encoders).to(device).eval()
+    apart = SeparateEncoders(whole.encoders).to(device).eval()
+    loss = losses.RegistrationLoss()
     for shape in ((16, 16, 16),) if quick else small if on_cpu else large:
         size, voxels = "x".join(map(str, shape)), shape[0] * shape[1] * shape[2]
         pair = torch.rand(1, 2, *shape, device=device)
@@ -37,20 +40,27 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
         named = {"size": size, "tokens": voxels}
         yield Case(
             what="prediction, three regions beside one",
-            ours=_without_gradient(lambda x=pair: whole(x)),
-            direct=_without_gradient(lambda x=pair: plain(x)),
+            ours=prediction(whole, pair),
+            direct=prediction(plain, pair),
+            **named,
+        )
+        target = torch.cat([pair, torch.zeros_like(pair)], 1)  # and no labels
+        yield Case(
+            what="training step, three regions beside one",
+            ours=training_step(whole, lambda x=pair, y=target: loss(whole(x), y)),
+            direct=training_step(plain, lambda x=pair, y=target: loss(plain(x), y)),
             **named,
         )
         yield Case(
             what="encoders, grouped beside separate, forward",
-            ours=_without_gradient(lambda x=regions: whole.encoders(x)),
-            direct=_without_gradient(lambda x=regions: _one_by_one(apart, x)),
+            ours=prediction(whole.encoders, regions),
+            direct=prediction(apart, regions),
             **named,
         )
         yield Case(
             what="encoders, grouped beside separate, forward + backward",
             ours=_with_gradient(lambda x=regions: whole.encoders(x), whole.encoders),
-            direct=_with_gradient(lambda x=regions: _one_by_one(apart, x), apart),
+            direct=_with_gradient(lambda x=regions: apart(x), apart),
             **named,
         )
         yield Case(
@@ -61,26 +71,18 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
         )
 
 
-def _separate(encoders: nn.Module) -> nn.ModuleList:
+class SeparateEncoders(nn.ModuleList):
     """The encoders of a grouped stack as networks of their own, with the same weights."""
-    alone = nn.ModuleList(network.RegionEncoders(1, normalized=False) for _ in range(REGIONS))
-    for region, encoder in enumerate(alone):
-        encoder.load_state_dict({k: v.chunk(REGIONS)[region] for k, v in encoders.state_dict().items()})
-    return alone
 
+    def __init__(self, encoders: nn.Module) -> None:
+        super().__init__(network.RegionEncoders(1, normalized=False) for _ in range(REGIONS))
+        for region, encoder in enumerate(self):
+            encoder.load_state_dict({k: v.chunk(REGIONS)[region] for k, v in encoders.state_dict().items()})
 
-def _one_by_one(encoders: nn.ModuleList, regions: Tensor) -> list[Tensor]:
-    """What the grouped stack gives: the maps of all encoders, scale by scale."""
-    maps = [encoder(part) for encoder, part in zip(encoders, regions.chunk(REGIONS, 1), strict=True)]
-    return [torch.cat(scale, 1) for scale in zip(*maps, strict=True)]
-
-
-def _without_gradient(run: Callable[[], object]) -> Callable[[], None]:
-    @torch.no_grad()
-    def once() -> None:
-        run()
-
-    return once
+    def forward(self, regions: Tensor) -> list[Tensor]:
+        """What the grouped stack gives: the maps of all encoders, scale by scale."""
+        maps = [encoder(part) for encoder, part in zip(self, regions.chunk(REGIONS, 1), strict=True)]
+        return [torch.cat(scale, 1) for scale in zip(*maps, strict=True)]
 
 
 def _with_gradient(run: Callable[[], list[Tensor]], module: nn.Module) -> Callable[[], None]:

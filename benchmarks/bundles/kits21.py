@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from benchmarks.calls import training_step
 from benchmarks.measure import Case
 
 networks = importlib.import_module("kits21.network")  # once common has made it findable
@@ -39,8 +40,8 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             what="training step, beside one stage",
             size=size,
             tokens=voxels,
-            ours=_training_step(both, scan),
-            direct=_training_step(single, scan),
+            ours=_step(both, scan),
+            direct=_step(single, scan),
         )
 
 
@@ -62,16 +63,10 @@ def _prediction(network: nn.Module, scan: Tensor, patch: tuple[int, int, int]) -
     return run
 
 
-def _training_step(network: nn.Module, scan: Tensor) -> Callable[[], None]:
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.99, nesterov=True)
+def _step(network: nn.Module, scan: Tensor) -> Callable[[], None]:
     loss, call = losses.TwoStageLoss(), inferer.TwoStageTrainingInferer()
     label = (scan > 1).to(torch.uint8) + (scan > 2).to(torch.uint8)
     mask = (label > 0).to(torch.uint8)
-
-    def run() -> None:
-        output = call(scan, network.train(), mask, scan)
-        loss(output, {"fine": label, "coarse": mask}).backward()
-        optimizer.step()
-        optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
-
-    return run
+    return training_step(
+        network, lambda: loss(call(scan, network, mask, scan), {"fine": label, "coarse": mask})
+    )
