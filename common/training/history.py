@@ -1,4 +1,4 @@
-"""The history of a run: ``metrics.csv``, ``curves.png`` and ``preview.png``, kept up to date."""
+"""The history of a run: ``metrics.csv`` and ``curves.png``, kept up to date."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from pathlib import Path
 import torch
 from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
-from monai.data import MetaTensor
 
-from common.evaluation.picture_preview import draw_case
 from common.evaluation.pictures import draw_curves
 from common.evaluation.tables import read_rows, write_rows
 
-__all__ = ["Preview", "RunHistory"]
+__all__ = ["RunHistory"]
 
 
 class RunHistory:
@@ -88,41 +86,3 @@ class RunHistory:
         return {name: float(value) for name, value in state.metrics.items()} | {
             f"{key}_{name}": classes[c - 1] for c, name in self.names.items()
         }
-
-
-class Preview:
-    """At every new best validation draw its first case: reference above, prediction below.
-
-    Args:
-        path: the PNG.
-        names: class number -> name.
-    """
-
-    def __init__(self, path: str | Path, names: Mapping[int, str]) -> None:
-        self.path, self.names = Path(path), dict(names)
-        self.first: dict[str, MetaTensor] | None = None
-
-    def attach(self, evaluator: Engine) -> None:
-        """Keep the first case of the epoch, draw at its end."""
-        evaluator.add_event_handler(Events.EPOCH_STARTED, self.forget)
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.keep)
-        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.draw)
-
-    def forget(self, _: Engine) -> None:
-        """Start over."""
-        self.first = None
-
-    def keep(self, evaluator: Engine) -> None:
-        """Keep image, label and prediction of the first case."""
-        if self.first is None:
-            case = evaluator.state.output[0]
-            self.first = {key: case[key].detach().cpu() for key in ("image", "label", "pred")}
-
-    def draw(self, evaluator: Engine) -> None:
-        """Draw if this validation was the best."""
-        state = evaluator.state
-        if self.first is None or get_rank() > 0 or state.best_metric_epoch != state.epoch:
-            return
-        title = f"{Path(self.first['image'].meta['filename_or_obj']).name}, epoch {state.epoch}"
-        rows = {"reference": self.first["label"], "prediction": self.first["pred"]}
-        draw_case(self.first["image"], rows, self.names, self.path, title=title)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from matplotlib.figure import Figure
 
 from common.evaluation.tables import format_table, read_rows, write_rows
 from common.files import atomic_path
+from common.training.preview import FirstCases
 from divsbl.sweep import BlockSizeSweep
 
 __all__ = ["SignalPreview", "SweepHistory", "draw_signals", "draw_sweep"]
@@ -156,34 +159,17 @@ def draw_signals(cases: list[dict], path: str | Path, *, title: str = "") -> Non
         figure.savefig(temporary, dpi=100)
 
 
-class SignalPreview:
-    """Draw the first cases of an evaluation.
-
-    Args:
-        path: PNG to write.
-        cases: so many.
-        only_best: only where this evaluation is the best so far (during a sweep).
-    """
+class SignalPreview(FirstCases):
+    """The first cases of an evaluation, what was recovered and the truth where it is known."""
 
     def __init__(self, path: str | Path, *, cases: int = 3, only_best: bool = False) -> None:
-        self.path, self.number, self.only_best = Path(path), cases, only_best
-        self.cases: list[dict[str, np.ndarray | str]] = []
+        super().__init__(path, cases=cases, only_best=only_best)
 
-    def attach(self, evaluator: Engine) -> None:
-        """Keep the first cases, draw at the end."""
-        evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: self.cases.clear())
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.keep)
-        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.draw)
+    def part(self, case: Mapping[str, Any]) -> dict[str, np.ndarray | str]:
+        """Name and signals."""
+        arrays = {k: case[k][0].cpu().numpy() for k in ("label", "pred") if case.get(k) is not None}
+        return {"name": Path(case["image"].meta["filename_or_obj"]).stem, **arrays}
 
-    def keep(self, evaluator: Engine) -> None:
-        """Keep what is drawn."""
-        for case in evaluator.state.output[: self.number - len(self.cases)]:
-            arrays = {k: case[k][0].cpu().numpy() for k in ("label", "pred") if case.get(k) is not None}
-            self.cases.append({"name": Path(case["image"].meta["filename_or_obj"]).stem, **arrays})
-
-    def draw(self, evaluator: Engine) -> None:
-        """Draw, if this is the best."""
-        state = evaluator.state
-        if not self.cases or get_rank() > 0 or (self.only_best and state.best_metric_epoch != state.epoch):
-            return
-        draw_signals(self.cases, self.path)
+    def picture(self, kept: Sequence[dict[str, np.ndarray | str]], epoch: int) -> None:
+        """A row each."""
+        draw_signals(list(kept), self.path)

@@ -5,11 +5,11 @@ Volumes are (X, Y, Z) with axes along R, A, S; pictures show the middle slice of
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from ignite.distributed import get_rank
-from ignite.engine import Engine, Events
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from monai.data import MetaTensor
@@ -18,6 +18,7 @@ from torch import Tensor
 from common.files import atomic_path
 from common.registration.warp import warp
 from common.training.batches import plain
+from common.training.preview import FirstCases
 
 __all__ = ["PairPreview", "draw_checkerboard", "draw_pair"]
 
@@ -114,42 +115,17 @@ def _save(figure: Figure, path: str | Path) -> None:
         figure.savefig(temporary, dpi=100)
 
 
-class PairPreview:
-    """Draw the first pair of an evaluation.
+class PairPreview(FirstCases):
+    """The first pair of an evaluation."""
 
-    Args:
-        path: PNG to write.
-        only_best: only where this evaluation is the best so far (in a training).
-    """
+    def part(self, case: Mapping[str, Any]) -> dict[str, MetaTensor]:
+        """Both images and the displacement."""
+        return {key: case[key].detach().cpu() for key in ("image", "pred")}
 
-    def __init__(self, path: str | Path, *, only_best: bool = False) -> None:
-        self.path, self.only_best = Path(path), only_best
-        self.first: dict[str, Tensor] | None = None
-
-    def attach(self, evaluator: Engine) -> None:
-        """Keep the first pair of the epoch, draw at its end."""
-        evaluator.add_event_handler(Events.EPOCH_STARTED, self.forget)
-        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.keep)
-        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.draw)
-
-    def forget(self, _: Engine) -> None:
-        """Start over."""
-        self.first = None
-
-    def keep(self, evaluator: Engine) -> None:
-        """Keep images and displacement of the first pair."""
-        if self.first is None:
-            case = evaluator.state.output[0]
-            self.first = {key: case[key].detach().cpu() for key in ("image", "pred")}
-
-    def draw(self, evaluator: Engine) -> None:
-        """Draw, if this is the best."""
-        state = evaluator.state
-        if self.first is None or get_rank() > 0:
-            return
-        title = Path(self.first["image"].meta["filename_or_obj"]).name
+    def picture(self, kept: Sequence[dict[str, MetaTensor]], epoch: int) -> None:
+        """See :func:`draw_pair`."""
+        (pair,) = kept
+        title = Path(pair["image"].meta["filename_or_obj"]).name
         if self.only_best:
-            if state.best_metric_epoch != state.epoch:
-                return
-            title += f", epoch {state.epoch}"
-        draw_pair(self.first["image"], self.first["pred"], self.path, title=title)
+            title += f", epoch {epoch}"
+        draw_pair(pair["image"], pair["pred"], self.path, title=title)

@@ -1,0 +1,85 @@
+"""``preview.png``: the first cases of an evaluation as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ignite.distributed import get_rank
+from ignite.engine import Engine, Events
+from monai.data import MetaTensor
+
+from common.evaluation.picture_preview import draw_case
+
+__all__ = ["FirstCases", "Preview"]
+
+
+class FirstCases:
+    """Keeps what the first cases of an evaluation are drawn from, and draws them at its end.
+
+    A subclass says what it keeps of a case and how it draws.
+
+    Args:
+        path: PNG to write.
+        cases: so many.
+        only_best: only where this evaluation is the best so far (in a training).
+    """
+
+    def __init__(self, path: str | Path, *, cases: int = 1, only_best: bool = False) -> None:
+        self.path, self.number, self.only_best = Path(path), cases, only_best
+        self.kept: list[Any] = []
+
+    def part(self, case: Mapping[str, Any]) -> Any:
+        """What is kept of a case of the evaluator's output."""
+        raise NotImplementedError
+
+    def picture(self, kept: Sequence[Any], epoch: int) -> None:
+        """Draw them, at least one, to ``path``."""
+        raise NotImplementedError
+
+    def attach(self, evaluator: Engine) -> None:
+        """Keep the first cases of the epoch, draw at its end."""
+        evaluator.add_event_handler(Events.EPOCH_STARTED, self.forget)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self.keep)
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self.draw)
+
+    def forget(self, _: Engine) -> None:
+        """Start over."""
+        self.kept = []
+
+    def keep(self, evaluator: Engine) -> None:
+        """Keep what is still missing."""
+        for case in evaluator.state.output[: self.number - len(self.kept)]:
+            self.kept.append(self.part(case))
+
+    def draw(self, evaluator: Engine) -> None:
+        """Draw, on the first process, if this evaluation is asked for."""
+        state = evaluator.state
+        if not self.kept or get_rank() > 0 or (self.only_best and state.best_metric_epoch != state.epoch):
+            return
+        self.picture(self.kept, state.epoch)
+
+
+class Preview(FirstCases):
+    """At every new best validation its first case: reference above, prediction below.
+
+    Args:
+        path: PNG to write.
+        names: class number -> name.
+    """
+
+    def __init__(self, path: str | Path, names: Mapping[int, str]) -> None:
+        super().__init__(path, only_best=True)
+        self.names = dict(names)
+
+    def part(self, case: Mapping[str, Any]) -> dict[str, MetaTensor]:
+        """Image, label and prediction."""
+        return {key: case[key].detach().cpu() for key in ("image", "label", "pred")}
+
+    def picture(self, kept: Sequence[dict[str, MetaTensor]], epoch: int) -> None:
+        """Contours of both on the image."""
+        (first,) = kept
+        title = f"{Path(first['image'].meta['filename_or_obj']).name}, epoch {epoch}"
+        rows = {"reference": first["label"], "prediction": first["pred"]}
+        draw_case(first["image"], rows, self.names, self.path, title=title)
