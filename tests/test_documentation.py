@@ -123,7 +123,7 @@ def test_printed_commands(name, tmp_path):
     printed = [c for page in (PAGES[0], bundle.root / "docs" / "README.md") for c in commands(page)]
     assert len(printed) >= 8
     for command in dict.fromkeys(printed):
-        if re.search(r"benchmarks\.(real_data|semi_supervised|unseen_domains|adaptation)", command):
+        if re.search(r"benchmarks\.(real_data|semi_supervised|unseen_domains|adaptation|registration)", command):
             continue  # hours by design; tests/benchmarks runs them with a small budget
         other = re.search(r"--bundle (\w+)", command)
         if "DIR" in command and other and other.group(1) != name:
