@@ -33,6 +33,10 @@ RAW = {
     "POLYP": raw_polyp,
     "PROSTATE": raw_prostate,
 }
+#: Comparisons that take hours by design; tests/benchmarks runs them with a small budget.
+BUDGETED = re.compile(
+    r"benchmarks\.(real_data|semi_supervised|unseen_domains|adaptation|nested_regions|registration)"
+)
 COMMAND = re.compile(r"^    (?:python|torchrun) .*", re.MULTILINE)
 
 
@@ -129,10 +133,8 @@ def test_printed_commands(name, tmp_path):
     printed = [c for page in (PAGES[0], bundle.root / "docs" / "README.md") for c in commands(page)]
     assert len(printed) >= 8
     for command in dict.fromkeys(printed):
-        if re.search(
-            r"benchmarks\.(real_data|semi_supervised|unseen_domains|adaptation|nested_regions)", command
-        ):
-            continue  # hours by design; tests/benchmarks runs them with a small budget
+        if BUDGETED.search(command):
+            continue
         other = re.search(r"--bundle (\w+)", command)
         if "DIR" in command and other and other.group(1) != name:
             continue  # data of this bundle's kind, checked for one of another kind
