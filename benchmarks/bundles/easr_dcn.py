@@ -32,7 +32,7 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     plain = network.DivideAndConquerNet(1).to(device).eval()
     apart = SeparateEncoders(whole.encoders).to(device).eval()
     loss = losses.RegistrationLoss()
-    for shape in ((16, 16, 16),) if quick else small if on_cpu else large:
+    for shape in ((16, 16, 16), (16, 16, 32)) if quick else small if on_cpu else large:
         size, voxels = "x".join(map(str, shape)), shape[0] * shape[1] * shape[2]
         pair = torch.rand(1, 2, *shape, device=device)
         regions = torch.rand(1, 2 * REGIONS, *shape, device=device)
