@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from common.evaluation.picture_preview import draw_case
 __all__ = ["FirstCases", "Preview"]
 
 
-class FirstCases:
+class FirstCases(ABC):
     """Keeps what the first cases of an evaluation are drawn from, and draws them at its end.
 
     A subclass says what it keeps of a case and how it draws.
@@ -30,13 +31,13 @@ class FirstCases:
         self.path, self.number, self.only_best = Path(path), cases, only_best
         self.kept: list[Any] = []
 
+    @abstractmethod
     def part(self, case: Mapping[str, Any]) -> Any:
         """What is kept of a case of the evaluator's output."""
-        raise NotImplementedError
 
+    @abstractmethod
     def picture(self, kept: Sequence[Any], epoch: int) -> None:
         """Draw them, at least one, to ``path``."""
-        raise NotImplementedError
 
     def attach(self, evaluator: Engine) -> None:
         """Keep the first cases of the epoch, draw at its end."""
