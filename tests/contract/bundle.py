@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tests.contract.warm import WarmPython
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +55,21 @@ class Bundle:
     @cached_property
     def quick(self) -> dict[str, dict[str, Any]]:
         return json.loads((ROOT / "tests" / "bundles" / self.name / "quick.json").read_text())
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Overrides that make a network of many weights narrow, for runs that ask nothing of its width."""
+        return self.quick.get("network", {})
+
+    def parse(self, kind: str = "inference", **overrides: Any) -> Any:
+        """The config of a quick run, nothing built yet."""
+        from common.bundles import parse_config
+
+        return parse_config(self.name, kind, **self.network, **overrides)
+
+    def build_network(self) -> torch.nn.Module:
+        """The network of quick runs, with new weights."""
+        return self.parse().get_parsed_content("network_def")
 
     @property
     def kinds(self) -> set[str]:
@@ -115,9 +132,7 @@ class Bundle:
     @cached_property
     def learns(self) -> bool:
         """Whether the network has weights to train; an operator has buffers at most."""
-        from common.bundles import parse_config
-
-        return any(True for _ in parse_config(self.name).get_parsed_content("network_def").parameters())
+        return any(True for _ in self.build_network().parameters())
 
     @property
     def iterations_per_epoch(self) -> int:
@@ -227,8 +242,9 @@ class Run:
         return self.ckpt_dir / "model.pt"
 
     @property
-    def places(self) -> dict[str, Any]:
-        return {"output_dir": self.output_dir, "ckpt_dir": self.ckpt_dir}
+    def base(self) -> dict[str, Any]:
+        """What every command of this run is told: its folders, and the bundle's network for quick runs."""
+        return {"output_dir": self.output_dir, "ckpt_dir": self.ckpt_dir, **self.bundle.network}
 
     @property
     def data(self) -> dict[str, Any]:
@@ -236,11 +252,11 @@ class Run:
 
     @property
     def train_overrides(self) -> dict[str, Any]:
-        return {**self.places, **self.data, **self.bundle.quick["train"]}
+        return {**self.base, **self.data, **self.bundle.quick["train"]}
 
     @property
     def inference_overrides(self) -> dict[str, Any]:
-        return {**self.places, **self.data}
+        return {**self.base, **self.data}
 
     def written(self) -> set[str]:
         return {os.path.relpath(path, self.folder) for path in self.folder.rglob("*") if path.is_file()}

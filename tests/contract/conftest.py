@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 
+from common.bundles import parse_config
 from tests.contract.bundle import NAMES, Bundle, Run, Shell
 
 MakeRun = Callable[..., Run]
@@ -76,7 +78,10 @@ def make_run(bundle, tmp_path, trained) -> MakeRun:
 
 @pytest.fixture(scope="session")
 def unpacked(bundle, shared, trained) -> Path:
-    """The bundle as a user has it: its own copy of ``common``, weights in models/, no checkout around."""
+    """The bundle as a user has it: its own copy of ``common``, weights in models/, no checkout around.
+
+    The weights are those of the quick training, or new ones where that had a narrow network.
+    """
     folder = shared / "unpacked" / bundle.name
     with FileLock(shared / f"{bundle.name}.unpacked.lock"):
         if not folder.exists():
@@ -89,7 +94,12 @@ def unpacked(bundle, shared, trained) -> Path:
                 bundle.root / "common", half / "common", ignore=shutil.ignore_patterns("__pycache__")
             )
             (half / "models").mkdir()
-            shutil.copy2(trained.weights, half / "models" / "model.pt")
+            if bundle.network:  # the bundle's own configs, which know nothing of it
+                torch.manual_seed(0)
+                full = parse_config(bundle.name).get_parsed_content("network_def")
+                torch.save(full.state_dict(), half / "models" / "model.pt")
+            else:
+                shutil.copy2(trained.weights, half / "models" / "model.pt")
             half.rename(folder)
             (folder.parent / "partial").rmdir()
     return folder

@@ -75,7 +75,7 @@ def with_nan(path):
 def test_image_that_cannot_be_predicted(volumes, spoil, says, data_set, make_run, shell):
     run = make_run(weights=True)
     spoil(data_set / "c.nii.gz")
-    told = shell.run([volumes.config_file("inference")], {**run.places, "dataset_dir": data_set})
+    told = shell.run([volumes.config_file("inference")], {**run.base, "dataset_dir": data_set})
     error = told.error()
     assert "c.nii.gz" in error
     assert says in error
@@ -87,7 +87,7 @@ def test_label_outside_the_classes(volumes, data_set, make_run, shell):
     label = np.zeros((20, 18, 12), np.uint8)
     label[2:4] = 77
     write_image(data_set / "a_label.nii.gz", label)
-    overrides = {**run.places, **volumes.quick["train"], "dataset_dir": data_set}
+    overrides = {**run.base, **volumes.quick["train"], "dataset_dir": data_set}
     error = shell.run([volumes.config_file("train")], overrides).error()
     assert "a_label.nii.gz" in error
     assert "77" in error
@@ -99,7 +99,7 @@ def test_label_outside_the_classes(volumes, data_set, make_run, shell):
 def test_empty_dataset_json(volumes, text, says, data_set, make_run, shell):
     run = make_run()
     (data_set / "dataset.json").write_text(text)
-    overrides = {**run.places, **volumes.quick["train"], "dataset_dir": data_set}
+    overrides = {**run.base, **volumes.quick["train"], "dataset_dir": data_set}
     error = shell.run([volumes.config_file("train")], overrides).error()
     assert "dataset.json" in error
     assert says in error
@@ -108,7 +108,7 @@ def test_empty_dataset_json(volumes, text, says, data_set, make_run, shell):
 def test_no_weights_yet(bundle, make_run, shell):
     """At once, before any image is read or made, and with the two ways to get some."""
     run = make_run()
-    overrides = {**run.places, "dataset_dir#folder": run.folder / "data"}
+    overrides = {**run.base, "dataset_dir#folder": run.folder / "data"}
     error = shell.run([bundle.config_file("inference")], overrides).error()
     assert "model.pt: no weights yet" in error
     assert f"bundles/{bundle.name}/configs/train.json" in error

@@ -49,7 +49,7 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
     small = tmp_path / "small.nii.gz"
     voxels = np.random.default_rng(0).integers(-200, 300, (9, 7, 5)).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.diag([4.5, 4.5, 6, 1])), small)
-    shell.run([volumes.config_file("inference")], {**run.places, "dataset_dir": small}).ok()
+    shell.run([volumes.config_file("inference")], {**run.base, "dataset_dir": small}).ok()
     assert nib.load(prediction_of(run, small)).shape == (9, 7, 5)
 
 

@@ -34,7 +34,7 @@ def test_verify_net_in_out(bundle, shell, path, request):
     assert "is verified with no error" in told.ok().out + told.err
 
 
-def test_load(bundle, trained, unpacked, shell, tmp_path):
+def test_load(bundle, unpacked, shell, tmp_path):
     """``monai.bundle.load`` gives the network with the very weights of model.pt."""
     code = (
         "import sys, torch, monai.bundle\n"
@@ -45,17 +45,18 @@ def test_load(bundle, trained, unpacked, shell, tmp_path):
     words = (bundle.name, unpacked.parent, tmp_path / "loaded.pt")
     shell.python("-c", code, *words, path=unpacked).ok()
     module, loaded = torch.load(tmp_path / "loaded.pt", weights_only=True)
-    saved = torch.load(trained.weights, weights_only=True)
+    saved = torch.load(unpacked / "models" / "model.pt", weights_only=True)
     assert module == f"{bundle.name}.network"
     assert loaded.keys() == saved.keys()
     assert all(torch.equal(loaded[key], saved[key]) for key in saved)
 
 
-def test_exported_network_computes_the_same(bundle, trained, shell, tmp_path):
+def test_exported_network_computes_the_same(bundle, unpacked, shell, tmp_path):
     """At another size than the one it was scripted with."""
     if "torchscript" in bundle.metadata.get("export", {}):
         pytest.skip(bundle.metadata["export"]["torchscript"])
-    words = ("--filepath", tmp_path / "model.ts", "--ckpt_file", trained.weights)
+    weights = unpacked / "models" / "model.pt"
+    words = ("--filepath", tmp_path / "model.ts", "--ckpt_file", weights)
     configs = (
         "--meta_file",
         bundle.config_file("metadata"),
@@ -65,7 +66,7 @@ def test_exported_network_computes_the_same(bundle, trained, shell, tmp_path):
     shell.python("-m", "monai.bundle", "ckpt_export", "network_def", *words, *configs, path=bundle.root).ok()
 
     network = parse_config(bundle.name).get_parsed_content("network_def").eval()
-    network.load_state_dict(torch.load(trained.weights, weights_only=True))
+    network.load_state_dict(torch.load(weights, weights_only=True))
     exported = torch.jit.load(tmp_path / "model.ts").eval()
     shape = shape_of(bundle.input_format, n=1)
     shape[-1] = shape_of(bundle.input_format, n=2)[-1]
@@ -124,6 +125,5 @@ def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
 
 def test_weights_file_holds_nothing_but_tensors(bundle, trained):
     state = torch.load(trained.weights, weights_only=True)
-    network = parse_config(bundle.name).get_parsed_content("network_def")
-    assert state.keys() == network.state_dict().keys()
+    assert state.keys() == bundle.build_network().state_dict().keys()
     assert all(type(value) is torch.Tensor and value.device.type == "cpu" for value in state.values())

@@ -130,7 +130,7 @@ def test_picture_that_cannot_be_predicted(pictures, spoil, says, make_run, shell
     picture_of(truth(40, 50, 2)).save(folder / "a.png")
     picture_of(truth(40, 50, 2)).save(folder / "c.png")
     spoil(folder / "c.png")
-    told = shell.run([pictures.config_file("inference")], {**run.places, "dataset_dir": folder})
+    told = shell.run([pictures.config_file("inference")], {**run.base, "dataset_dir": folder})
     error = told.error()
     assert "c.jpg" in error or "c.png" in error
     assert says in error
@@ -159,7 +159,7 @@ def test_label_outside_the_classes(pictures, data_set, make_run, shell):
     values = np.zeros((40, 50), np.uint8)
     values[5:20] = 255
     Image.fromarray(values).save(data_set / "a_label.png")
-    overrides = {**run.places, **pictures.quick["train"], "dataset_dir": data_set}
+    overrides = {**run.base, **pictures.quick["train"], "dataset_dir": data_set}
     error = shell.run([pictures.config_file("train")], overrides).error()
     assert "a_label.png" in error
     assert "255" in error
@@ -170,6 +170,6 @@ def test_label_outside_the_classes(pictures, data_set, make_run, shell):
 def test_own_data_trains(pictures, data_set, make_run, shell):
     """No phantom, no domains: what the card's second command does."""
     run = make_run()
-    overrides = {**run.places, **pictures.quick["train"], "epochs": 1, "dataset_dir": data_set}
+    overrides = {**run.base, **pictures.quick["train"], "epochs": 1, "dataset_dir": data_set}
     shell.run([pictures.config_file("train")], overrides).ok()
     assert run.weights.is_file()

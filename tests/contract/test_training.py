@@ -1,4 +1,7 @@
-"""Training from train.json and what lies on top of it, with the full network on a tiny phantom."""
+"""Training from train.json and what lies on top of it, on a tiny phantom.
+
+With the full network, or where quick.json makes that narrow, once with the full one.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,7 @@ def overlay(folder: Path, **config) -> Path:
 
 def test_first_run_leaves_all_that_the_card_promises(bundle, trained):
     run = trained
-    network = parse_config(bundle.name).get_parsed_content("network_def")
-    network.load_state_dict(weights(run.weights))  # strict: every key, no other
+    bundle.build_network().load_state_dict(weights(run.weights))  # strict: every key, no other
     if bundle.has_plan:
         assert json.loads((run.ckpt_dir / "plan.json").read_text())["labels"]
     rows = rows_of(run)
@@ -51,6 +53,16 @@ def test_first_run_leaves_all_that_the_card_promises(bundle, trained):
     assert list(run.output_dir.glob("events.out.tfevents.*"))
     hidden = [file for file in run.written() if Path(file).name.startswith(".")]
     assert not hidden, "temporary files are left"
+
+
+def test_full_network_trains(bundle, make_run, shell):
+    """Where the runs of the other tests are made with a narrow one."""
+    if not bundle.network:
+        pytest.skip(f"{bundle.name}'s quick runs have the full network")
+    run = make_run()
+    overrides = {key: value for key, value in run.train_overrides.items() if key not in bundle.network}
+    shell.run([bundle.config_file("train")], {**overrides, "epochs": 1}).ok()
+    parse_config(bundle.name).get_parsed_content("network_def").load_state_dict(weights(run.weights))
 
 
 def test_progress_bar_shows_epoch_and_loss(trained):
@@ -111,8 +123,7 @@ def test_goes_on_with_cases_that_a_program_gives(learner, bundle, trained, make_
     cases = [{key: str(trained.phantom / case[key]) for key in bundle.case_keys} for case in complete]
     keys = bundle.config("train").keys() & bundle.quick["train"].keys()
     overrides = {key: bundle.quick["train"][key] for key in keys} | {
-        "output_dir": str(run.output_dir),
-        "ckpt_dir": str(run.ckpt_dir),
+        **{key: str(value) if isinstance(value, Path) else value for key, value in run.base.items()},
         "dataset_dir#folder": str(run.folder / "data"),
         "epochs": 1,
         "val_interval": 2,
@@ -154,7 +165,7 @@ def test_paper_recipe_trains_through_every_augmentation(bundle, make_run, shell)
     configs = {**bundle.config("train"), **bundle.config("paper")}
     chances = always(configs.get("augmentation", []))
     assert bool(chances) == ("augmentation" in configs)
-    overrides = {**run.places, **run.data, **bundle.quick["paper"], **chances}
+    overrides = {**run.base, **run.data, **bundle.quick["paper"], **chances}
     shell.run([bundle.config_file("train"), bundle.config_file("paper")], overrides).ok()
     (row,) = rows_of(run)
     assert float(row["loss"]) > 0
@@ -183,7 +194,7 @@ def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
     assert equal(first, second)
     assert equal(first, weights(run.weights))
     assert [row["epoch"] for row in rows_of(run)] == ["1", "2"]
-    untouched = parse_config(bundle.name).get_parsed_content("network_def").state_dict()
+    untouched = bundle.build_network().state_dict()
     assert first.keys() == untouched.keys()
 
     alone = measured_by_one_process(bundle, run)
@@ -195,7 +206,7 @@ def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
 
 def measured_by_one_process(bundle, run) -> dict[str, float]:
     """The validation of train.json with the weights that a run kept."""
-    parser = parse_config(bundle.name, "train", **{k: str(v) for k, v in run.places.items()}, **ON_CPU)
+    parser = bundle.parse("train", **ON_CPU)
     parser.update({k: str(v) if isinstance(v, Path) else v for k, v in run.train_overrides.items()})
     parser["validate#handlers"] = []
     parser.get_parsed_content("network_def").load_state_dict(weights(run.weights))
@@ -244,7 +255,8 @@ def test_another_network_trains(learner, bundle, make_run, shell):
         "channels": [4, 8],
         "strides": [2],
     }
-    shell.run([bundle.config_file("train")], {**run.train_overrides, "epochs": 1, "network_def": unet}).ok()
+    overrides = {key: value for key, value in run.train_overrides.items() if key not in bundle.network}
+    shell.run([bundle.config_file("train")], {**overrides, "epochs": 1, "network_def": unet}).ok()
     assert any(key.startswith("model.0.") for key in weights(run.weights))
 
 

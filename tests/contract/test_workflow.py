@@ -12,8 +12,6 @@ from monai.fl.client import MonaiAlgo
 from monai.fl.utils.constants import FlStatistics, WeightType
 from monai.fl.utils.exchange_object import ExchangeObject
 
-from common.bundles import parse_config  # (makes bundles importable)
-
 # Where train.json and inference.json may differ, and why.
 OWN = {
     "plan": "training makes it, inference reads it",
@@ -62,10 +60,7 @@ def test_no_property_is_missing(bundle, kind, make_run, home, monkeypatch):
         config_file=str(bundle.config_file(kind)),
         workflow_type=kind,
         logging_file=False,
-        **{
-            key: str(value) if key in run.places or "folder" in key else value
-            for key, value in overrides.items()
-        },
+        **as_text(overrides),
     )
     workflow.initialize()
     assert workflow.check_properties() == []
@@ -77,11 +72,9 @@ def test_nothing_imports_before_the_bundle_is_on_the_path(bundle):
         assert "initialize" not in bundle.config(kind), kind
 
 
-def words_as_text(run):
+def as_text(overrides):
     """Overrides of a workflow, in which paths are text."""
-    return {
-        key: str(value) if isinstance(value, Path) else value for key, value in run.train_overrides.items()
-    }
+    return {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
 
 
 @pytest.mark.slow
@@ -93,13 +86,12 @@ def test_federated_client_trains(learner, bundle, make_run, home, monkeypatch):
         str(bundle.root),
         local_epochs=1,
         send_weight_diff=False,
-        train_kwargs=words_as_text(run),
-        eval_kwargs=words_as_text(run),
+        train_kwargs=as_text(run.train_overrides),
+        eval_kwargs=as_text(run.train_overrides),
     )
     client.initialize()
     start = {key: value.clone() for key, value in client.get_weights().weights.items()}
-    network = parse_config(bundle.name).get_parsed_content("network_def")
-    assert start.keys() == network.state_dict().keys()
+    assert start.keys() == bundle.build_network().state_dict().keys()
 
     given, steps = start, bundle.iterations_per_epoch
     for _ in range(2):
@@ -140,7 +132,7 @@ def test_federated_client_in_a_process_of_its_own(learner, unpacked, make_run, s
         "metrics = client.evaluate(ExchangeObject(weights=start)).metrics\n"
         "print(json.dumps([engines, sent.weight_type, moved, metrics]))\n"
     )
-    told = shell.python("-c", code, unpacked, json.dumps(words_as_text(run)), path=unpacked).ok()
+    told = shell.python("-c", code, unpacked, json.dumps(as_text(run.train_overrides)), path=unpacked).ok()
     engines, kind, moved, metrics = json.loads(told.out.splitlines()[-1])
     assert engines == [True, True]  # subclasses too
     assert kind == WeightType.WEIGHT_DIFF

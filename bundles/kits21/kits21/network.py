@@ -6,6 +6,7 @@ Source: methods card kits21, 'Network'; Isensee et al., Nature Methods 2021.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional, Union  # TorchScript reads them
 
 import torch
@@ -34,6 +35,10 @@ class RegionUNet(nn.Module):
         out_channels: R.
         deep_supervision: heads at a half and a quarter of the resolution, which only training uses.
         dropout: probability after each convolution; the published network has none.
+        filters: channels of the six stages, from full resolution down.
+
+    Raises:
+        ValueError: there are not six.
     """
 
     def __init__(
@@ -43,15 +48,18 @@ class RegionUNet(nn.Module):
         *,
         deep_supervision: bool = True,
         dropout: float = 0.0,
+        filters: Sequence[int] = FILTERS,
     ) -> None:
         super().__init__()
+        if len(filters) != len(FILTERS):
+            raise ValueError(f"filters: {list(filters)}; expected {len(FILTERS)} numbers, one of each stage")
         block = {
             "kernel_size": 3,
             "norm_name": ("instance", {"affine": True, "eps": 1e-5}),
             "act_name": ("leakyrelu", {"negative_slope": 0.01, "inplace": True}),
             "dropout": dropout or None,
         }
-        steps = list(zip((in_channels, *FILTERS), FILTERS, strict=False))
+        steps = list(zip((in_channels, *filters), filters, strict=False))
         self.encoder = nn.ModuleList(
             UnetBasicBlock(3, *step, stride=1 if stage == 0 else 2, **block)
             for stage, step in enumerate(steps)
@@ -61,7 +69,7 @@ class RegionUNet(nn.Module):
             for own, below in reversed(steps[1:])
         )
         heads = 1 + (_SUPERVISED if deep_supervision else 0)
-        self.heads = nn.ModuleList(UnetOutBlock(3, width, out_channels) for width in FILTERS[:heads])
+        self.heads = nn.ModuleList(UnetOutBlock(3, width, out_channels) for width in filters[:heads])
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -113,15 +121,21 @@ class CoarseToFine(nn.Module):
         in_channels: C.
         out_channels: R of the fine stage.
         dropout: see :class:`RegionUNet`.
+        filters: likewise, of both stages.
     """
 
     def __init__(
-        self, in_channels: int = 1, out_channels: int = len(REGIONS), *, dropout: float = 0.0
+        self,
+        in_channels: int = 1,
+        out_channels: int = len(REGIONS),
+        *,
+        dropout: float = 0.0,
+        filters: Sequence[int] = FILTERS,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.coarse = RegionUNet(in_channels, 1, dropout=dropout)
-        self.fine = RegionUNet(in_channels + 1, out_channels, dropout=dropout)
+        self.coarse = RegionUNet(in_channels, 1, dropout=dropout, filters=filters)
+        self.fine = RegionUNet(in_channels + 1, out_channels, dropout=dropout, filters=filters)
 
     def reset_parameters(self) -> None:
         """New weights for both stages."""

@@ -29,7 +29,7 @@ pytestmark = [
 def run(tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("real scans")
     run = Run(COTR, folder / "a run", folder)
-    settings = {**run.places, **COTR.quick["train"], **COARSE, "val_interval": 2}
+    settings = {**run.base, **COTR.quick["train"], **COARSE, "val_interval": 2}
     Shell(ROOT, folder).run([COTR.config_file("train")], {"dataset_dir": DATA / "la2018", **settings}).ok()
     return run
 

@@ -71,7 +71,7 @@ def test_evaluation_writes_both_tables(run, shell):
 
 def test_another_operator_is_refused_or_given(run, shell, tmp_path):
     signals(tmp_path / "other", training=2, validation=2, test=2, seed=5)
-    overrides = {**run.places, "output_dir": tmp_path / "eval", "dataset_dir": tmp_path / "other"}
+    overrides = {**run.base, "output_dir": tmp_path / "eval", "dataset_dir": tmp_path / "other"}
     overrides["iterations"] = 5
     error = shell.run([BUNDLE.config_file("inference")], overrides).error()
     assert "its operator is not the one that model.pt was made with" in error

@@ -85,7 +85,7 @@ def test_files_of_every_pair(run, shell):
 def test_folder_without_labels_at_another_spacing(run, shell, tmp_path):
     """The network works on a coarser grid; what is written lies on the fixed scan's own."""
     folder = own_folder(run, tmp_path / "own scans")
-    places = {**run.places, "output_dir": tmp_path / "eval"}
+    places = {**run.base, "output_dir": tmp_path / "eval"}
     settings = {"dataset_dir": folder, "fixed": folder / "b.nii.gz", "spacing": [18, 18, 18]}
     shell.run([BUNDLE.config_file("inference")], {**places, **settings}).ok()
     written = sorted(file.name for file in (tmp_path / "eval").glob("*.nii.gz"))

@@ -44,6 +44,14 @@ def test_dropout_is_an_argument():
     assert any(isinstance(m, nn.Dropout3d | nn.Dropout) for m in RegionUNet(dropout=0.2).modules())
 
 
+def test_width_is_an_argument(network):
+    narrow = CoarseToFine(filters=(4, 8, 8, 16, 16, 16))
+    assert narrow.state_dict().keys() == network.state_dict().keys()
+    assert sum(p.numel() for p in narrow.parameters()) < 1e5
+    with pytest.raises(ValueError, match="expected 6 numbers"):
+        CoarseToFine(filters=(4, 8))
+
+
 def test_heads_only_in_training(network):
     image, mask = torch.randn(1, 1, 64, 32, 32), torch.rand(1, 1, 64, 32, 32) > 0.5
     network.train()

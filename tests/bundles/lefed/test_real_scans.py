@@ -28,7 +28,7 @@ pytestmark = [
 def test_the_folder_works_as_it_is(tmp_path):
     """Eight labels of the forty used, two of them to choose the weights; then all six test scans scored."""
     run, shell = Run(LEFED, tmp_path / "a run", tmp_path), Shell(ROOT, tmp_path)
-    settings = {**run.places, **LEFED.quick["train"], **COARSE, "dataset_dir": DATA, "num_labelled": 8}
+    settings = {**run.base, **LEFED.quick["train"], **COARSE, "dataset_dir": DATA, "num_labelled": 8}
     shell.run([LEFED.config_file("train")], settings).ok()
     plan = json.loads((run.ckpt_dir / "plan.json").read_text())
     assert plan["intensity"] == [{"scheme": "as_is"}]

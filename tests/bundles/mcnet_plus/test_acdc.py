@@ -61,7 +61,7 @@ def test_train_evaluate_and_predict_in_2d(tmp_path):
     """acdc.json on top of train.json, of train.json with evaluate.json, and of inference.json."""
     run = Run(MCNET, tmp_path / "a run", tmp_path / "phantom")
     shell, acdc = Shell(ROOT, tmp_path), MCNET.config_file("acdc")
-    overrides = {**run.places, **run.data, **MCNET.quick["acdc"], "num_classes": 2}
+    overrides = {**run.base, **run.data, **MCNET.quick["acdc"], "num_classes": 2}
     shell.run([MCNET.config_file("train"), acdc], overrides).ok()
     (row,) = rows_of(run)
     assert float(row["loss"]) > 0
@@ -71,7 +71,7 @@ def test_train_evaluate_and_predict_in_2d(tmp_path):
     assert (run.output_dir / "evaluation_cases.csv").is_file()
 
     network = {key: overrides[key] for key in ("patch_size", "num_classes")}
-    shell.run([MCNET.config_file("inference"), acdc], {**run.places, **run.data, **network}).ok()
+    shell.run([MCNET.config_file("inference"), acdc], {**run.base, **run.data, **network}).ok()
     for case in json.loads((run.phantom / "dataset.json").read_text())["test"]:
         scan = nib.load(run.phantom / case["image"])
         name = case["image"].rsplit("/", 1)[-1].replace(".nii.gz", "_seg.nii.gz")

@@ -23,7 +23,7 @@ def labelled_phantom(tmp_path) -> Path:
 
 
 def train(run: Run, data: Path, **overrides):
-    settings = {**run.places, "dataset_dir": data, **MCNET.quick["train"], "epochs": 1, **overrides}
+    settings = {**run.base, "dataset_dir": data, **MCNET.quick["train"], "epochs": 1, **overrides}
     return Shell(ROOT, run.folder.parent).run([MCNET.config_file("train")], settings)
 
 

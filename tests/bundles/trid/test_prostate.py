@@ -28,7 +28,7 @@ def merged(*kinds):
 def test_train_evaluate_and_predict(tmp_path):
     run = Run(TRID, tmp_path / "a run", tmp_path / "phantom")
     shell, prostate = Shell(ROOT, tmp_path), TRID.config_file("prostate")
-    overrides = {**run.places, **run.data, **TRID.quick["prostate"]}
+    overrides = {**run.base, **run.data, **TRID.quick["prostate"]}
     shell.run([TRID.config_file("train"), prostate], overrides).ok()
     (row,) = rows_of(run)
     assert float(row["loss"]) > 0
@@ -118,6 +118,6 @@ def test_wrong_data_is_one_line(tmp_path):
 
     run = Run(TRID, tmp_path / "a run", tmp_path / "phantom")
     fundus(run.phantom, training=3, validation=1, test=1, size=32)
-    overrides = {**run.places, "dataset_dir": run.phantom, "num_workers": 0}
+    overrides = {**run.base, "dataset_dir": run.phantom, "num_workers": 0}
     told = Shell(ROOT, tmp_path).run([TRID.config_file("train"), TRID.config_file("prostate")], overrides)
     assert "dataset.json" in told.error()
