@@ -23,7 +23,16 @@ import numpy as np
 
 from common.errors import InputError
 
-__all__ = ["Annotations", "REGIONS", "RULES", "aggregate", "annotation_files", "case_folders", "paint"]
+__all__ = [
+    "Annotations",
+    "Item",
+    "REGIONS",
+    "RULES",
+    "aggregate",
+    "annotation_files",
+    "case_folders",
+    "paint",
+]
 
 REGIONS = {"kidney": 1, "tumor": 2, "cyst": 3}  # name in the file -> label value
 RULES = ("MAJ", "OR", "AND")

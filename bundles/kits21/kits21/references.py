@@ -86,11 +86,16 @@ class Reference:
         if self.files is None:
             raise InputError(f"{self.label_file}: {self.case} has a label map alone; expected annotations")
         return {
-            region: [[self._mask(path) for path in one] for one in instances]
+            region: [[self.mask(path) for path in one] for one in instances]
             for region, instances in self.files.items()
         }
 
-    def _mask(self, path: Path) -> np.ndarray:
+    def mask(self, path: Path) -> np.ndarray:
+        """One annotation, bool (Z, Y, X).
+
+        Raises:
+            InputError: it is on another grid, or no mask.
+        """
         check_grid(read_grid(path), self.grid)
         return read_label(path, highest=1).T.astype(bool)
 

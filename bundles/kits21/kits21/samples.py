@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.datasets.kits21_annotations import Annotations, paint
+from common.datasets.kits21_annotations import Annotations, Item, paint
 from common.evaluation.surface_elements import surface_distances
 from kits21.metrics import COLUMNS, score_case
 from kits21.regions import REGIONS, region_masks
@@ -48,6 +48,13 @@ class Sample:
     group: int
     number: int
     choice: Mapping[str, tuple[int, ...]]
+
+    def take(self, annotations: Annotations[Item]) -> dict[str, list[Item]]:
+        """Its annotation of every instance, masks or files, by region."""
+        return {
+            region: [one[i] for one, i in zip(instances, self.choice[region], strict=True)]
+            for region, instances in annotations.items()
+        }
 
 
 def plan_samples(case: int, counts: Mapping[str, Sequence[int]], *, groups: int = GROUPS) -> list[Sample]:
@@ -87,11 +94,7 @@ def sample_labels(case: int, annotations: Annotations[np.ndarray]) -> Iterator[t
     """
     counts = {region: [len(one) for one in instances] for region, instances in annotations.items()}
     for sample in plan_samples(case, counts):
-        taken = {
-            region: [one[i] for one, i in zip(instances, sample.choice[region], strict=True)]
-            for region, instances in annotations.items()
-        }
-        yield sample, paint(taken)
+        yield sample, paint(sample.take(annotations))
 
 
 def rater_pairs(samples: Sequence[Sample]) -> list[tuple[int, int]]:
