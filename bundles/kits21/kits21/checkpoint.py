@@ -9,15 +9,19 @@ Source: methods card kits21, 'Checkpoint layout'; the class Generic_UNet of nnU-
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from common.checkpoints import rename_keys
+from common.checkpoints import load_state, read_checkpoint, rename_keys, state_of
 
-__all__ = ["AFTER_IMPORT", "RENAMES", "from_authors"]
+__all__ = ["AFTER_IMPORT", "RENAMES", "from_authors", "start_from"]
+
+logger = logging.getLogger(__name__)
 
 AFTER_IMPORT = (
     "These weights are one stage with softmax: give --network_def#_target_ kits21.network.RegionUNet "
@@ -64,3 +68,19 @@ def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if key.startswith("heads.") and bias not in kept:
             kept[bias] = torch.zeros(value.shape[0], dtype=value.dtype)
     return kept
+
+
+def start_from(network: nn.Module, weights: str | Path | None) -> None:
+    """Begin a training with weights of other data, all of which are trained on (card: Transfer).
+
+    Args:
+        network: receives in place what fits; heads of other classes stay random, as the log says.
+        weights: a bare state dict such as ``models/model.pt``; None leaves the network as it is.
+
+    Raises:
+        InputError: no such file, no weights in it, or none that fit.
+    """
+    if weights is None:
+        return
+    notes = load_state(network, state_of(read_checkpoint(weights), weights), weights, partial=True)
+    logger.info("training starts from %s; %s", weights, "; ".join(notes) or "all of its weights fit")

@@ -9,8 +9,8 @@ from torch import nn
 import common  # noqa: F401 (makes bundles importable)
 from common.checkpoints import import_checkpoint
 from common.errors import InputError
-from kits21.checkpoint import from_authors
-from kits21.network import FILTERS, RegionUNet
+from kits21.checkpoint import from_authors, start_from
+from kits21.network import FILTERS, CoarseToFine, RegionUNet
 
 LEVELS = len(FILTERS) - 1
 
@@ -93,3 +93,22 @@ def test_import_by_the_command(theirs, tmp_path):
     assert torch.load(target, weights_only=True).keys() == RegionUNet(1, 4).state_dict().keys()
     with pytest.raises(InputError, match=r"missing: coarse\.encoder\.0"):
         import_checkpoint("kits21", str(file), str(tmp_path / "other.pt"))
+
+
+def test_training_starts_from_other_data_s_weights(tmp_path, caplog):
+    """Of other classes: all but the heads of the fine stage."""
+    narrow = {"filters": (4, 8, 8, 16, 16, 16)}
+    torch.manual_seed(0)
+    before, after = CoarseToFine(out_channels=4, **narrow), CoarseToFine(out_channels=3, **narrow)
+    fresh = {key: value.clone() for key, value in after.state_dict().items()}
+    start_from(after, None)
+    assert all(torch.equal(value, fresh[key]) for key, value in after.state_dict().items())
+    torch.save(before.state_dict(), tmp_path / "model.pt")
+    with caplog.at_level("INFO"):
+        start_from(after, tmp_path / "model.pt")
+    assert "of another shape: fine.heads.0.conv.conv.weight" in caplog.text
+    for key, value in after.state_dict().items():
+        expected = fresh[key] if key.startswith("fine.heads") else before.state_dict()[key]
+        assert torch.equal(value, expected), key
+    with pytest.raises(InputError, match="there is no such file"):
+        start_from(after, tmp_path / "none.pt")
