@@ -24,7 +24,7 @@ __all__ = ["SignalPreview", "SweepHistory", "draw_signals", "draw_sweep"]
 class SweepHistory:
     """``metrics.csv`` with a row for every block size, and ``curves.png``: NMSE against it.
 
-    Columns: epoch, block_size, seconds, loss (mean NMSE of the network on the training signals), nmse_NAME
+    Columns: epoch, block_size, seconds, loss (mean error of the network on the training signals), nmse_NAME
     and sd_NAME of every method on them (over signals), and what the validation measured.
 
     Args:
@@ -82,7 +82,8 @@ class SweepHistory:
         self.rows.append(row)
         if get_rank() == 0:
             write_rows(self.folder / "metrics.csv", self.rows)
-            draw_sweep(self.rows, self.folder / "curves.png")
+            measured = "root NMSE" if trainer.root else "NMSE"
+            draw_sweep(self.rows, self.folder / "curves.png", measured=measured)
 
     def show(self, _: BlockSizeSweep) -> None:
         """Print the table."""
@@ -101,12 +102,13 @@ def _mean_and_sd(sums: torch.Tensor) -> tuple[float, float | None]:
     return mean, max(squares - n * mean * mean, 0.0) ** 0.5 / (n - 1) ** 0.5 if n > 1 else None
 
 
-def draw_sweep(rows: list[dict], path: str | Path) -> None:
+def draw_sweep(rows: list[dict], path: str | Path, *, measured: str = "NMSE") -> None:
     """NMSE of every method against the preset block size, with bars of one standard deviation over signals.
 
     Args:
         rows: of ``metrics.csv``.
         path: PNG to write.
+        measured: what the errors are.
     """
     figure = Figure(figsize=(7, 4.5), layout="constrained", facecolor="white")
     axis = figure.subplots()
@@ -118,7 +120,7 @@ def draw_sweep(rows: list[dict], path: str | Path) -> None:
         axis.errorbar(sizes, values, sd, marker="o", capsize=3, label=column.removeprefix("nmse_"))
     if rows[0].get("nmse") is not None:
         axis.plot(sizes, [row.get("nmse") for row in rows], "k:", label="validation")
-    axis.set(xlabel="preset block size", ylabel="NMSE (mean, sd over signals)", xticks=sizes)
+    axis.set(xlabel="preset block size", ylabel=f"{measured} (mean, sd over signals)", xticks=sizes)
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     axis.legend()

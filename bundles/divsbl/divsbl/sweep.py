@@ -27,6 +27,7 @@ class BlockSizeSweep(SupervisedTrainer):
         block_sizes: of the epochs.
         baselines: name -> another recovery; it takes the network's operator and basis.
         network_name: of the network among the errors.
+        root: errors are square roots of the NMSE, as the paper gives them for pictures.
         kwargs: of MONAI's SupervisedTrainer.
 
     Raises:
@@ -39,10 +40,12 @@ class BlockSizeSweep(SupervisedTrainer):
         block_sizes: Sequence[int],
         baselines: Mapping[str, LinearRecovery],
         network_name: str = "divsbl",
+        root: bool = False,
         **kwargs: Any,
     ) -> None:
         self.block_sizes = list(block_sizes)
         self.baselines, self.network_name = dict(baselines), network_name
+        self.root = root
         super().__init__(optimizer=None, loss_function=normalized_error, **kwargs)
         if self.state.max_epochs > len(self.block_sizes):
             raise InputError(
@@ -55,6 +58,11 @@ class BlockSizeSweep(SupervisedTrainer):
         """That of the current epoch."""
         return self.block_sizes[self.state.epoch - 1]
 
+    def error_of(self, found: Tensor, truth: Tensor) -> Tensor:
+        """NMSE (B,), or its square root."""
+        error = normalized_error(found, truth)
+        return error.sqrt() if self.root else error
+
     @torch.no_grad()
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Tensor]) -> dict[str, Any]:
         image, label = engine.prepare_batch(
@@ -63,11 +71,11 @@ class BlockSizeSweep(SupervisedTrainer):
         network = getattr(engine.network, "module", engine.network).eval()
         self._prepare(network, network)
         pred = engine.inferer(image, network)
-        errors = {self.network_name: normalized_error(pred, label)}
+        errors = {self.network_name: self.error_of(pred, label)}
         for name, baseline in self.baselines.items():
             if hasattr(baseline, "set_block_size") or engine.state.epoch == 1:
                 self._prepare(baseline.to(image.device), network)
-                errors[name] = normalized_error(baseline(image), label)
+                errors[name] = self.error_of(baseline(image), label)
         loss = torch.nanmean(errors[self.network_name])
         engine.state.output = {"image": image, "label": label, "pred": pred, "loss": loss, "errors": errors}
         return engine.state.output

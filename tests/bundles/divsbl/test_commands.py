@@ -69,6 +69,34 @@ def test_evaluation_writes_both_tables(run, shell):
     assert not (run.ckpt_dir / "checkpoint.pt").exists(), "an evaluation trains nothing"
 
 
+def test_sweep_on_a_picture(shell, tmp_path):
+    """Column by column in wavelets; with ``root_nmse`` training and validation speak of the same error."""
+    size = {"length": 64, "measurements": 32}
+    data = {"kind": "picture", "training": 1, "validation": 1, "test": 1, **size}
+    run = Run(BUNDLE, tmp_path / "a run", tmp_path / "phantom")
+    overrides = {
+        **run.base,
+        **{f"dataset_dir#{key}": value for key, value in data.items()},
+        "dataset_dir#folder": run.phantom,
+        **size,
+        "prune": 2.2e-5,
+        "root_nmse": True,
+        "block_sizes": [4],
+        "iterations": 20,
+        "keep": "last",
+    }
+    shell.run([BUNDLE.config_file("train")], overrides).ok()
+    with open(run.output_dir / "metrics.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    network = DivSBL(32, 64, block_size=4, prune=2.2e-5, iterations=20)
+    network.load_state_dict(torch.load(run.weights, weights_only=True))
+    for part, column in (("training", "nmse_divsbl"), ("validation", "nmse")):
+        (case,) = json.loads((run.phantom / "dataset.json").read_text())[part]
+        measured, truth = (torch.from_numpy(read_signal(run.phantom / case[k])) for k in ("image", "label"))
+        error = (network(measured[None, None])[0, 0] - truth).norm() / truth.norm()
+        assert float(row[column]) == pytest.approx(float(error), rel=1e-4)
+
+
 def test_another_operator_is_refused_or_given(run, shell, tmp_path):
     signals(tmp_path / "other", training=2, validation=2, test=2, seed=5)
     overrides = {**run.base, "output_dir": tmp_path / "eval", "dataset_dir": tmp_path / "other"}
