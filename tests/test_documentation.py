@@ -106,6 +106,8 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
     if not re.search("|".join(["DIR", "SIGNALS", *RAW]), command):
         phantom = folder / "_".join(["phantom", *own_kinds])  # a recipe of its own may be for other data
         settings |= {"dataset_dir#folder": phantom, **bundle.quick["data"]}
+    if "dataset_dir#folder" in command:
+        del settings["dataset_dir#folder"]
     if "train.json" in command:
         settings |= bundle.quick["train"]
     if "paper.json" in command:
@@ -121,11 +123,16 @@ def test_printed_commands(name, tmp_path):
     """Those of README and card in their order: own data is listed, checked, trained on, predicted.
 
     DIR stands for scans that no bundle made, SIGNALS for measurements that no phantom made, REFERENCES for a
-    challenge's release and PREDICTIONS for label maps of its cases, those that a command before has prepared.
+    challenge's release and PREDICTIONS for label maps of its cases, those that a command before has prepared,
+    PICTURES for a folder that a phantom comes into.
     """
     bundle, shell = Bundle(name), Shell(ROOT, tmp_path)
     data = own_data(tmp_path, bundle)
-    places = {"DIR": data, "SIGNALS": own_signals(tmp_path / "own signals")}
+    places = {
+        "DIR": data,
+        "PICTURES": tmp_path / "pictures",
+        "SIGNALS": own_signals(tmp_path / "own signals"),
+    }
     for word, make in RAW.items():
         make(tmp_path / f"raw {word}")
         places[word] = tmp_path / f"prepared {word}"
