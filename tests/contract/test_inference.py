@@ -79,6 +79,8 @@ def test_evaluation_writes_both_tables(segments, make_run, shell):
 @pytest.mark.parametrize("cases", [3, 1])
 def test_two_processes_evaluate_as_one(segments, make_run, shell, cases):
     """Three cases on two processes, and one case on two: the same tables, to the last letter."""
+    if cases == 1 and segments.name not in ("cotr", "vptta"):
+        pytest.skip("a process without a case: once for volumes and once for pictures")
     one, two = make_run("one", weights=True), make_run("two", weights=True)
     lists = json.loads((one.phantom / "dataset.json").read_text())
     labelled = [case for name in ("training", "test") for case in lists[name] if "label" in case]

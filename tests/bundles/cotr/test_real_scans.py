@@ -17,7 +17,7 @@ from tests.contract.bundle import ROOT, Bundle, Run, Shell
 
 DATA = Path(os.environ.get("REAL_DATA") or ROOT.parent / "shared" / "data")
 COTR = Bundle("cotr")
-COARSE = {"num_classes": 2, "spacing": [2.5, 2.5, 2.5]}
+COARSE = {"num_classes": 2, "spacing": [5.0, 5.0, 5.0]}
 
 pytestmark = [
     pytest.mark.slow,

@@ -29,6 +29,11 @@ from tests.contract.bundle import NAMES, ROOT, Bundle, Shell, Told, words_of
 from tests.contract.test_network import shape_of
 
 
+#: A bundle of volumes and one of pictures: the contract has these commands for all bundles, with their own
+#: ``common`` too, and what is asked here beyond that is of MONAI's clients and the path, not of a method.
+two_bundles = pytest.mark.parametrize("published", ["cotr", "vptta"], indirect=True)
+
+
 @dataclass(frozen=True)
 class Published:
     """A bundle with weights on a local server, and the folder that ``get`` made of it."""
@@ -181,6 +186,7 @@ def test_run(published, hermit):
     assert len(written) == len(listed) >= quick["data"]["dataset_dir#test"]
 
 
+@two_bundles
 def test_load(published, hermit):
     code = (
         "import sys, torch, monai.bundle\n"
@@ -196,11 +202,13 @@ def test_load(published, hermit):
     assert all(torch.equal(loaded[key], saved[key]) for key in saved)
 
 
-def test_verify_net_in_out(hermit):
+@two_bundles
+def test_verify_net_in_out(published, hermit):
     told = hermit.monai("verify_net_in_out", "network_def")
     assert "is verified with no error" in told.out + told.err
 
 
+@two_bundles
 def test_ckpt_export(published, hermit):
     if "torchscript" in published.bundle.metadata.get("export", {}):
         pytest.skip(published.bundle.metadata["export"]["torchscript"])
@@ -223,6 +231,7 @@ def same_files(one: Path, other: Path) -> bool:
     return files(one) == files(other)
 
 
+@two_bundles
 def test_stock_client_by_url(published, tmp_path):
     """The command that the catalogue shows."""
     entries = json.loads((published.folder / "dist" / "bundle_index.json").read_text())
@@ -232,6 +241,7 @@ def test_stock_client_by_url(published, tmp_path):
     assert same_files(tmp_path / "bundles" / name, published.unpacked)
 
 
+@two_bundles
 def test_stock_client_by_huggingface_protocol(published, tmp_path, monkeypatch):
     """With the real huggingface_hub, by version and by the newest tag."""
     pytest.importorskip("huggingface_hub")
