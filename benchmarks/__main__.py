@@ -37,7 +37,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             help="only this one; repeatable",
         )
     parser.add_argument("--quick", action="store_true", help="small sizes and few repeats: does it run?")
-    parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="FILE.json",
+        default=Path("benchmarks.json"),
+        help="where to write the figures, versions and hardware; benchmarks.json by default",
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="also write the tables as a page")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument(
@@ -88,8 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
     }
     print(f"{command}\n{facts['environment']}")
     print(f"{facts['seconds']} s; a copy moves {copied / 1e9:.1f} GB/s, read and written\n{table(rows)}")
-    if options.save:
-        save(options.save, rows, **facts)
+    save(options.save, rows, **facts)
+    print(f"wrote {options.save}")
     if options.markdown:
         write_text(options.markdown, document(rows, **facts))
 
