@@ -91,7 +91,7 @@ def register(
         "dice_before": _dice(masks[:, :2], masks[:, 2:]),
         "dice": _dice(warped, masks[:, 2:]),
         "folded_share": float(folded_share(displacement)),
-        "loss": float(loss),
+        "loss": float(loss.detach()),
     }
 
 

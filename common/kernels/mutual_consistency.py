@@ -94,13 +94,13 @@ def mutual_consistency(logits: Sequence[Tensor], temperature: float = 0.1, *, de
 
 
 class _Block:
-    """Probabilities of one block, from one decoder's logits, and the way back to them.
+    """Probabilities of one block (b samples, N voxels), from one decoder's logits, and the way back to them.
 
     Two classes are one number: the second class's P and S (the first's are 1 - P and 1 - S, and all
     differences the same but for the sign).
 
     Attributes:
-        p: P, (C, N), or (1, N) for two classes.
+        p: P, (C, b, N), or (1, b, N) for two classes.
         s: S, likewise.
     """
 
@@ -121,7 +121,7 @@ class _Block:
         self.s = torch.sigmoid((self.p.log() - self.rest.log()).div_(temperature))
 
     def gradient(self, by_p: Tensor, by_s: Tensor | None) -> Tensor:
-        """Gradients by P and S, (1 or C, N), to those by the logits, (C, N)."""
+        """Gradients by P and S, (1 or C, b, N), to those by the logits, (C, b, N)."""
         if self.two:
             by_margin = torch.ops.aten.sigmoid_backward(by_p, self.p)
             if by_s is not None:
@@ -136,7 +136,7 @@ class _Block:
 
 
 def _block_terms(blocks: Sequence[_Block], detach: bool, with_gradients: bool) -> tuple[Tensor, list[Tensor]]:
-    """Summed loss of one block of voxels, and the gradients (C, N) by every decoder's logits."""
+    """Summed loss of one block of voxels, and the gradients (C, b, N) by every decoder's logits."""
     others = len(blocks) - 1
     middle = _sum([block.s for block in blocks]).div_(len(blocks))
     p = [block.p - middle for block in blocks]
@@ -201,14 +201,16 @@ def _blockwise(
     total = torch.zeros((), dtype=torch.float64, device=maps[0].device)
     on_cpu = maps[0].device.type == "cpu"
     size = _BLOCK_VOXELS * torch.get_num_threads() if on_cpu else _BLOCK_VOXELS_GPU
-    for b in range(maps[0].size(0)):
-        for start in range(0, maps[0].size(2), size):
-            here = (b, slice(None), slice(start, start + size))
-            blocks = [_Block(z[here].to(dtype), temperature) for z in maps]
+    samples, _, voxels = maps[0].shape
+    together = max(1, size // max(voxels, 1))  # small maps: several samples in a block
+    for b in range(0, samples, together):
+        for start in range(0, voxels, size):
+            here = (slice(b, b + together), slice(None), slice(start, start + size))
+            blocks = [_Block(z[here].transpose(0, 1).to(dtype), temperature) for z in maps]
             loss, by_logits = _block_terms(blocks, detach, with_gradients)
             total += loss
             for gradient, part in zip(gradients, by_logits, strict=True):
-                gradient[here] = part
+                gradient[here] = part.transpose(0, 1)
     return total, gradients
 
 
