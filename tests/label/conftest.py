@@ -64,7 +64,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def checkout(bundle, shared, trained) -> Path:  # noqa: F811
-    """A copy of the checkout, its weights those of the quick training, its train.json as quick."""
+    """A copy of the checkout, its weights those of the quick training, its configs as quick."""
     folder = shared / f"{bundle.name} checkout"
     ignore = shutil.ignore_patterns("__pycache__", "models", "eval", "data")
     for part in ("common", "tools"):
@@ -75,9 +75,14 @@ def checkout(bundle, shared, trained) -> Path:  # noqa: F811
     (place / "models").mkdir()
     for file in ("model.pt", "plan.json"):
         shutil.copy2(trained.ckpt_dir / file, place / "models" / file)
-    config = json.loads((place / "configs" / "train.json").read_text())
-    short = {key: value for key, value in bundle.quick["train"].items() if key in config and key != "epochs"}
-    (place / "configs" / "train.json").write_text(json.dumps(config | short, indent=4))
+    train = bundle.config("train")
+    short = {key: value for key, value in bundle.quick["train"].items() if key in train and key != "epochs"}
+    for kind, quick in (("train", short), ("inference", {})):
+        config = bundle.config(kind) | quick
+        for key, value in bundle.network.items():
+            node, argument = key.split("#")
+            config[node][argument] = value
+        (place / "configs" / f"{kind}.json").write_text(json.dumps(config, indent=4))
     return folder
 
 

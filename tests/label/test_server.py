@@ -188,7 +188,10 @@ def test_training_on_saved_labels_changes_the_weights(bundle, server, client, tr
 
 
 def test_training_started_where_the_weights_were(server):
-    """Its filters and matrices are near those before; drawn anew they would be twice their size away."""
+    """Its filters and matrices are near those before; drawn anew they would be twice their size away.
+
+    How near depends on the training: MC-Net+'s moves by a tenth of their size.
+    """
     import torch
 
     folder = server.weights.parent
@@ -196,7 +199,7 @@ def test_training_started_where_the_weights_were(server):
     drawn = [key for key, value in old.items() if value.ndim > 1]
     change = sum(float((new[key] - old[key]).double().pow(2).sum()) for key in drawn)
     size = sum(float(old[key].double().pow(2).sum()) for key in drawn)
-    assert change < 0.1 * size
+    assert change < 0.5 * size
 
 
 def test_started_again_it_goes_on_with_the_trained_weights(server, checkout):
