@@ -23,6 +23,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted(ROOT.glob("bundles/*/docs/README.md")),
     ROOT / "benchmarks" / "README.md",
+    ROOT / "benchmarks" / "FIGURES.md",
 ]
 ENVIRONMENT = {"COMMON_KERNELS", "VECTORS_DIR", "XDG_CACHE_HOME"}
 #: Data sets that a page prepares: the word that stands for the folder -> what makes its raw download.
