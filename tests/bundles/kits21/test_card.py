@@ -26,7 +26,7 @@ def test_printed_scoring_commands(tmp_path):
         "RAW": raw.root,
         "KITS21": target,
     }
-    printed = re.findall(r"^    (python .*(?:REFERENCES|RAW).*)", CARD.read_text(), re.MULTILINE)
+    printed = re.findall(r"^    (python .*(?:REFERENCES|source RAW).*)", CARD.read_text(), re.MULTILINE)
     assert len(printed) == 3
     for command in printed:
         words = [str(places.get(word, word)) for word in shlex.split(command)[1:]]
