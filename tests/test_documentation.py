@@ -108,7 +108,7 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         phantom = folder / "_".join(["phantom", *own_kinds])  # a recipe of its own may be for other data
         settings |= {"dataset_dir#folder": phantom, **bundle.quick["data"]}
     if "dataset_dir#folder" in command:
-        del settings["dataset_dir#folder"]
+        settings.pop("dataset_dir#folder", None)
     if "train.json" in command:
         settings |= bundle.quick["train"]
     if "paper.json" in command:

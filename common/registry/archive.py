@@ -46,6 +46,7 @@ def open_zip(path: str | Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"{path}: there is no such file") from error
+    # NotImplementedError is what zipfile raises of a compression or a version that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise InputError(f"{path}: not a zip, or a damaged one ({error}); fetch or pack it again") from error
 

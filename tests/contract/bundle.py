@@ -19,6 +19,8 @@ from tests.contract.warm import WarmPython
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/metadata.json"))
+#: A bundle of volumes and one of pictures, for what is no method's own.
+TWO_BUNDLES = ("cotr", "vptta")
 #: Behind ``python``: a run on two processes.
 TORCHRUN = (
     *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2),
@@ -211,6 +213,11 @@ class Shell:
         return self.python(*words, path=path, fresh=fresh)
 
 
+def as_text(overrides: Overrides) -> dict[str, Any]:
+    """Overrides for a call within Python, in which paths are text."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
+
+
 def config_words(files: list[Path]) -> list[str]:
     names = [str(file) for file in files]
     return ["--config_file", names[0] if len(names) == 1 else str(names)]
@@ -253,6 +260,11 @@ class Run:
     @property
     def train_overrides(self) -> dict[str, Any]:
         return {**self.base, **self.data, **self.bundle.quick["train"]}
+
+    @property
+    def full_network_overrides(self) -> dict[str, Any]:
+        """Of a quick training whose network is the bundle's own, or another one that a test gives."""
+        return {k: v for k, v in self.train_overrides.items() if k not in self.bundle.network}
 
     @property
     def inference_overrides(self) -> dict[str, Any]:

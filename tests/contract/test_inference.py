@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.contract.bundle import TORCHRUN, Run, config_words, words_of
+from tests.contract.bundle import TORCHRUN, TWO_BUNDLES, Run, config_words, words_of
 
 
 def prediction_of(run: Run, image) -> Path:
@@ -79,7 +79,7 @@ def test_evaluation_writes_both_tables(segments, make_run, shell):
 @pytest.mark.parametrize("cases", [3, 1])
 def test_two_processes_evaluate_as_one(segments, make_run, shell, cases):
     """Three cases on two processes, and one case on two: the same tables, to the last letter."""
-    if cases == 1 and segments.name not in ("cotr", "vptta"):
+    if cases == 1 and segments.name not in TWO_BUNDLES:
         pytest.skip("a process without a case: once for volumes and once for pictures")
     one, two = make_run("one", weights=True), make_run("two", weights=True)
     lists = json.loads((one.phantom / "dataset.json").read_text())

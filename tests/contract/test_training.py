@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from common.bundles import parse_config
-from tests.contract.bundle import ROOT, TORCHRUN, config_words, words_of
+from tests.contract.bundle import ROOT, TORCHRUN, as_text, config_words, words_of
 
 
 def weights(path: Path):
@@ -60,8 +60,7 @@ def test_full_network_trains(bundle, make_run, shell):
     if not bundle.network:
         pytest.skip(f"{bundle.name}'s quick runs have the full network")
     run = make_run()
-    overrides = {key: value for key, value in run.train_overrides.items() if key not in bundle.network}
-    shell.run([bundle.config_file("train")], {**overrides, "epochs": 1}).ok()
+    shell.run([bundle.config_file("train")], {**run.full_network_overrides, "epochs": 1}).ok()
     parse_config(bundle.name).get_parsed_content("network_def").load_state_dict(weights(run.weights))
 
 
@@ -123,7 +122,7 @@ def test_goes_on_with_cases_that_a_program_gives(learner, bundle, trained, make_
     cases = [{key: str(trained.phantom / case[key]) for key in bundle.case_keys} for case in complete]
     keys = bundle.config("train").keys() & bundle.quick["train"].keys()
     overrides = {key: bundle.quick["train"][key] for key in keys} | {
-        **{key: str(value) if isinstance(value, Path) else value for key, value in run.base.items()},
+        **as_text(run.base),
         "dataset_dir#folder": str(run.folder / "data"),
         "epochs": 1,
         "val_interval": 2,
@@ -207,7 +206,7 @@ def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
 def measured_by_one_process(bundle, run) -> dict[str, float]:
     """The validation of train.json with the weights that a run kept."""
     parser = bundle.parse("train", **ON_CPU)
-    parser.update({k: str(v) if isinstance(v, Path) else v for k, v in run.train_overrides.items()})
+    parser.update(as_text(run.train_overrides))
     parser["validate#handlers"] = []
     parser.get_parsed_content("network_def").load_state_dict(weights(run.weights))
     evaluator = parser.get_parsed_content("validate#evaluator")
@@ -255,8 +254,8 @@ def test_another_network_trains(learner, bundle, make_run, shell):
         "channels": [4, 8],
         "strides": [2],
     }
-    overrides = {key: value for key, value in run.train_overrides.items() if key not in bundle.network}
-    shell.run([bundle.config_file("train")], {**overrides, "epochs": 1, "network_def": unet}).ok()
+    overrides = {**run.full_network_overrides, "epochs": 1, "network_def": unet}
+    shell.run([bundle.config_file("train")], overrides).ok()
     assert any(key.startswith("model.0.") for key in weights(run.weights))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +10,8 @@ from monai.bundle import ConfigWorkflow
 from monai.fl.client import MonaiAlgo
 from monai.fl.utils.constants import FlStatistics, WeightType
 from monai.fl.utils.exchange_object import ExchangeObject
+
+from tests.contract.bundle import as_text
 
 # Where train.json and inference.json may differ, and why.
 OWN = {
@@ -70,11 +71,6 @@ def test_nothing_imports_before_the_bundle_is_on_the_path(bundle):
     """MONAI puts the bundle root on sys.path in ``run``; an ``initialize`` list would import before that."""
     for kind in bundle.kinds - {"metadata"}:
         assert "initialize" not in bundle.config(kind), kind
-
-
-def as_text(overrides):
-    """Overrides of a workflow, in which paths are text."""
-    return {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
 
 
 @pytest.mark.slow

@@ -25,7 +25,8 @@ class SweepHistory:
     """``metrics.csv`` with a row for every block size, and ``curves.png``: NMSE against it.
 
     Columns: epoch, block_size, seconds, loss (mean error of the network on the training signals), nmse_NAME
-    and sd_NAME of every method on them (over signals), and what the validation measured.
+    and sd_NAME of every method on them (over signals; roots where the sweep measures them), and what the
+    validation measured.
 
     Args:
         evaluator: whose metrics; it runs before this handler acts (list the validation first).

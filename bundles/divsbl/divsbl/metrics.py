@@ -9,11 +9,15 @@ from torch import Tensor
 __all__ = ["CorrelationCoefficient", "NormalizedError", "normalized_error"]
 
 
-def normalized_error(found: Tensor, truth: Tensor) -> Tensor:
-    """NMSE (B,) = |found - truth|^2 / |truth|^2 over all axes but the first; NaN where the truth is 0."""
+def normalized_error(found: Tensor, truth: Tensor, *, root: bool = False) -> Tensor:
+    """NMSE (B,) = |found - truth|^2 / |truth|^2 over all axes but the first, or its root.
+
+    NaN where the truth is 0.
+    """
     wrong = (found.double() - truth.double()).flatten(1).square().sum(1)
     power = truth.double().flatten(1).square().sum(1)
-    return torch.where(power > 0, wrong / power, torch.nan)
+    error = torch.where(power > 0, wrong / power, torch.nan)
+    return error.sqrt() if root else error
 
 
 class _MeanOverCases(CumulativeIterationMetric):
@@ -34,8 +38,7 @@ class NormalizedError(_MeanOverCases):
         self.root = root
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:
-        error = normalized_error(y_pred, y)[:, None]
-        return error.sqrt() if self.root else error
+        return normalized_error(y_pred, y, root=self.root)[:, None]
 
 
 class CorrelationCoefficient(_MeanOverCases):

@@ -58,11 +58,6 @@ class BlockSizeSweep(SupervisedTrainer):
         """That of the current epoch."""
         return self.block_sizes[self.state.epoch - 1]
 
-    def error_of(self, found: Tensor, truth: Tensor) -> Tensor:
-        """NMSE (B,), or its square root."""
-        error = normalized_error(found, truth)
-        return error.sqrt() if self.root else error
-
     @torch.no_grad()
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Tensor]) -> dict[str, Any]:
         image, label = engine.prepare_batch(
@@ -71,11 +66,11 @@ class BlockSizeSweep(SupervisedTrainer):
         network = getattr(engine.network, "module", engine.network).eval()
         self._prepare(network, network)
         pred = engine.inferer(image, network)
-        errors = {self.network_name: self.error_of(pred, label)}
+        errors = {self.network_name: normalized_error(pred, label, root=self.root)}
         for name, baseline in self.baselines.items():
             if hasattr(baseline, "set_block_size") or engine.state.epoch == 1:
                 self._prepare(baseline.to(image.device), network)
-                errors[name] = self.error_of(baseline(image), label)
+                errors[name] = normalized_error(baseline(image), label, root=self.root)
         loss = torch.nanmean(errors[self.network_name])
         engine.state.output = {"image": image, "label": label, "pred": pred, "loss": loss, "errors": errors}
         return engine.state.output

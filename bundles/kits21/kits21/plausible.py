@@ -16,7 +16,7 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
-from common.datasets.kits21_annotations import Annotations, paint
+from common.datasets.kits21_annotations import paint
 from common.errors import InputError
 from kits21.references import Reference, find_references
 from kits21.samples import Sample, plan_samples
@@ -52,13 +52,13 @@ def entry_per_sample(
                 "every training case: correct --annotations_dir"
             )
         reference = Reference(name, label, references[name].folder)
-        numbers = range(len(_samples(reference, reference.files)))
+        numbers = range(len(_samples(reference)))
         entries += [{**case, "annotations": str(reference.folder), "sample": n} for n in numbers]
     return entries
 
 
-def _samples(reference: Reference, files: Annotations[Path]) -> list[Sample]:
-    counts = {region: [len(one) for one in instances] for region, instances in files.items()}
+def _samples(reference: Reference) -> list[Sample]:
+    counts = {region: [len(one) for one in instances] for region, instances in reference.files.items()}
     return plan_samples(reference.number, counts)
 
 
@@ -82,7 +82,7 @@ class PlausibleLabeld(MapTransform):
         for key in self.key_iterator(case):
             folder = Path(case["annotations"])
             reference = Reference(folder.name, Path(case[key].meta["filename_or_obj"]), folder)
-            sample = _samples(reference, reference.files)[case["sample"]]
+            sample = _samples(reference)[case["sample"]]
             files = sample.take(reference.files)
             label = paint({region: list(map(reference.mask, taken)) for region, taken in files.items()})
             painted = case[key].clone()

@@ -11,7 +11,9 @@ from common.checkpoints import import_checkpoint
 from common.errors import InputError
 from kits21.checkpoint import from_authors, start_from
 from kits21.network import FILTERS, CoarseToFine, RegionUNet
+from tests.contract.bundle import Bundle, Run, Shell
 
+KITS21 = Bundle("kits21")
 LEVELS = len(FILTERS) - 1
 
 
@@ -112,3 +114,15 @@ def test_training_starts_from_other_data_s_weights(tmp_path, caplog):
         assert torch.equal(value, expected), key
     with pytest.raises(InputError, match="there is no such file"):
         start_from(after, tmp_path / "none.pt")
+
+
+def test_command_starts_from_them(tmp_path):
+    """With a learning rate of 0 they are what the training ends with."""
+    run = Run(KITS21, tmp_path / "a run", tmp_path / "phantom")
+    torch.manual_seed(0)
+    given = KITS21.build_network().state_dict()
+    torch.save(given, tmp_path / "other.pt")
+    settings = {"initial_weights": tmp_path / "other.pt", "learning_rate": 0.0, "epochs": 1}
+    Shell(tmp_path, tmp_path).run([KITS21.config_file("train")], run.train_overrides | settings).ok()
+    ended = torch.load(run.weights, weights_only=True)
+    assert all(torch.equal(ended[key], value) for key, value in given.items())

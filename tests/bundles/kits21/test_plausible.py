@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from monai.bundle import ConfigParser
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 
 import common  # noqa: F401 (makes bundles importable)
@@ -45,7 +46,9 @@ def test_every_sample_is_read_as_the_raters_drew_it(raw, prepared):
     cases = training_cases(prepared)
     entries = entry_per_sample(cases, raw.root)
     assert len(entries) == 15 * len(cases)
-    read = Compose([LoadImaged("label"), EnsureChannelFirstd("label"), PlausibleLabeld()])
+    configs = ConfigParser()
+    configs.read_config([str(KITS21.config_file(kind)) for kind in ("train", "plausible")])
+    read = Compose(configs.get_parsed_content("label_reading"))
     for case in cases:
         (reference,) = (r for r in find_references(raw.root) if r.case == Path(case["label"]).name[:10])
         expected = [label.T for _, label in sample_labels(reference.number, reference.annotations())]
@@ -80,6 +83,10 @@ def test_annotation_on_another_grid_is_refused(raw, prepared):
 def test_trains_on_the_samples(raw, prepared, tmp_path):
     """plausible.json on top of train.json: other weights than the majority gives, the same plan."""
     plausible = KITS21.config_file("plausible")
+    nowhere = {**Run(KITS21, tmp_path / "nowhere", tmp_path).base, "dataset_dir": prepared}
+    files = [KITS21.config_file("train"), plausible]
+    error = Shell(tmp_path, tmp_path).run(files, nowhere | KITS21.quick["train"]).error()
+    assert "annotations_dir: not given" in error
     runs = {}
     for kind, files, more in (
         ("majority", [], {}),

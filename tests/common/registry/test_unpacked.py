@@ -25,12 +25,12 @@ from common.registry.fetch import get
 from common.registry.index import index
 from common.registry.pack import pack
 from tests.common.registry.servers import HubHandler, Server, serving
-from tests.contract.bundle import NAMES, ROOT, Bundle, Shell, Told, words_of
+from tests.contract.bundle import NAMES, ROOT, TWO_BUNDLES, Bundle, Shell, Told, words_of
 from tests.contract.test_network import shape_of
 
-#: A bundle of volumes and one of pictures: the contract has these commands for all bundles, with their own
+#: The contract has these commands for all bundles, with their own
 #: ``common`` too, and what is asked here beyond that is of MONAI's clients and the path, not of a method.
-two_bundles = pytest.mark.parametrize("published", ["cotr", "vptta"], indirect=True)
+two_bundles = pytest.mark.parametrize("published", TWO_BUNDLES, indirect=True)
 
 
 @dataclass(frozen=True)
