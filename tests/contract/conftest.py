@@ -86,8 +86,8 @@ def unpacked(bundle, shared, trained) -> Path:
     with FileLock(shared / f"{bundle.name}.unpacked.lock"):
         if not folder.exists():
             leave_out = shutil.ignore_patterns("eval", "data", "models", "__pycache__")
-            (folder.parent / "partial").mkdir(parents=True)
-            half = folder.parent / "partial" / bundle.name
+            folder.parent.mkdir(exist_ok=True)
+            half = shared / f"{bundle.name} partial"  # its own: another process may be at another bundle
             shutil.copytree(bundle.root / "configs", half / "configs")
             shutil.copytree(bundle.root / bundle.name, half / bundle.name, ignore=leave_out)
             shutil.copytree(
@@ -101,7 +101,6 @@ def unpacked(bundle, shared, trained) -> Path:
             else:
                 shutil.copy2(trained.weights, half / "models" / "model.pt")
             half.rename(folder)
-            (folder.parent / "partial").rmdir()
     return folder
 
 
