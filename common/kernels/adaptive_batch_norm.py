@@ -21,12 +21,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from common.kernels import row_moments
 from common.kernels.selection import choose, exporting
 
 __all__ = ["adaptive_batch_norm", "adaptive_batch_norm_reference"]
-
-# Elements of a block of rows on a CPU: a few arrays of them fit a core's cache of 1 MB.
-_BLOCK_ELEMENTS = 1 << 16
 
 
 def _check(z: Tensor, of_channels: list[Tensor]) -> None:
@@ -123,16 +121,22 @@ def _warmed_up(
 ) -> tuple[Tensor, Tensor]:
     """Mean and variance to normalise with, (C,), from those of each sample, (N, C)."""
     samples = means.size(0)
-    current = means.mean(0)
-    between = ((means - current) ** 2).sum(0) * voxels
-    within = variances.sum(0) * (voxels - 1)
-    current_variance = (within + between) / (samples * voxels - 1)
-    mean = share * current + (1 - share) * source_mean.to(means.dtype)
-    return mean, share * current_variance + (1 - share) * source_variance.to(means.dtype)
+    if samples == 1:
+        current, current_variance = means[0], variances[0]
+    else:
+        current = means.mean(0)
+        between = ((means - current) ** 2).sum(0) * voxels
+        within = variances.sum(0) * (voxels - 1)
+        current_variance = (within + between) / (samples * voxels - 1)
+    dtype = means.dtype
+    mean = torch.lerp(source_mean.to(dtype), current, share)
+    return mean, torch.lerp(source_variance.to(dtype), current_variance, share)
 
 
-def _loss(mean: Tensor, variance: Tensor, means: Tensor, deviations: Tensor) -> Tensor:
-    return (mean - means).abs().mean() + (variance.sqrt() - deviations).abs().mean()
+def _loss(by_mean: Tensor, by_deviation: Tensor) -> Tensor:
+    """Mean distance of the statistics used from those of each sample, given both differences, (N, C)."""
+    total = torch.linalg.vector_norm(by_mean, 1) + torch.linalg.vector_norm(by_deviation, 1)
+    return total.div_(by_mean.numel())
 
 
 @torch.library.custom_op("method_zoo::adaptive_batch_norm", mutates_args=())
@@ -148,52 +152,29 @@ def _fused(
     """Output and loss; each sample's means and deviations (N, C); mean and variance used (C,)."""
     N, C = z.shape[:2]
     rows = z.reshape(N * C, -1).contiguous()
-    means, squares = (t.view(N, C) for t in _moments(rows))
+    triton = choose(z, awaits_verdict=True) == "triton"
+    moments = _triton().moments if triton else row_moments.moments
+    means, squares = (t.view(N, C) for t in moments(rows))
     variances = squares / (rows.size(1) - 1)
     mean, variance = _warmed_up(means, variances, rows.size(1), source_mean, source_variance, share)
     deviations = variances.sqrt()
-    scale = weight.to(means.dtype) * (variance + eps).rsqrt()
-    shift = bias.to(means.dtype) - mean * scale
-    out = _affine(rows, scale.repeat(N), shift.repeat(N))
+    loss = _loss(means - mean, deviations - variance.sqrt())
+    weight, bias = weight.to(mean.dtype), bias.to(mean.dtype)
+    if triton:
+        scale = weight * (variance + eps).rsqrt()
+        shift = bias - mean * scale
+        out = _triton().affine(rows, scale.repeat(N), shift.repeat(N))
+    else:
+        out = row_moments.affine(rows.view(N, C, -1), weight, bias, mean, variance, eps)
     # A view would forbid a ReLU in place, which most networks put behind a norm.
     out = torch.ops.aten._unsafe_view.default(out, z.shape)
-    return out, _loss(mean, variance, means, deviations), means.contiguous(), deviations, mean, variance
+    return out, loss, means.contiguous(), deviations, mean, variance
 
 
-def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and sum of squared deviations of each row, in float32 or wider."""
-    if choose(rows, awaits_verdict=True) == "triton":
-        from common.kernels import row_moments_triton as kernels
+def _triton():
+    from common.kernels import row_moments_triton
 
-        return kernels.moments(rows)
-    dtype = torch.promote_types(rows.dtype, torch.float32)
-    mean, squares = (rows.new_empty(rows.size(0), dtype=dtype) for _ in range(2))
-    for block in _blocks(rows):
-        x = rows[block].to(dtype)
-        torch.mean(x, 1, out=mean[block])
-        # On a CPU var_mean takes twenty times as long as these passes.
-        torch.linalg.vector_norm(x - mean[block].unsqueeze(1), dim=1, out=squares[block])
-    return mean, squares.square_()
-
-
-def _blocks(rows: Tensor) -> list[slice]:
-    """Rows that are handled at once: as many as stay in a core's cache from one pass to the next."""
-    count = max(_BLOCK_ELEMENTS // rows.size(1), 1)
-    return [slice(start, start + count) for start in range(0, rows.size(0), count)]
-
-
-def _affine(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    if choose(rows, awaits_verdict=True) == "triton":
-        from common.kernels import row_moments_triton as kernels
-
-        return kernels.affine(rows, scale, shift)
-    return _line(rows, scale, shift)
-
-
-def _line(rows: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """``rows * scale + shift`` by batch norm's own map, twice as fast on a CPU as broadcast factors."""
-    zero, one = torch.zeros_like(scale), torch.ones_like(scale)
-    return torch.batch_norm(rows.unsqueeze(0), scale, shift, zero, one, False, 0.0, 0.0, False).squeeze(0)
+    return row_moments_triton
 
 
 @_fused.register_fake
@@ -206,7 +187,7 @@ def _(z, source_mean, source_variance, weight, bias, share, eps):
 
 
 @torch.library.custom_op("method_zoo::adaptive_batch_norm_backward", mutates_args=())
-def _fused_backward(
+def _by_input(
     grad: Tensor,
     by_loss: Tensor,
     z: Tensor,
@@ -216,55 +197,60 @@ def _fused_backward(
     mean: Tensor,
     variance: Tensor,
     eps: float,
-    by_parameters: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients by z, and, if asked for, by weight and bias (else zeros)."""
+) -> Tensor:
+    """Gradient by z: of each row ``a * grad + b * (z - its mean) + c``."""
     N, C = z.shape[:2]
     rows, grad = z.reshape(N * C, -1).contiguous(), grad.reshape(N * C, -1).contiguous()
     voxels = rows.size(1)
-    inverse = (variance + eps).rsqrt()
-    by_mean = by_loss * torch.sign(means - mean) / (N * C * voxels)
-    by_deviation = by_loss * torch.sign(deviations - variance.sqrt()) / (N * C * (voxels - 1))
-    by_deviation = (by_deviation / deviations).masked_fill(deviations == 0, 0.0)
-    factors = ((weight.to(inverse.dtype) * inverse).repeat(N), by_deviation.flatten(), by_mean.flatten())
-    by_z = _row_gradients(grad, rows, means.flatten(), factors).view(z.shape)
-    if not by_parameters:
-        return by_z, torch.zeros_like(weight), torch.zeros_like(weight)
+    by_mean = (means - mean).sign_().mul_(by_loss / (N * C * voxels)).flatten()
+    by_deviation = (deviations - variance.sqrt()).sign_().mul_(by_loss / (N * C * (voxels - 1)))
+    by_deviation = by_deviation.div_(deviations).masked_fill_(deviations == 0, 0.0).flatten()
+    weight, centre = weight.to(mean.dtype), means.flatten()
+    if choose(z, awaits_verdict=True) == "triton":
+        of_grad = (weight * (variance + eps).rsqrt()).repeat(N)
+        factors = (of_grad, by_deviation, by_mean)
+        return _triton().affine_gradients(grad, rows, centre, factors)[0].view(z.shape)
+    if N > 1:
+        weight, variance = weight.repeat(N), variance.repeat(N)
+    constant = torch.addcmul(by_mean, by_deviation, centre, value=-1)
+    by_z = row_moments.affine(
+        grad.unsqueeze(0).to(mean.dtype), weight, constant, torch.zeros_like(centre), variance, eps
+    )
+    return by_z[0].addcmul_(rows, by_deviation.unsqueeze(1)).to(z.dtype).view(z.shape)
+
+
+@_by_input.register_fake
+def _(grad, by_loss, z, weight, means, deviations, mean, variance, eps):
+    return z.new_empty(z.shape)
+
+
+@torch.library.custom_op("method_zoo::adaptive_batch_norm_parameters", mutates_args=())
+def _by_parameters(
+    grad: Tensor, z: Tensor, weight: Tensor, mean: Tensor, variance: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Gradients by weight and bias."""
+    N, C = z.shape[:2]
+    rows, grad = z.reshape(N * C, -1).contiguous(), grad.reshape(N * C, -1).contiguous()
     total, products = _gradient_sums(grad, rows, mean.repeat(N))
-    by_weight = products.view(N, C).sum(0) * inverse
-    return by_z, by_weight.to(weight.dtype), total.view(N, C).sum(0).to(weight.dtype)
-
-
-def _row_gradients(
-    grad: Tensor, rows: Tensor, centre: Tensor, factors: tuple[Tensor, Tensor, Tensor]
-) -> Tensor:
-    """``a * grad + b * (rows - centre) + c`` with factors (a, b, c) of each row."""
-    if choose(rows, awaits_verdict=True) == "triton":
-        from common.kernels import row_moments_triton as kernels
-
-        return kernels.affine_gradients(grad, rows, centre, factors)[0]
-    of_grad, of_rows, constant = (factor.to(centre.dtype) for factor in factors)
-    by_rows = _line(grad.to(centre.dtype), of_grad, constant - of_rows * centre)
-    return by_rows.addcmul_(rows, of_rows.unsqueeze(1)).to(rows.dtype)
+    by_weight = products.view(N, C).sum(0) * (variance + eps).rsqrt()
+    return by_weight.to(weight.dtype), total.view(N, C).sum(0).to(weight.dtype)
 
 
 def _gradient_sums(grad: Tensor, rows: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
     """Of each row the sums of grad and of ``grad * (rows - centre)``."""
     if choose(rows, awaits_verdict=True) == "triton":
-        from common.kernels import row_moments_triton as kernels
-
-        return kernels.gradient_sums(grad, rows, centre)
+        return _triton().gradient_sums(grad, rows, centre)
     total, products = torch.empty_like(centre), torch.empty_like(centre)
-    for block in _blocks(rows):
+    for block in row_moments.blocks_of_rows(rows):
         wide = grad[block].to(centre.dtype)
         total[block] = wide.sum(1)
         products[block] = ((rows[block] - centre[block].unsqueeze(1)) * wide).sum(1)
     return total, products
 
 
-@_fused_backward.register_fake
-def _(grad, by_loss, z, weight, means, deviations, mean, variance, eps, by_parameters):
-    return z.new_empty(z.shape), weight.new_empty(weight.shape), weight.new_empty(weight.shape)
+@_by_parameters.register_fake
+def _(grad, z, weight, mean, variance, eps):
+    return weight.new_empty(weight.shape), weight.new_empty(weight.shape)
 
 
 def _save(ctx, inputs, output) -> None:
@@ -274,10 +260,12 @@ def _save(ctx, inputs, output) -> None:
 
 
 def _backward(ctx, grad: Tensor, by_loss: Tensor, *_):
-    by_parameters = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
-    by_z, by_weight, by_bias = _fused_backward(grad, by_loss, *ctx.saved_tensors, ctx.eps, by_parameters)
-    if not by_parameters:
-        by_weight, by_bias = None, None
+    z, weight, means, deviations, mean, variance = ctx.saved_tensors
+    by_z, by_weight, by_bias = None, None, None
+    if ctx.needs_input_grad[0]:
+        by_z = _by_input(grad, by_loss, z, weight, means, deviations, mean, variance, ctx.eps)
+    if ctx.needs_input_grad[3] or ctx.needs_input_grad[4]:
+        by_weight, by_bias = _by_parameters(grad, z, weight, mean, variance, ctx.eps)
     return by_z, None, None, by_weight, by_bias, None, None
 
 

@@ -7,10 +7,9 @@ nnU-Net's (Isensee et al., 2021).
 
 Axes: B batch, C channels, *S spatial, (H, W) or (D, H, W), V voxels in all.
 
-Two forms: the reference, which also is the fastest on a CPU (with the later steps in place it holds half as
-much but takes 1.5 times as long backward); for CUDA Triton kernels, two passes over x forward and two
-backward (``row_moments_triton``).  Whether these beat the compiled reference has not been measured: until it
-is, only ``COMMON_KERNELS=triton`` selects them.
+Three forms: the reference; for the CPU vectorised moments (``row_moments``) and the later steps in place; for
+CUDA Triton kernels, two passes over x forward and two backward (``row_moments_triton``).  Whether these beat
+the compiled reference has not been measured: until it is, only ``COMMON_KERNELS=triton`` selects them.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from common.kernels import row_moments
 from common.kernels.selection import choose, exporting
 
 __all__ = ["instance_norm_leaky_relu", "instance_norm_leaky_relu_reference"]
@@ -96,7 +96,7 @@ def instance_norm_leaky_relu(
     eps: float = 1e-5,
     slope: float = 0.01,
 ) -> Tensor:
-    """As :func:`instance_norm_leaky_relu_reference`, for CUDA with less memory; there differentiable once.
+    """As :func:`instance_norm_leaky_relu_reference`, in less time and memory; differentiable once.
 
     ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
     export.
@@ -115,8 +115,7 @@ def _dispatch(
     eps: float,
     slope: float,
 ) -> Tensor:
-    triton = not exporting() and choose(x, awaits_verdict=True) == "triton"
-    if not triton or x.numel() == 0:
+    if x.numel() == 0 or exporting() or choose(x, awaits_verdict=True) == "reference":
         return instance_norm_leaky_relu_reference(x, weight, bias, residual, eps, slope)
     _check(x, weight, bias, residual, slope)
     return _fused(x, weight, bias, residual, eps, slope)[0]
@@ -127,11 +126,17 @@ def _rows(x: Tensor) -> Tensor:
     return x.reshape(x.size(0) * x.size(1), -1).contiguous()
 
 
-def _each_row(parameter: Tensor | None, x: Tensor, dtype: torch.dtype, missing: float) -> Tensor:
+def _repeated(parameter: Tensor | None, x: Tensor, dtype: torch.dtype) -> Tensor | None:
     """(C,) to (B * C,)."""
-    if parameter is None:
-        return torch.full((x.size(0) * x.size(1),), missing, dtype=dtype, device=x.device)
-    return parameter.to(dtype).repeat(x.size(0))
+    return None if parameter is None else parameter.to(dtype).repeat(x.size(0))
+
+
+def _each_row(parameter: Tensor | None, x: Tensor, dtype: torch.dtype, missing: float) -> Tensor:
+    """(C,) to (B * C,), with a value for a missing parameter."""
+    rows = _repeated(parameter, x, dtype)
+    return (
+        torch.full((x.size(0) * x.size(1),), missing, dtype=dtype, device=x.device) if rows is None else rows
+    )
 
 
 @torch.library.custom_op("method_zoo::instance_norm_leaky_relu", mutates_args=())
@@ -139,17 +144,27 @@ def _fused(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, residual: Tensor | None, eps: float, slope: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The output, and each row's mean and 1 / sqrt(variance + eps), (B * C,)."""
-    from common.kernels import row_moments_triton as kernels
-
     rows = _rows(x)
-    mean, squares = kernels.moments(rows)
-    inverse = (squares / rows.size(1) + eps).rsqrt()
-    scale = _each_row(weight, x, mean.dtype, 1.0) * inverse
-    shift = _each_row(bias, x, mean.dtype, 0.0) - mean * scale
-    out = kernels.affine(
-        rows, scale, shift, residual=None if residual is None else _rows(residual), slope=slope
-    )
-    return out.view(x.shape), mean, inverse
+    V, acc = rows.size(1), torch.promote_types(x.dtype, torch.float32)
+    if choose(x, awaits_verdict=True) == "triton":
+        from common.kernels import row_moments_triton as kernels
+
+        mean, squares = kernels.moments(rows)
+        inverse = (squares / V + eps).rsqrt()
+        scale = _each_row(weight, x, acc, 1.0) * inverse
+        shift = _each_row(bias, x, acc, 0.0) - mean * scale
+        added = None if residual is None else _rows(residual)
+        out = kernels.affine(rows, scale, shift, residual=added, slope=slope)
+        return out.view(x.shape), mean, inverse
+    rows = rows.to(acc)
+    mean, squares = row_moments.moments(rows)
+    variance = squares.div_(V)
+    out = row_moments.affine(
+        rows.unsqueeze(0), _repeated(weight, x, acc), _repeated(bias, x, acc), mean, variance, eps
+    ).view(x.shape)
+    if residual is not None:
+        out.add_(residual)
+    return F.leaky_relu_(out, slope).to(x.dtype), mean, (variance + eps).rsqrt()
 
 
 @_fused.register_fake
@@ -170,19 +185,29 @@ def _fused_backward(
     residual: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients by x, weight, bias and residual (empty where there is none)."""
-    from common.kernels import row_moments_triton as kernels
-
     rows, grad, out = _rows(x), _rows(grad), _rows(out)
-    total, products = kernels.gradient_sums(grad, rows, mean, out=out, slope=slope)
-    scale = _each_row(weight, x, mean.dtype, 1.0) * inverse
-    voxels = rows.size(1)
-    factors = (scale, -scale * inverse**2 * products / voxels, -scale * total / voxels)
-    by_x, by_residual = kernels.affine_gradients(
-        grad, rows, mean, factors, out=out, slope=slope, residual=residual
-    )
-    of_channel = (x.size(0), x.size(1))
-    by_weight = (products * inverse).view(of_channel).sum(0)
-    by_bias = total.view(of_channel).sum(0)
+    if choose(x, awaits_verdict=True) == "triton":
+        from common.kernels import row_moments_triton as kernels
+
+        total, products = kernels.gradient_sums(grad, rows, mean, out=out, slope=slope)
+        scale = _each_row(weight, x, mean.dtype, 1.0) * inverse
+        voxels = rows.size(1)
+        factors = (scale, -scale * inverse**2 * products / voxels, -scale * total / voxels)
+        by_x, by_residual = kernels.affine_gradients(
+            grad, rows, mean, factors, out=out, slope=slope, residual=residual
+        )
+        by_weight, by_bias = products * inverse, total
+    else:
+        # By the sign of the output, which the slope does not change.
+        by_residual = torch.ops.aten.leaky_relu_backward(grad.to(mean.dtype), out.to(mean.dtype), slope, True)
+        by_x, by_weight, by_bias = torch.ops.aten.native_batch_norm_backward(
+            by_residual.unsqueeze(0),
+            rows.unsqueeze(0).to(mean.dtype),
+            _each_row(weight, x, mean.dtype, 1.0),
+            *(None, None, mean, inverse, True, 0.0, [True, True, True]),
+        )
+        by_x, by_residual = by_x.to(x.dtype), by_residual.to(x.dtype) if residual else None
+    by_weight, by_bias = (t.view(x.size(0), x.size(1)).sum(0) for t in (by_weight, by_bias))
     by_residual = x.new_empty(0) if by_residual is None else by_residual.view(x.shape)
     return by_x.view(x.shape), by_weight, by_bias, by_residual
 

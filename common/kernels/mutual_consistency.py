@@ -9,12 +9,12 @@ Source: Wu et al., MC-Net+, Medical Image Analysis 81 (2022), eq. 3 (card mcnet_
 The direct form makes about 15 passes over memory.  The other reads every z_i once, a cache-sized block
 of voxels at a time, and leaves the loss and its gradients.  With the half gradients of a voxel
 
-    A_i = sum over j != i of (P_i - S_j) = (K - 1) p_i - (sum of s) + s_i
+    A_i = sum over j != i of (P_i - S_j) = (K - 1) p_i + s_i
     B_j = sum over i != j of (S_j - P_i) = (K - 1) s_j - (sum of p) + p_j
 
 a voxel's loss is  sum over i of (p_i A_i + s_i B_i),  by Euler's theorem on homogeneous functions, where
 p_i = P_i - m and s_i = S_i - m may be taken from any m, as only differences count.  m is the mean of the
-S_j: then nothing large cancels where the decoders agree.
+S_j: then nothing large cancels where the decoders agree, and the s_j sum to zero.
 
 The Triton kernel (``mutual_consistency_triton``) goes the same way in one pass over memory.  Whether it beats
 the compiled reference has not been measured: until it is, only ``COMMON_KERNELS=triton`` selects it.
@@ -22,6 +22,7 @@ the compiled reference has not been measured: until it is, only ``COMMON_KERNELS
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -32,9 +33,8 @@ from common.losses.sharpening import sharpen_logits
 
 __all__ = ["mutual_consistency", "mutual_consistency_reference"]
 
-# Voxels that a thread handles at once: about 30 arrays of them must stay in its core's cache.
-# It is also the share of an elementwise operation below which PyTorch wakes no other thread.
-_BLOCK_VOXELS = 1 << 15
+# Voxels that a thread handles at once, without and with gradients: a dozen arrays of K times as many.
+_BLOCK_VOXELS = (1 << 15, 1 << 14)
 # On a GPU a block costs some fifty launches: few large ones.
 _BLOCK_VOXELS_GPU = 1 << 22
 
@@ -94,71 +94,75 @@ def mutual_consistency(logits: Sequence[Tensor], temperature: float = 0.1, *, de
 
 
 class _Block:
-    """Probabilities of one block (b samples, N voxels), from one decoder's logits, and the way back to them.
+    """Probabilities of one block (b samples, N voxels) by every decoder's logits, and the way back to them.
 
     Two classes are one number: the second class's P and S (the first's are 1 - P and 1 - S, and all
     differences the same but for the sign).
 
     Attributes:
-        p: P, (C, b, N), or (1, b, N) for two classes.
+        p: P, (K, C, b, N), or (K, 1, b, N) for two classes.
         s: S, likewise.
     """
 
-    def __init__(self, z: Tensor, temperature: float) -> None:
-        self.two = z.size(0) == 2
+    def __init__(self, logits: Sequence[Tensor], temperature: float) -> None:
+        """``logits``: K maps (C, b, N)."""
+        first = logits[0]
+        self.two = first.size(0) == 2
         self.temperature = temperature
         if self.two:
-            margin = z[1:] - z[:1]
-            self.p = torch.sigmoid(margin)
-            self.s = torch.sigmoid(margin.div_(temperature))
+            margins = first.new_empty((len(logits), 1, *first.shape[1:]))
+            for margin, z in zip(margins, logits, strict=True):
+                torch.sub(z[1:], z[:1], out=margin)
+            self.p = torch.sigmoid(margins)
+            self.s = margins.div_(temperature).sigmoid_()
             return
-        shifted = torch.exp(z - z.amax(0, keepdim=True))
-        total = shifted.sum(0, keepdim=True)
+        z = torch.stack(list(logits))
+        shifted = torch.exp(z - z.amax(1, keepdim=True))
+        total = shifted.sum(1, keepdim=True)
         self.p = shifted / total
         # 1 - P_c as a sum of the others: never 0 by cancellation
-        others = torch.stack([shifted[:c].sum(0) + shifted[c + 1 :].sum(0) for c in range(z.size(0))])
-        self.rest = others.div_(total).clamp_(min=torch.finfo(z.dtype).tiny)
+        classes = range(z.size(1))
+        others = [shifted[:, :c].sum(1) + shifted[:, c + 1 :].sum(1) for c in classes]
+        self.rest = torch.stack(others, 1).div_(total).clamp_(min=torch.finfo(z.dtype).tiny)
         self.s = torch.sigmoid((self.p.log() - self.rest.log()).div_(temperature))
 
-    def gradient(self, by_p: Tensor, by_s: Tensor | None) -> Tensor:
-        """Gradients by P and S, (1 or C, b, N), to those by the logits, (C, b, N)."""
+    def write_gradients(
+        self, by_p: Tensor, by_s: Tensor | None, factor: float, into: Sequence[Tensor]
+    ) -> None:
+        """From gradients by P and S, shaped like them, ``factor`` times those by the logits.
+
+        ``into`` holds K maps (b, C, N), of any type.
+        """
         if self.two:
             by_margin = torch.ops.aten.sigmoid_backward(by_p, self.p)
             if by_s is not None:
                 by_margin.add_(torch.ops.aten.sigmoid_backward(by_s, self.s), alpha=1 / self.temperature)
-            return torch.cat([-by_margin, by_margin])
-        by_z = self.p * (by_p - (by_p * self.p).sum(0, keepdim=True))
+            for gradient, (by,) in zip(into, by_margin.mul_(factor), strict=True):
+                gradient[:, 1] = by
+                torch.neg(gradient[:, 1], out=gradient[:, 0])
+            return
+        by_z = self.p * (by_p - (by_p * self.p).sum(1, keepdim=True))
         if by_s is not None:
             by_logit = by_s * self.s * (1 - self.s) / self.temperature
             share = by_logit / self.rest  # logit(P_c) falls with z_k by P_k / (1 - P_c)
-            by_z += by_logit - self.p * (share.sum(0, keepdim=True) - share)
-        return by_z
+            by_z += by_logit - self.p * (share.sum(1, keepdim=True) - share)
+        for gradient, by in zip(into, by_z.mul_(factor), strict=True):
+            gradient.copy_(by.transpose(0, 1))
 
 
-def _block_terms(blocks: Sequence[_Block], detach: bool, with_gradients: bool) -> tuple[Tensor, list[Tensor]]:
-    """Summed loss of one block of voxels, and the gradients (C, b, N) by every decoder's logits."""
-    others = len(blocks) - 1
-    middle = _sum([block.s for block in blocks]).div_(len(blocks))
-    p = [block.p - middle for block in blocks]
-    s = [block.s - middle for block in blocks]
-    sum_p, sum_s = _sum(p), _sum(s)
-    loss = torch.zeros((), dtype=middle.dtype, device=middle.device)
-    gradients: list[Tensor] = []
-    both = 2 if blocks[0].two else 1  # the first class of two, left out here
-    for block, p_i, s_i in zip(blocks, p, s, strict=True):
-        by_p = torch.sub(s_i, sum_s).add_(p_i, alpha=others)
-        by_s = torch.sub(p_i, sum_p).add_(s_i, alpha=others)
-        loss += torch.dot(p_i.flatten(), by_p.flatten()) + torch.dot(s_i.flatten(), by_s.flatten())
-        if with_gradients:
-            gradients.append(block.gradient(by_p, None if detach else by_s).mul_(2 * both))
-    return loss * both, gradients
-
-
-def _sum(terms: Sequence[Tensor]) -> Tensor:
-    total = terms[0].clone()
-    for term in terms[1:]:
-        total.add_(term)
-    return total
+def _block_loss(block: _Block, detach: bool, into: Sequence[Tensor]) -> Tensor:
+    """Summed loss of one block; its gradients by the logits go ``into`` K maps (b, C, N), or nowhere."""
+    others = block.p.size(0) - 1
+    middle = block.s.mean(0)
+    p, s = block.p - middle, block.s - middle
+    by_p = torch.add(s, p, alpha=others)
+    flat_p, flat_s = p.flatten(), s.flatten()
+    loss = torch.dot(flat_p, by_p.flatten()) + torch.dot(flat_s, flat_s) * others + torch.dot(flat_s, flat_p)
+    both = 2 if block.two else 1  # the first class of two, left out here
+    if into:
+        by_s = None if detach else (p - p.sum(0)).add_(s, alpha=others)
+        block.write_gradients(by_p, by_s, 2 * both, into)
+    return loss * both
 
 
 @torch.library.custom_op("method_zoo::mutual_consistency", mutates_args=())
@@ -200,18 +204,21 @@ def _blockwise(
     gradients = [torch.empty(z.shape, dtype=z.dtype, device=z.device) for z in maps] if with_gradients else []
     total = torch.zeros((), dtype=torch.float64, device=maps[0].device)
     on_cpu = maps[0].device.type == "cpu"
-    size = _BLOCK_VOXELS * torch.get_num_threads() if on_cpu else _BLOCK_VOXELS_GPU
+    size = _BLOCK_VOXELS[with_gradients] * torch.get_num_threads() if on_cpu else _BLOCK_VOXELS_GPU
     samples, _, voxels = maps[0].shape
     together = max(1, size // max(voxels, 1))  # small maps: several samples in a block
+    step = _share(voxels, size)
     for b in range(0, samples, together):
-        for start in range(0, voxels, size):
-            here = (slice(b, b + together), slice(None), slice(start, start + size))
-            blocks = [_Block(z[here].transpose(0, 1).to(dtype), temperature) for z in maps]
-            loss, by_logits = _block_terms(blocks, detach, with_gradients)
-            total += loss
-            for gradient, part in zip(gradients, by_logits, strict=True):
-                gradient[here] = part.transpose(0, 1)
+        for start in range(0, voxels, step):
+            here = (slice(b, b + together), slice(None), slice(start, start + step))
+            block = _Block([z[here].transpose(0, 1).to(dtype) for z in maps], temperature)
+            total += _block_loss(block, detach, [gradient[here] for gradient in gradients])
     return total, gradients
+
+
+def _share(voxels: int, most: int) -> int:
+    """Voxels of a block, where as few blocks as hold at most ``most`` are equally large."""
+    return max(1, math.ceil(voxels / max(1, math.ceil(voxels / most))))
 
 
 @_fused.register_fake
