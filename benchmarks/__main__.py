@@ -7,13 +7,16 @@ import importlib
 import pkgutil
 import shlex
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from benchmarks import bundles, ops
-from benchmarks.measure import Clock, Row, copy_bandwidth, measure
+from benchmarks.measure import Clock, Row, copy_bandwidth, environment_variable, measure
 from benchmarks.report import document, environment, save, table
 from common.files import write_text
 
@@ -48,10 +51,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.add_argument(
         "--compile",
-        choices=("auto", "all", "none"),
+        choices=("auto", "all", "smallest", "none"),
         default="auto",
-        help="which compiled references to measure; auto: all on a GPU, on a CPU those of the operators at "
-        "their smallest size (compiling takes minutes there), with --quick none",
+        help="which compiled references to measure: at every size, at the smallest of each comparison, or "
+        "none; auto: all on a GPU; on a CPU the smallest of operators and of bundles asked for by name "
+        "(compiling a network takes minutes there), with --quick none",
     )
     parser.add_argument(
         "--busy",
@@ -63,7 +67,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"--device {chosen.device}: torch sees no GPU here; leave --device out to measure on the CPU"
         )
-    if not (chosen.op or chosen.bundle):
+    chosen.by_name = bool(chosen.op or chosen.bundle)
+    if not chosen.by_name:
         chosen.op, chosen.bundle = available("op"), available("bundle")
     return chosen
 
@@ -79,12 +84,13 @@ def main(arguments: list[str] | None = None) -> None:
     on_gpu = torch.device(options.device).type == "cuda"
     mebibytes = 16 if options.quick else 1024 if on_gpu else 256
     copied = copy_bandwidth(options.device, mebibytes=mebibytes, clock=clock)
-    rows = [
-        row
-        for kind in KINDS
-        for name in getattr(options, kind)
-        for row in _measured(kind, name, options, copied=copied, clock=clock)
-    ]
+    with _empty_compiler_cache():
+        rows = [
+            row
+            for kind in KINDS
+            for name in getattr(options, kind)
+            for row in _measured(kind, name, options, copied=copied, clock=clock)
+        ]
     command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if arguments is None else arguments)])
     facts = {
         "command": command,
@@ -121,12 +127,21 @@ def _measured(kind: str, name: str, options: argparse.Namespace, *, copied: floa
     return rows
 
 
+@contextmanager
+def _empty_compiler_cache() -> Iterator[None]:
+    """Compiling takes what it takes a first run, whatever was compiled before."""
+    with tempfile.TemporaryDirectory() as folder, environment_variable("TORCHINDUCTOR_CACHE_DIR", folder):
+        yield
+
+
 def _compile(options: argparse.Namespace, kind: str, *, first_size: bool) -> bool:
-    if options.compile != "auto":
-        return options.compile == "all"
-    if torch.device(options.device).type == "cuda":
-        return True
-    return kind == "op" and first_size and not options.quick
+    wanted = options.compile
+    if wanted == "auto":
+        if torch.device(options.device).type == "cuda":
+            wanted = "all"
+        else:
+            wanted = "smallest" if not options.quick and (kind == "op" or options.by_name) else "none"
+    return wanted == "all" or (wanted == "smallest" and first_size)
 
 
 if __name__ == "__main__":

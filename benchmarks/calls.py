@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from benchmarks.measure import eager_kernels
 
-__all__ = ["directly", "prediction", "training_step"]
+__all__ = ["compiled_directly", "directly", "prediction", "training_step"]
 
-Call = Callable[[], None]
+Call = Callable[[], Any]  # what it returns is what a compiler has to compute
 
 
 def prediction(module: nn.Module, x: Any) -> Call:
     """``module(x)`` in eval mode, without gradients."""
 
     @torch.no_grad()
-    def run() -> None:
-        module.eval()(x)
+    def run() -> Any:
+        return module.eval()(x)
 
     return run
 
@@ -35,11 +35,13 @@ def training_step(network: nn.Module, loss: Callable[[], Tensor], *, lr: float =
     """
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9)
 
-    def run() -> None:
+    def run() -> Tensor:
         network.train()
-        loss().backward()
+        value = loss()
+        value.backward()
         optimizer.step()
         optimizer.zero_grad()  # gradients left behind would hide those of the next call from its peak
+        return value.detach()
 
     return run
 
@@ -47,8 +49,13 @@ def training_step(network: nn.Module, loss: Callable[[], Tensor], *, lr: float =
 def directly(run: Call) -> Call:
     """The same call with the eager reference of every kernel."""
 
-    def direct() -> None:
+    def direct() -> Any:
         with eager_kernels():
-            run()
+            return run()
 
     return direct
+
+
+def compiled_directly(run: Call) -> Call:
+    """The eager reference under ``torch.compile``; the choice of kernels stays outside what is compiled."""
+    return directly(torch.compile(run, dynamic=False))

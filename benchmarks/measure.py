@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
 from benchmarks.memory import peak_bytes
 
@@ -25,6 +26,7 @@ __all__ = [
     "Row",
     "copy_bandwidth",
     "eager_kernels",
+    "environment_variable",
     "growth_exponent",
     "kernels",
     "measure",
@@ -41,9 +43,11 @@ class Case:
         what: the comparison, the same at all of its sizes ("forward").
         size: the size in words ("12x24x24 + 6x12x12").
         tokens: the size as the number in which time should grow linearly.
-        ours: our way, a call without arguments.
-        direct: the direct published path.
-        compiled: the direct path under ``torch.compile``, where that is not simply ``direct`` compiled.
+        ours: our way, a call without arguments that returns its results: a compiler leaves out the rest.
+        direct: the direct published path, or what the comparison names (a network without the method).
+        compiled: the eager reference of the same work under ``torch.compile``, where that is not simply
+            ``direct`` compiled.
+        compilable: false where another case compiles the same.
         bytes_moved: what has to be read and written at the least: all inputs and outputs once.
     """
 
@@ -53,6 +57,7 @@ class Case:
     ours: Callable[[], Any]
     direct: Callable[[], Any]
     compiled: Callable[[], Any] | None = None
+    compilable: bool = True
     bytes_moved: int | None = None
 
 
@@ -67,7 +72,12 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A measured case."""
+    """A measured case.
+
+    Attributes:
+        compile_seconds: of the compiled way's first two calls.
+        compile_error: what PyTorch's compiler said, where it failed.
+    """
 
     kind: str
     benchmark: str
@@ -78,6 +88,8 @@ class Row:
     ours: Figures
     direct: Figures
     compiled: Figures | None = None
+    compile_seconds: float | None = None
+    compile_error: str | None = None
     bytes_moved: int | None = None
     copy_bytes_per_second: float | None = field(default=None)
 
@@ -91,19 +103,33 @@ class Row:
         """Whether our way is faster than the compiled reference; nothing where that was not measured."""
         return None if self.compiled is None else self.ours.seconds < self.compiled.seconds
 
+    @property
+    def calls_to_repay(self) -> float | None:
+        """Calls after which the compiled reference, where it is faster, has made up for its compilation."""
+        if self.compiled is None or self.beats_compiled:
+            return None
+        return self.compile_seconds / (self.ours.seconds - self.compiled.seconds)
+
 
 @contextmanager
 def kernels(choice: str) -> Iterator[None]:
     """Within it, COMMON_KERNELS is ``choice`` (see common/kernels/selection.py)."""
-    before = os.environ.get("COMMON_KERNELS")
-    os.environ["COMMON_KERNELS"] = choice
+    with environment_variable("COMMON_KERNELS", choice):
+        yield
+
+
+@contextmanager
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Within it, the variable has this value."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["COMMON_KERNELS"]
+            del os.environ[name]
         else:
-            os.environ["COMMON_KERNELS"] = before
+            os.environ[name] = before
 
 
 def eager_kernels():
@@ -128,13 +154,23 @@ def measure(
     ``clock`` times the calls on a CPU; on CUDA the device's own events do.
     """
     calls = {"ours": case.ours, "direct": case.direct}
-    if with_compiled:
+    if with_compiled and case.compilable:
         torch.compiler.reset()  # each size compiles anew: many of one function would end in eager
         calls["compiled"] = case.compiled or torch.compile(case.direct, dynamic=False)
-    for way, call in calls.items():
-        call()
-        if way == "compiled":
-            call()  # the second call may compile once more, for what the first one changed
+    compile_seconds = compile_error = None
+    for way, call in list(calls.items()):
+        began = time.perf_counter()
+        try:
+            result = call()
+            if way == "compiled":
+                call()  # may compile once more, for what the first call changed
+                compile_seconds = time.perf_counter() - began
+        except TorchDynamoException as error:
+            compile_error = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            del calls[way]
+            continue
+        if result is None:
+            raise TypeError(f"{name}, {case.what}: {way} returns nothing, so a compiler would leave it out")
     times: dict[str, list[float]] = {way: [] for way in calls}
     began = time.perf_counter()
     repeats = 0
@@ -157,6 +193,8 @@ def measure(
         size=case.size,
         tokens=case.tokens,
         repeats=repeats,
+        compile_seconds=compile_seconds,
+        compile_error=compile_error,
         bytes_moved=case.bytes_moved,
         copy_bytes_per_second=copy_bytes_per_second,
         **figures,

@@ -45,16 +45,16 @@ def operator_cases(
 
     def forward(operator: Operator, setting: str | None = None) -> Callable[[], Any]:
         @torch.no_grad()
-        def run() -> None:
+        def run() -> Any:
             with kernels(setting) if setting else nullcontext():
-                operator(*tensors)
+                return operator(*tensors)
 
         return run
 
     def backward(operator: Operator, setting: str | None = None) -> Callable[[], Any]:
-        def run() -> None:
+        def run() -> Any:
             with kernels(setting) if setting else nullcontext():
-                torch.autograd.grad(_as_list(operator(*tensors)), differentiable, cotangents)
+                return torch.autograd.grad(_as_list(operator(*tensors)), differentiable, cotangents)
 
         return run
 

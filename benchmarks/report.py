@@ -118,17 +118,29 @@ def _verdicts(rows: list[Row]) -> list[str]:
     said = []
     for benchmark, what, sizes in _comparisons(rows):
         known = [row for row in sizes if row.compiled is not None]
-        if not known:
+        errors = [row.compile_error for row in sizes if row.compile_error is not None]
+        if errors:
+            said.append(f"Verdict, {benchmark}, {what}: PyTorch's compiler failed ({errors[0]}).")
+        elif not known:
             said.append(f"Verdict, {benchmark}, {what}: the compiled reference was not measured.")
+        if not known:
             continue
         factors = [row.compiled.seconds / row.ours.seconds for row in known]
         won = sum(row.beats_compiled is True for row in known)
         answer = "yes" if won == len(known) else "no" if won == 0 else f"at {won} of {len(known)} sizes"
+        times = " to ".join(f"{f:.2f}" for f in sorted({min(factors), max(factors)}))
         said.append(
             f"Verdict, {benchmark}, {what}: faster than the compiled reference? {answer} "
-            f"({' to '.join(f'{f:.2f}' for f in sorted({min(factors), max(factors)}))} times as fast)"
+            f"({times} times as fast{_price_of_compiling(known)})"
         )
     return said
+
+
+def _price_of_compiling(rows: list[Row]) -> str:
+    seconds = max(row.compile_seconds for row in rows)
+    calls = [row.calls_to_repay for row in rows if row.calls_to_repay is not None]
+    repaid = f", repaid after {min(calls):.0f} calls or more" if calls else ""
+    return f"; compiling took {seconds:.1f} s{repaid}"
 
 
 def _growth(rows: list[Row]) -> list[dict[str, Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from benchmarks.calls import directly, prediction, training_step
+from benchmarks.calls import compiled_directly, directly, prediction, training_step
 from benchmarks.measure import Case
 
 CoTr = importlib.import_module("cotr.network").CoTr  # once common has made it findable
@@ -52,20 +53,22 @@ def _transformer_cases(transformer: torch.nn.Module, *, quick: bool, device: str
         yield _case("DeTrans, forward + backward", size, tokens, _backward(transformer, maps))
 
 
-def _case(what: str, size: str, tokens: int, run: Callable[[], None]) -> Case:
-    return Case(what=what, size=size, tokens=tokens, ours=run, direct=directly(run))
+def _case(what: str, size: str, tokens: int, run: Callable[[], Any]) -> Case:
+    return Case(
+        what=what, size=size, tokens=tokens, ours=run, direct=directly(run), compiled=compiled_directly(run)
+    )
 
 
 def _words(size: tuple[int, ...]) -> str:
     return "x".join(map(str, size))
 
 
-def _backward(module: torch.nn.Module, maps: list[Tensor]) -> Callable[[], None]:
+def _backward(module: torch.nn.Module, maps: list[Tensor]) -> Callable[[], tuple[Tensor, ...]]:
     cotangents = [torch.randn_like(m) for m in maps]
+    parameters = list(module.parameters())
 
-    def run() -> None:
-        torch.autograd.backward(module.train()(maps), cotangents)
-        module.zero_grad()  # gradients left behind would hide those of the next call from its peak
+    def run() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(module.train()(maps), parameters, cotangents)
 
     return run
 

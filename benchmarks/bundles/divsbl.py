@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,18 +46,17 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
             )
 
 
-def _batched(network: torch.nn.Module, y: torch.Tensor, phi: torch.Tensor) -> Callable[[], None]:
+def _batched(network: torch.nn.Module, y: torch.Tensor, phi: torch.Tensor) -> Callable[[], Any]:
     @torch.no_grad()
-    def run() -> None:
-        network.recover(y, phi)
+    def run() -> Any:
+        return network.recover(y, phi)
 
     return run
 
 
-def _looped(network: torch.nn.Module, y: torch.Tensor, phi: torch.Tensor) -> Callable[[], None]:
+def _looped(network: torch.nn.Module, y: torch.Tensor, phi: torch.Tensor) -> Callable[[], Any]:
     @torch.no_grad()
-    def run() -> None:
-        for one in y:
-            network.recover(one[None], phi)
+    def run() -> list[Any]:
+        return [network.recover(one[None], phi) for one in y]
 
     return run

@@ -1,19 +1,20 @@
 """EASR-DCN: prediction, similarity and encoders, each beside the form in which it is published.
 
 "direct" is the network of one region (a plain U-Net), one encoder after the other instead of a grouped stack,
-and window sums of 729 values instead of sums of sums.
+and window sums of 729 values instead of sums of sums.  "compiled" of the network is that of three regions.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from benchmarks.calls import prediction, training_step
+from benchmarks.calls import compiled_directly, prediction, training_step
 from benchmarks.measure import Case
 from common.registration.local_correlation import local_squared_correlation
 
@@ -38,19 +39,21 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
         regions = torch.rand(1, 2 * REGIONS, *shape, device=device)
         moving = torch.rand(1, 1, *shape, device=device)
         named = {"size": size, "tokens": voxels}
-        yield Case(
-            what="prediction, three regions beside one",
-            ours=prediction(whole, pair),
-            direct=prediction(plain, pair),
-            **named,
-        )
         target = torch.cat([pair, torch.zeros_like(pair)], 1)  # and no labels
-        yield Case(
-            what="training step, three regions beside one",
-            ours=training_step(whole, lambda x=pair, y=target: loss(whole(x), y)),
-            direct=training_step(plain, lambda x=pair, y=target: loss(plain(x), y)),
-            **named,
-        )
+        steps = [
+            training_step(net, lambda net=net, x=pair, y=target: loss(net(x), y)) for net in (whole, plain)
+        ]
+        for what, ours, direct in (
+            ("prediction", prediction(whole, pair), prediction(plain, pair)),
+            ("training step", *steps),
+        ):
+            yield Case(
+                what=f"{what}, three regions beside one",
+                ours=ours,
+                direct=direct,
+                compiled=compiled_directly(ours),
+                **named,
+            )
         yield Case(
             what="encoders, grouped beside separate, forward",
             ours=prediction(whole.encoders, regions),
@@ -85,20 +88,20 @@ class SeparateEncoders(nn.ModuleList):
         return [torch.cat(scale, 1) for scale in zip(*maps, strict=True)]
 
 
-def _with_gradient(run: Callable[[], list[Tensor]], module: nn.Module) -> Callable[[], None]:
+def _with_gradient(run: Callable[[], list[Tensor]], module: nn.Module) -> Callable[[], Any]:
     parameters = list(module.parameters())
 
-    def once() -> None:
-        torch.autograd.grad(sum(scale.square().mean() for scale in run()), parameters)
+    def once() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(sum(scale.square().mean() for scale in run()), parameters)
 
     return once
 
 
-def _correlation(moving: Tensor, *, direct: bool) -> Callable[[], None]:
+def _correlation(moving: Tensor, *, direct: bool) -> Callable[[], Any]:
     fixed = moving.flip(2)
     moving = moving.clone().requires_grad_()
 
-    def once() -> None:
-        torch.autograd.grad(local_squared_correlation(moving, fixed, direct=direct).mean(), moving)
+    def once() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(local_squared_correlation(moving, fixed, direct=direct).mean(), moving)
 
     return once

@@ -30,17 +30,23 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
         image = torch.rand(1, 3, size, size, device=device)
         shared = {"size": f"3 x {size}^2", "tokens": size * size}
         together = _adapting(network, image)
-        yield Case(what="beside plain prediction", ours=together, direct=prediction(network, image), **shared)
+        plain = prediction(network, image)
+        yield Case(what="beside plain prediction", ours=together, direct=plain, compilable=False, **shared)
         one_by_one = _adapting(network, image, views_together=False)
-        yield Case(what="views as one batch", ours=together, direct=one_by_one, **shared)
+        compiled = _adapting(network, image, compiled=True, views_together=False)
+        yield Case(what="views as one batch", ours=together, direct=one_by_one, compiled=compiled, **shared)
     yield from source_training(GraTaNet().to(device), (64,) if on_cpu else (256, 512))
 
 
-def _adapting(network: torch.nn.Module, image: Tensor, **settings: bool) -> Callable[[], None]:
+def _adapting(
+    network: torch.nn.Module, image: Tensor, *, compiled: bool = False, **settings: bool
+) -> Callable[[], Tensor]:
     inferer = GradientAlignmentInferer(**settings)
     inferer(image, network)  # makes its copy of the network
+    if compiled:
+        inferer.network = torch.compile(inferer.network, dynamic=False)
 
-    def run() -> None:
-        inferer(image, network)
+    def run() -> Tensor:
+        return inferer(image, network)
 
     return run

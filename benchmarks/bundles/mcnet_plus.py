@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from benchmarks.calls import directly, prediction, training_step
+from benchmarks.calls import compiled_directly, directly, prediction, training_step
 from benchmarks.measure import Case
 from common.losses.mutual_consistency import MutualConsistencyLoss
 from common.losses.soft_dice import SoftDiceLoss
@@ -29,26 +29,29 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
         size, voxels = "x".join(map(str, patch)), patch[0] * patch[1] * patch[2]
         image = torch.randn(4, 1, *patch, device=device)
         label = torch.randint(2, (2, 1, *patch), device=device)
+        predict = prediction(network, image[:1])
         yield Case(
             what="prediction (direct: plain V-Net)",
             size=size,
             tokens=voxels,
-            ours=prediction(network, image[:1]),
+            ours=predict,
             direct=prediction(plain, image[:1]),
+            compiled=compiled_directly(predict),
         )
         logits = [torch.randn(4, 2, *patch, device=device, requires_grad=True) for _ in range(3)]
         for what, run in (
             ("consistency, forward + backward", _consistency(logits)),
             ("training step", training_step(network, _loss(network, image, label), lr=0.01)),
         ):
-            yield Case(what=what, size=size, tokens=voxels, ours=run, direct=directly(run))
+            compiled = compiled_directly(run)
+            yield Case(what=what, size=size, tokens=voxels, ours=run, direct=directly(run), compiled=compiled)
 
 
-def _consistency(logits: list[Tensor]) -> Callable[[], None]:
+def _consistency(logits: list[Tensor]) -> Callable[[], tuple[Tensor, ...]]:
     loss = MutualConsistencyLoss()
 
-    def run() -> None:
-        torch.autograd.grad(loss(logits), logits)
+    def run() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(loss(logits), logits)
 
     return run
 

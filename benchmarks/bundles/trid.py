@@ -1,8 +1,8 @@
 """TriD: the training step beside plain training's, and the layer beside the formula written out.
 
-"direct" of the step is the same network without styles: the ratio is the price of the method.  "direct" of
-the layer normalises, mixes the statistics and scales as the paper writes it, in five passes over the map;
-ours folds them into one scale and shift.
+"direct" of the step is the same network without styles: the ratio is the price of the method; "compiled" is
+the network with them.  "direct" of the layer normalises, mixes the statistics and scales as the paper writes
+it, in five passes over the map; ours folds them into one scale and shift.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from benchmarks.calls import prediction, training_step
+from benchmarks.calls import compiled_directly, prediction, training_step
 from benchmarks.measure import Case
 from common.blocks.feature_statistics import TriD, exchange_statistics, mean_and_deviation
 from common.losses.nested_dice_bce import NestedDiceBCELoss
@@ -33,20 +33,22 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
     for side in (64,) if quick else (96, 128) if on_cpu else (256, 512):
         image = torch.randn(SAMPLES, 3, side, side, device=device)
         label = torch.randint(0, 3, (SAMPLES, 1, side, side), device=device)
-        yield Case(
-            what=f"training step of {SAMPLES}, beside the same without styles",
-            size=f"{side}x{side}",
-            tokens=side * side,
-            ours=training_step(styled, lambda image=image, label=label: loss(styled(image), label)),
-            direct=training_step(plain, lambda image=image, label=label: loss(plain(image), label)),
-        )
-        yield Case(
-            what="prediction, beside the same without styles",
-            size=f"{side}x{side}",
-            tokens=side * side,
-            ours=prediction(styled, image[:1]),
-            direct=prediction(plain, image[:1]),
-        )
+        steps = [
+            training_step(net, lambda net=net, image=image, label=label: loss(net(image), label))
+            for net in (styled, plain)
+        ]
+        for what, ours, direct in (
+            (f"training step of {SAMPLES}", *steps),
+            ("prediction", prediction(styled, image[:1]), prediction(plain, image[:1])),
+        ):
+            yield Case(
+                what=f"{what}, beside the same without styles",
+                size=f"{side}x{side}",
+                tokens=side * side,
+                ours=ours,
+                direct=direct,
+                compiled=compiled_directly(ours),
+            )
     for channels, side in ((64, 16),) if quick else ((64, 32), (64, 128)):
         x = torch.relu(torch.randn(SAMPLES, channels, side, side, device=device))
         drawn = TriD(1.0).draw(x)

@@ -30,9 +30,13 @@ def cases(*, quick: bool, device: str) -> Iterator[Case]:
         image = torch.rand(1, 3, size, size, device=device)
         shared = {"size": f"3 x {size}^2", "tokens": size * size}
         adapting = _adapting(network, image, size)
-        yield Case(what="beside plain prediction", ours=adapting, direct=prediction(network, image), **shared)
+        plain = prediction(network, image)
+        yield Case(what="beside plain prediction", ours=adapting, direct=plain, compilable=False, **shared)
         with_references = _adapting(network, image, size, "eager")
-        yield Case(what="beside the direct forms", ours=adapting, direct=with_references, **shared)
+        compiled = _adapting(network, image, size, "eager", compiled=True)
+        yield Case(
+            what="beside the direct forms", ours=adapting, direct=with_references, compiled=compiled, **shared
+        )
     yield from source_training(ResNetUNet().to(device), (64,) if quick else (96,) if on_cpu else (256, 512))
 
 
@@ -54,14 +58,24 @@ def source_training(network: torch.nn.Module, sizes: Sequence[int]) -> Iterator[
 
 
 def _adapting(
-    network: torch.nn.Module, image: torch.Tensor, size: int, choice: str | None = None
-) -> Callable[[], None]:
+    network: torch.nn.Module,
+    image: torch.Tensor,
+    size: int,
+    choice: str = "auto",
+    *,
+    compiled: bool = False,
+) -> Callable[[], torch.Tensor]:
     inferer = PromptInferer(image_size=size, memory_size=4, neighbours=2)
     for _ in range(3):
         inferer(image, network)
+    if compiled:  # its copy of the network, which it calls with gradients and without
+        inferer.network = torch.compile(inferer.network, dynamic=False)
+    images = inferer.images
 
-    def run() -> None:
-        with kernels(choice or "auto"):
-            inferer(image, network)
+    def run() -> torch.Tensor:
+        if compiled:  # the share of the current image is a constant of the graph: each count compiles anew
+            inferer.images = images
+        with kernels(choice):
+            return inferer(image, network)
 
     return run
