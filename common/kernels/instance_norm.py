@@ -7,9 +7,10 @@ nnU-Net's (Isensee et al., 2021).
 
 Axes: B batch, C channels, *S spatial, (H, W) or (D, H, W), V voxels in all.
 
-Three forms: the reference; for the CPU vectorised moments (``row_moments``) and the later steps in place; for
-CUDA Triton kernels, two passes over x forward and two backward (``row_moments_triton``).  Whether these beat
-the compiled reference has not been measured: until it is, only ``COMMON_KERNELS=triton`` selects them.
+Three forms: the reference; for large maps on a CPU vectorised moments (``row_moments``) and the later steps
+in place; for CUDA Triton kernels, two passes over x forward and two backward (``row_moments_triton``).
+Whether these beat the compiled reference has not been measured: until it is, only ``COMMON_KERNELS=triton``
+selects them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from common.kernels import row_moments
 from common.kernels.selection import choose, exporting
 
 __all__ = ["instance_norm_leaky_relu", "instance_norm_leaky_relu_reference"]
+
+# Elements from which the form for the CPU is the faster one, without and with gradients.
+_LARGE = (1 << 17, 400_000)
 
 
 def _check(
@@ -115,7 +119,12 @@ def _dispatch(
     eps: float,
     slope: float,
 ) -> Tensor:
-    if x.numel() == 0 or exporting() or choose(x, awaits_verdict=True) == "reference":
+    form = "reference" if x.numel() == 0 or exporting() else choose(x, awaits_verdict=True)
+    if form == "cpu":
+        given = (t for t in (x, weight, bias, residual) if t is not None)
+        with_gradients = torch.is_grad_enabled() and any(t.requires_grad for t in given)
+        form = "cpu" if x.numel() >= _LARGE[with_gradients] else "reference"
+    if form == "reference":
         return instance_norm_leaky_relu_reference(x, weight, bias, residual, eps, slope)
     _check(x, weight, bias, residual, slope)
     return _fused(x, weight, bias, residual, eps, slope)[0]

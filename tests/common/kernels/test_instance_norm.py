@@ -7,7 +7,15 @@ import random
 import pytest
 import torch
 
+from common.kernels import instance_norm
 from common.kernels.instance_norm import instance_norm_leaky_relu, instance_norm_leaky_relu_reference
+
+
+@pytest.fixture(autouse=True)
+def any_size_is_large(monkeypatch):
+    """So that the form for the CPU is tested on small maps too."""
+    monkeypatch.setattr(instance_norm, "_LARGE", (0, 0))
+
 
 # shape, with parameters, with a residual: sizes of one, odd sizes, two and three dimensions, several programs
 CASES = {
@@ -56,6 +64,24 @@ def test_gradients_are_those_of_finite_differences(norm, case):
         return norm(*(None if t is None else next(found) for t in tensors), slope=0.1)
 
     assert torch.autograd.gradcheck(call, given)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of a CPU")
+def test_small_maps_on_a_cpu_take_the_reference(monkeypatch):
+    """Which is the faster one there, and with gradients still on larger ones."""
+    monkeypatch.delenv("COMMON_KERNELS", raising=False)
+    monkeypatch.setattr(instance_norm, "_LARGE", (100, 1000))
+    calls = []
+    fused = instance_norm._fused
+    monkeypatch.setattr(instance_norm, "_fused", lambda *given: calls.append(given) or fused(*given))
+    for elements, requires_grad, expected in (
+        (99, False, 0),
+        (100, False, 1),
+        (999, True, 1),
+        (1000, True, 2),
+    ):
+        instance_norm_leaky_relu(torch.zeros(1, 1, elements, requires_grad=requires_grad))
+        assert len(calls) == expected, (elements, requires_grad)
 
 
 def test_two_voxels_by_hand(device):
