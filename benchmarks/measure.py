@@ -1,6 +1,7 @@
 """Measure the ways of computing the same thing against one another.
 
-The calls alternate within one run, so that a machine that slows down slows all of them.  The table shows the
+The calls alternate within one run, so that a machine that slows down slows all of them, in an order drawn
+anew for each repeat: what ran just before leaves its mark on caches and allocator.  The table shows the
 median of the repeats; the fastest is saved too, since other work on the machine only ever adds time.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -173,10 +175,10 @@ def measure(
             raise TypeError(f"{name}, {case.what}: {way} returns nothing, so a compiler would leave it out")
     times: dict[str, list[float]] = {way: [] for way in calls}
     began = time.perf_counter()
-    repeats = 0
+    repeats, order = 0, random.Random(0)
     while repeats < 3 or (repeats < max_repeats and time.perf_counter() - began < seconds):
-        for way, call in calls.items():
-            times[way].append(_seconds(call, device, clock))
+        for way in order.sample(list(calls), len(calls)):
+            times[way].append(_seconds(calls[way], device, clock))
         repeats += 1
     figures = {
         way: Figures(

@@ -118,10 +118,12 @@ def _verdicts(rows: list[Row]) -> list[str]:
     said = []
     for benchmark, what, sizes in _comparisons(rows):
         known = [row for row in sizes if row.compiled is not None]
-        errors = [row.compile_error for row in sizes if row.compile_error is not None]
-        if errors:
-            said.append(f"Verdict, {benchmark}, {what}: PyTorch's compiler failed ({errors[0]}).")
-        elif not known:
+        failed = [row for row in sizes if row.compile_error is not None]
+        for row in failed:
+            said.append(
+                f"Verdict, {benchmark}, {what}, {row.size}: PyTorch's compiler failed ({row.compile_error})."
+            )
+        if not known and not failed:
             said.append(f"Verdict, {benchmark}, {what}: the compiled reference was not measured.")
         if not known:
             continue

@@ -129,14 +129,14 @@ class _Block:
     def write_gradients(
         self, by_p: Tensor, by_s: Tensor | None, factor: float, into: Sequence[Tensor]
     ) -> None:
-        """From gradients by P and S, shaped like them, ``factor`` times those by the logits.
+        """From gradients by P and S, shaped like them and used up, ``factor`` times those by the logits.
 
         ``into`` holds K maps (b, C, N), of any type.
         """
         if self.two:
-            by_margin = torch.ops.aten.sigmoid_backward(by_p, self.p)
+            by_margin = _sigmoid_backward_(by_p, self.p)
             if by_s is not None:
-                by_margin.add_(torch.ops.aten.sigmoid_backward(by_s, self.s), alpha=1 / self.temperature)
+                by_margin.add_(_sigmoid_backward_(by_s, self.s), alpha=1 / self.temperature)
             for gradient, (by,) in zip(into, by_margin.mul_(factor), strict=True):
                 gradient[:, 1] = by
                 torch.neg(gradient[:, 1], out=gradient[:, 0])
@@ -154,15 +154,22 @@ def _block_loss(block: _Block, detach: bool, into: Sequence[Tensor]) -> Tensor:
     """Summed loss of one block; its gradients by the logits go ``into`` K maps (b, C, N), or nowhere."""
     others = block.p.size(0) - 1
     middle = block.s.mean(0)
-    p, s = block.p - middle, block.s - middle
-    by_p = torch.add(s, p, alpha=others)
+    if into:
+        p, s = block.p - middle, block.s - middle
+    else:  # in place: on a CPU half of the time goes into new memory
+        p, s = block.p.sub_(middle), block.s.sub_(middle)
     flat_p, flat_s = p.flatten(), s.flatten()
-    loss = torch.dot(flat_p, by_p.flatten()) + torch.dot(flat_s, flat_s) * others + torch.dot(flat_s, flat_p)
+    loss = (torch.dot(flat_p, flat_p) + torch.dot(flat_s, flat_s)) * others + 2 * torch.dot(flat_p, flat_s)
     both = 2 if block.two else 1  # the first class of two, left out here
     if into:
-        by_s = None if detach else (p - p.sum(0)).add_(s, alpha=others)
+        by_p = torch.add(s, p, alpha=others)
+        by_s = None if detach else p.sub_(p.sum(0)).add_(s, alpha=others)
         block.write_gradients(by_p, by_s, 2 * both, into)
     return loss * both
+
+
+def _sigmoid_backward_(grad: Tensor, output: Tensor) -> Tensor:
+    return torch.ops.aten.sigmoid_backward.grad_input(grad, output, grad_input=grad)
 
 
 @torch.library.custom_op("method_zoo::mutual_consistency", mutates_args=())
