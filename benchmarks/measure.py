@@ -168,6 +168,8 @@ def measure(
                 call()  # may compile once more, for what the first call changed
                 compile_seconds = time.perf_counter() - began
         except TorchDynamoException as error:
+            if way != "compiled":
+                raise
             compile_error = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             del calls[way]
             continue

@@ -48,6 +48,16 @@ def test_compiling_has_a_price():
     assert "yes (2.00 times as fast; compiling took 6.0 s)" in table([row(10)])
 
 
+def test_the_ways_take_turns_in_no_fixed_order():
+    """Who always comes second pays for what the first one leaves behind."""
+    seen = []
+    ways = {way: lambda way=way: seen.append(way) or way for way in ("ours", "direct")}
+    measure("demo", case(**ways), device="cpu", seconds=1, max_repeats=20)
+    measured = seen[2:42]  # behind the first calls, before those for the memory
+    assert measured.count("ours") == 20
+    assert 5 < sum(first == "ours" for first in measured[::2]) < 15
+
+
 @pytest.mark.slow  # a C++ compiler runs
 def test_a_compiled_way_is_measured():
     row = measure("demo", case(), device="cpu", seconds=0, with_compiled=True)

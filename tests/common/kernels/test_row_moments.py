@@ -7,8 +7,9 @@ import torch
 
 from common.kernels import row_moments
 
-# Voxels of a row: one, a few, a chunk of a norm and one less, several chunks with and without a rest.
-LENGTHS = (1, 7, 4095, 8192, 3 * 4096, 5 * 4096 + 17, 200_000)
+# Voxels of a row: one, a few, a chunk of a norm and one less, several chunks with and without a rest, and so
+# many that summands in one go would cost two digits.
+LENGTHS = (1, 7, 4095, 8192, 3 * 4096, 5 * 4096 + 17, 1 << 21)
 
 
 def exact(rows):
