@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import bundles, ops
-from benchmarks.measure import Clock, Row, copy_bandwidth, environment_variable, measure
-from benchmarks.report import document, environment, save, table
+from benchmarks.speed import bundles, ops
+from benchmarks.speed.measure import Clock, Row, copy_bandwidth, environment_variable, measure
+from benchmarks.speed.report import document, environment, save, table
 from common.files import write_text
 
 KINDS = {"op": ops, "bundle": bundles}

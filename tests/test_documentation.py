@@ -52,7 +52,7 @@ def own_data(folder: Path, bundle: Bundle) -> Path:
 
 def own_pictures(folder: Path) -> Path:
     """Labels 0 to 2."""
-    phantom = Path(fundus(folder / "fundus", training=5, validation=0, test=1, size=48))
+    phantom = Path(fundus.make(folder / "fundus", training=5, validation=0, test=1, size=48))
     (phantom / "dataset.json").unlink()
     for file in phantom.glob("*Ts/*_[C-E]_*"):
         file.unlink()
@@ -61,7 +61,7 @@ def own_pictures(folder: Path) -> Path:
 
 def own_volumes(folder: Path, classes: int) -> Path:
     """Labels 0..classes-1."""
-    phantom = Path(abdomen(folder / "abdomen", training=3, validation=1, test=1, shape=(48, 48, 24)))
+    phantom = Path(abdomen.make(folder / "abdomen", training=3, validation=1, test=1, shape=(48, 48, 24)))
     for file in phantom.glob("labels*/*.nii.gz"):
         label = nib.load(file)
         values = np.asarray(label.dataobj) % classes

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from common.adaptation.working_copy import place_of_weights
 from common.errors import InputError
-from common.training.batches import plain
+from common.tensors.plain import plain
 
 __all__ = ["StreamInferer"]
 

@@ -12,7 +12,7 @@ from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
 from common.adaptation.stream import StreamInferer
-from common.checkpoints import read_checkpoint
+from common.checkpoints.store import read_checkpoint
 from common.errors import InputError
 from common.files import atomic_path
 

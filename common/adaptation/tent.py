@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from common.adaptation.affine_stream import AffineStream
-from common.losses.sigmoid_entropy import sigmoid_entropy
+from common.losses.entropy.sigmoid_entropy import sigmoid_entropy
 
 __all__ = ["Tent"]
 
@@ -24,7 +24,7 @@ class Tent(AffineStream):
         lr: learning rate; 0 leaves batch norm on the image's own statistics alone.
         betas: of Adam.
         steps: per image.
-        one_sided: see :func:`common.losses.sigmoid_entropy.sigmoid_entropy`.
+        one_sided: see :func:`common.losses.entropy.sigmoid_entropy.sigmoid_entropy`.
 
     Raises:
         ValueError: ``steps`` is below 1.

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import fire
 
-from common.datasets.bundle_needs import BundleNeeds, needs_of
-from common.datasets.check import check_cases
-from common.datasets.datalist import DATALIST, labels_of, modality_of, read_datalist
-from common.datasets.facts import read_facts
-from common.datasets.findings import findings_table
-from common.datasets.folders import write_datalist
-from common.datasets.prepare import prepare
+from common.datasets.check.bundle_needs import BundleNeeds, needs_of
+from common.datasets.check.check import check_cases
+from common.datasets.check.facts import read_facts
+from common.datasets.check.findings import findings_table
+from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_datalist
+from common.datasets.lists.folders import write_datalist
+from common.datasets.public.prepare import prepare
 from common.errors import show_input_errors_as_one_line
 
 

@@ -9,7 +9,7 @@ from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 from monai.transforms import LoadImage
 
-from common.evaluation.picture_preview import draw_case
+from common.evaluation.drawing.case import draw_case
 
 __all__ = ["InferencePreview"]
 

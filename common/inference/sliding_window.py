@@ -15,7 +15,7 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from torch import Tensor
 
-from common.training.batches import plain
+from common.tensors.plain import plain
 
 __all__ = ["ProbabilityWindowInferer", "mirrored_probabilities"]
 

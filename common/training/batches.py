@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.engines import PrepareBatch
 from torch import Tensor
 
-__all__ = ["PrepareImageLabel", "plain"]
+from common.tensors.plain import plain
 
-
-def plain(x: Tensor) -> Tensor:
-    """The same values without MONAI's metadata."""
-    return x.as_tensor() if isinstance(x, MetaTensor) else x
+__all__ = ["PrepareImageLabel"]
 
 
 class PrepareImageLabel(PrepareBatch):

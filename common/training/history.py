@@ -10,7 +10,7 @@ import torch
 from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 
-from common.evaluation.pictures import draw_curves
+from common.evaluation.drawing.curves import draw_curves
 from common.evaluation.tables import read_rows, write_rows
 
 __all__ = ["RunHistory"]

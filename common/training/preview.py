@@ -11,7 +11,7 @@ from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
-from common.evaluation.picture_preview import draw_case
+from common.evaluation.drawing.case import draw_case
 
 __all__ = ["FirstCases", "Preview"]
 

@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable
 from torch import Tensor
 
-from common.training.batches import plain
+from common.tensors.plain import plain
 
 __all__ = ["RandPaddedCropd"]
 

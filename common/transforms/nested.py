@@ -16,21 +16,9 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from torch import Tensor
 
-__all__ = ["NestedLabeld", "NestedThresholdd", "nested_channels", "nested_label"]
+from common.tensors.nested import nested_label
 
-
-def nested_channels(label: Tensor, num_classes: int, *, dim: int = 0) -> Tensor:
-    """Label map with an axis of 1 at ``dim`` to K - 1 channels there, uint8: channel c is label > c."""
-    return torch.cat([label > c for c in range(num_classes - 1)], dim=dim).to(torch.uint8)
-
-
-def nested_label(channels: Tensor) -> Tensor:
-    """Channels (C, *S) of 0 and 1 to a label map (1, *S) uint8.
-
-    A pixel belongs to an inner class only where it belongs to all those around it: a cup outside the
-    disc is no cup.
-    """
-    return channels.to(torch.uint8).cumprod(dim=0).sum(dim=0, keepdim=True).to(torch.uint8)
+__all__ = ["NestedLabeld", "NestedThresholdd"]
 
 
 class NestedThresholdd(MapTransform):
@@ -52,7 +40,7 @@ class NestedThresholdd(MapTransform):
 
 
 class NestedLabeld(MapTransform):
-    """:func:`nested_label` of some keys.
+    """The label map of some keys.
 
     Args:
         keys: channels of 0 and 1.

@@ -18,11 +18,11 @@ from monai.transforms import MapTransform
 from nibabel.orientations import io_orientation
 from torch import Tensor
 
-from common.datasets.datalist import CaseList
-from common.datasets.facts import read_facts
-from common.datasets.label_values import as_label_map
+from common.datasets.check.facts import read_facts
+from common.datasets.check.label_values import as_label_map
+from common.datasets.lists.datalist import CaseList
 from common.errors import InputError
-from common.training.batches import plain
+from common.tensors.plain import plain
 
 __all__ = [
     "ClipSlicesd",

@@ -9,12 +9,12 @@ import re
 import pytest
 import torch
 
-from benchmarks import moving_blobs, registration
+from benchmarks.comparisons import moving_blobs, registration
 from common.phantoms import abdomen, atrium, brain_pair, fundus, kidneys
 from common.registration.warp import warp
 from tests.contract.bundle import NAMES, ROOT, Shell
 
-OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "ops").glob("*.py")} - {"__init__"})
+OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "speed" / "ops").glob("*.py")} - {"__init__"})
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,9 @@ def test_every_operator_has_a_benchmark():
 
 
 def test_every_bundle_has_a_benchmark():
-    assert {f.stem for f in (ROOT / "benchmarks" / "bundles").glob("*.py")} - {"__init__"} == set(NAMES)
+    assert {f.stem for f in (ROOT / "benchmarks" / "speed" / "bundles").glob("*.py")} - {"__init__"} == set(
+        NAMES
+    )
 
 
 def test_block_sizes(tmp_path):
@@ -103,7 +105,7 @@ def test_block_sizes(tmp_path):
         60,
     ]
     told = Shell(ROOT, tmp_path).python(
-        "-m", "benchmarks.block_sizes", *words, "--length", 81, "--measurements", 40
+        "-m", "benchmarks.comparisons.block_sizes", *words, "--length", 81, "--measurements", 40
     )
     told.ok()
     with open(tmp_path / "heteroscedastic.csv", newline="") as file:
@@ -117,15 +119,23 @@ def test_block_sizes(tmp_path):
 @pytest.mark.slow
 def test_networks_on_one_data_set(tmp_path):
     """Two networks and the prior in one table, each within its CPU time."""
-    data = abdomen(tmp_path / "phantom", training=3, validation=1, test=2, shape=(48, 48, 24))
+    data = abdomen.make(tmp_path / "phantom", training=3, validation=1, test=2, shape=(48, 48, 24))
     tiny = ["--patch_size", "[16,32,32]", "--iterations_per_epoch", "1", "--val_interval", "1"]
     common = [data, "--num_classes", "12", "--target", tmp_path / "out"]
     shell = Shell(ROOT, tmp_path)
     for network in ("cotr", "dynunet"):
         shell.python(
-            "-m", "benchmarks.real_data", "train", *common, "--network", network, "--minutes", "0.05", *tiny
+            "-m",
+            "benchmarks.comparisons.real_data",
+            "train",
+            *common,
+            "--network",
+            network,
+            "--minutes",
+            "0.05",
+            *tiny,
         ).ok()
-    table = shell.python("-m", "benchmarks.real_data", "report", *common).ok().out.splitlines()
+    table = shell.python("-m", "benchmarks.comparisons.real_data", "report", *common).ok().out.splitlines()
     assert [line.split("  ")[0] for line in table] == ["method", "mean-shape prior", "cotr", "dynunet"]
     facts = json.loads((tmp_path / "out" / "dynunet" / "facts.json").read_text())
     assert 1 <= facts["iterations"] < 50
@@ -136,39 +146,45 @@ def test_networks_on_one_data_set(tmp_path):
 def test_semi_supervised_methods_on_one_data_set(tmp_path):
     """With and without the unlabelled cases, two seeds of one; each within its CPU time, nothing selected."""
     sizes = {"training": 4, "labelled": 2, "validation": 0, "test": 2, "shape": (32, 24, 16)}
-    data = atrium(tmp_path / "phantom", spacing=(4.0, 4.0, 4.0), **sizes)
+    data = atrium.make(tmp_path / "phantom", spacing=(4.0, 4.0, 4.0), **sizes)
     tiny = ["--patch_size", "[16,16,16]", "--iterations_per_epoch", "1"]
     target = ["--target", tmp_path / "out"]
     shell = Shell(ROOT, tmp_path)
     for method, seed in (("vnet", 0), ("mcnet_plus", 0), ("mcnet_plus", 1)):
         words = ["train", data, "--method", method, "--seed", seed, "--minutes", "0.05", *target, *tiny]
-        shell.python("-m", "benchmarks.semi_supervised", *words).ok()
-    table = shell.python("-m", "benchmarks.semi_supervised", "report", *target).ok().out.splitlines()
+        shell.python("-m", "benchmarks.comparisons.semi_supervised", *words).ok()
+    table = (
+        shell.python("-m", "benchmarks.comparisons.semi_supervised", "report", *target).ok().out.splitlines()
+    )
     assert [line.split()[:4] for line in table] == [
         ["method", "labelled", "unlabelled", "seeds"],
         ["vnet", "2", "0", "1"],
         ["mcnet_plus", "2", "2", "2"],
     ]
-    error = shell.python("-m", "benchmarks.semi_supervised", "train", data, "--method", "x", *target).error()
+    error = shell.python(
+        "-m", "benchmarks.comparisons.semi_supervised", "train", data, "--method", "x", *target
+    ).error()
     assert "expected one of: vnet" in error
 
 
 @pytest.mark.slow
 def test_registrations_of_one_data_set(tmp_path):
     """Two networks and no registration in one table, each within its CPU time, nothing selected."""
-    data = brain_pair(
+    data = brain_pair.make(
         tmp_path / "phantom", training=2, validation=1, test=2, shape=(16, 16, 16), spacing=(10.0, 11.0, 9.0)
     )
     target = ["--target", tmp_path / "out"]
     shell = Shell(ROOT, tmp_path)
     for network in ("easr_dcn", "regunet", "affine"):
         words = ["train", data, "--network", network, "--minutes", "0.05", *target]
-        shell.python("-m", "benchmarks.registration", *words).ok()
-    table = shell.python("-m", "benchmarks.registration", "report", *target).ok().out.splitlines()
+        shell.python("-m", "benchmarks.comparisons.registration", *words).ok()
+    table = shell.python("-m", "benchmarks.comparisons.registration", "report", *target).ok().out.splitlines()
     assert [line.split()[0] for line in table] == ["network", "identity", "easr_dcn", "regunet", "affine"]
     facts = json.loads((tmp_path / "out" / "regunet" / "seed0" / "facts.json").read_text())
     assert 1 <= facts["iterations"] < 200
-    error = shell.python("-m", "benchmarks.registration", "train", data, "--network", "x", *target).error()
+    error = shell.python(
+        "-m", "benchmarks.comparisons.registration", "train", data, "--network", "x", *target
+    ).error()
     assert "expected one of: easr_dcn" in error
 
 
@@ -198,7 +214,7 @@ def test_moving_blobs(tmp_path):
         wrong = warp(masks[:, blob : blob + 1], -field)
         assert (wrong - masks[:, 2 + blob : 3 + blob]).abs().mean() > 0.02
     words = ["--seeds", 1, "--steps", 1, "--target", tmp_path]
-    told = Shell(ROOT, tmp_path).python("-m", "benchmarks.moving_blobs", *words).ok()
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks.comparisons.moving_blobs", *words).ok()
     assert [line.split()[0] for line in told.out.splitlines()] == ["method", *moving_blobs.METHODS]
     with open(tmp_path / "moving_blobs.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
@@ -212,12 +228,12 @@ def test_test_time_methods_on_one_stream(tmp_path):
     target = ["--target", tmp_path / "out"]
     shell = Shell(ROOT, tmp_path)
     words = ["stream", "--source", "B", "--rounds", "2", *target, *tiny]
-    shell.python("-m", "benchmarks.adaptation", *words, "--methods", "['source','vptta']").ok()
+    shell.python("-m", "benchmarks.comparisons.adaptation", *words, "--methods", "['source','vptta']").ok()
     weights = tmp_path / "out" / "models" / "B_seed0" / "model.pt"
     written = weights.stat().st_mtime_ns
-    shell.python("-m", "benchmarks.adaptation", *words, "--methods", "['tent']").ok()
+    shell.python("-m", "benchmarks.comparisons.adaptation", *words, "--methods", "['tent']").ok()
     assert weights.stat().st_mtime_ns == written
-    table = shell.python("-m", "benchmarks.adaptation", "report", *target).ok().out.splitlines()
+    table = shell.python("-m", "benchmarks.comparisons.adaptation", "report", *target).ok().out.splitlines()
     assert [line.split()[:3] for line in table[1:]] == [
         ["source", "1", "8"],
         ["tent", "1", "8"],
@@ -225,14 +241,16 @@ def test_test_time_methods_on_one_stream(tmp_path):
     ]
     source = table[1].split()
     assert source[-2] == source[-1]  # without adaptation no round differs from another
-    error = shell.python("-m", "benchmarks.adaptation", "stream", *words[1:], "--methods", "['x']").error()
+    error = shell.python(
+        "-m", "benchmarks.comparisons.adaptation", "stream", *words[1:], "--methods", "['x']"
+    ).error()
     assert "expected some of: source" in error
 
 
 @pytest.mark.slow
 def test_styles_on_an_unseen_domain(tmp_path):
     """With random styles and without, each within its CPU time."""
-    data = fundus(
+    data = fundus.make(
         tmp_path / "phantom", source=["A", "B", "C", "D"], training=1, validation=1, test=1, size=48
     )
     tiny = ["--image_size", "[64,64]", "--batch_size", "2", "--minutes", "0.05"]
@@ -240,8 +258,10 @@ def test_styles_on_an_unseen_domain(tmp_path):
     shell = Shell(ROOT, tmp_path)
     for style in ("none", "trid"):
         words = ["train", data, "--style", style, "--held_out", "E", *target, *tiny]
-        shell.python("-m", "benchmarks.unseen_domains", *words).ok()
-    table = shell.python("-m", "benchmarks.unseen_domains", "report", *target).ok().out.splitlines()
+        shell.python("-m", "benchmarks.comparisons.unseen_domains", *words).ok()
+    table = (
+        shell.python("-m", "benchmarks.comparisons.unseen_domains", "report", *target).ok().out.splitlines()
+    )
     assert [line.split()[0] for line in table] == ["style", "none", "trid"]
 
 
@@ -249,19 +269,23 @@ def test_styles_on_an_unseen_domain(tmp_path):
 def test_nested_regions_beside_classes(tmp_path):
     """Regions of two stages and classes of one, each within its CPU time; scored by region alike."""
     sizes = {"training": 2, "validation": 0, "test": 1, "shape": (48, 40, 24), "spacing": (6.0, 6.0, 8.0)}
-    data = kidneys(tmp_path / "phantom", **sizes)
+    data = kidneys.make(tmp_path / "phantom", **sizes)
     tiny = ["--iterations_per_epoch", "1", "--batch_size", "1", "--minutes", "0.01"]
     target = ["--target", tmp_path / "out"]
     shell = Shell(ROOT, tmp_path)
     for method in ("coarse_to_fine", "one_stage_softmax"):
         words = ["train", data, "--method", method, *target, *tiny]
-        shell.python("-m", "benchmarks.nested_regions", *words).ok()
-    table = shell.python("-m", "benchmarks.nested_regions", "report", *target).ok().out.splitlines()
+        shell.python("-m", "benchmarks.comparisons.nested_regions", *words).ok()
+    table = (
+        shell.python("-m", "benchmarks.comparisons.nested_regions", "report", *target).ok().out.splitlines()
+    )
     assert [line.split()[:2] for line in table] == [
         ["method", "seeds"],
         ["coarse_to_fine", "1"],
         ["one_stage_softmax", "1"],
     ]
     assert {"dice_kidney_and_mass", "dice_tumor", "surface_dice_mean"} <= set(table[0].split())
-    error = shell.python("-m", "benchmarks.nested_regions", "train", data, "--method", "x", *target).error()
+    error = shell.python(
+        "-m", "benchmarks.comparisons.nested_regions", "train", data, "--method", "x", *target
+    ).error()
     assert "expected one of: coarse_to_fine" in error

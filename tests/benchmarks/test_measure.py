@@ -7,8 +7,8 @@ import torch
 from torch._inductor.exc import InductorError
 
 from benchmarks import __main__ as command
-from benchmarks.measure import Case, Figures, Row, measure
-from benchmarks.report import table
+from benchmarks.speed.measure import Case, Figures, Row, measure
+from benchmarks.speed.report import table
 
 
 def case(**ways):

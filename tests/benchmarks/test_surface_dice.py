@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from benchmarks import surface_dice
+from benchmarks.speed import surface_dice
 from tests.contract.bundle import ROOT, Shell
 
 
 def test_quick_run(tmp_path):
     saved = tmp_path / "figures.json"
     words = ["--quick", "--repeats", "1", "--save", saved]
-    told = Shell(ROOT, tmp_path).python("-m", "benchmarks.surface_dice", *words).ok()
+    told = Shell(ROOT, tmp_path).python("-m", "benchmarks.speed.surface_dice", *words).ok()
     figures = json.loads(saved.read_text())
     assert [row["what"] for row in figures["rows"]] == ["near", "with a stray piece"]
     for row in figures["rows"]:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from benchmarks.unseen_domains import report
+from benchmarks.comparisons.unseen_domains import report
 from common.errors import InputError
 from common.phantoms import fundus
 from tests.contract.bundle import ROOT, Shell
@@ -43,10 +43,10 @@ def test_report_of_nothing(tmp_path):
 @pytest.mark.slow
 def test_two_styles_on_a_held_out_domain(tmp_path):
     """Each within its CPU time, nothing selected; the domain is in neither training."""
-    data = fundus(tmp_path / "fundus", source=["A", "B"], training=2, validation=0, test=2, size=48)
+    data = fundus.make(tmp_path / "fundus", source=["A", "B"], training=2, validation=0, test=2, size=48)
     shell, target = Shell(ROOT, tmp_path), tmp_path / "out"
     tiny = ["--image_size", "[64,64]", "--iterations_per_epoch", 1, "--batch_size", 2, "--minutes", 0.03]
-    command = ("-m", "benchmarks.unseen_domains")
+    command = ("-m", "benchmarks.comparisons.unseen_domains")
     for style in ("trid", "none"):
         words = ["train", data, "--style", style, "--held_out", "E", "--target", target, *tiny]
         shell.python(*command, *words).ok()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bundles import bundle_folder, bundle_names, parse_config
-from common.checkpoints import require_weights
+from common.checkpoints.store import require_weights
 from common.datasets import class_names, inference_list
 from common.errors import InputError
 from common.files import write_json, write_text

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from common.checkpoints import rename_keys
+from common.checkpoints.authors import rename_keys
 
 __all__ = ["AFTER_IMPORT", "RENAMES", "from_authors"]
 

@@ -21,7 +21,7 @@ from ignite.engine import Engine, Events
 from torch import Tensor
 
 from common.blocks.sensing import BASES, basis_matrix
-from common.datasets.datalist import DATALIST, CaseList, read_datalist, read_description
+from common.datasets.lists.datalist import DATALIST, CaseList, read_datalist, read_description
 from common.errors import InputError
 from divsbl.files import SUFFIXES, read_signal
 from divsbl.recovery import LinearRecovery

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.datasets.check import check_cases
-from common.datasets.datalist import DATALIST, CaseList, labels_of, read_description
-from common.datasets.facts import read_facts
-from common.datasets.voxels import has_suffix
+from common.datasets.check.check import check_cases
+from common.datasets.check.facts import read_facts
+from common.datasets.check.voxels import has_suffix
+from common.datasets.lists.datalist import DATALIST, CaseList, labels_of, read_description
 from common.errors import InputError
 
 __all__ = ["check_folder", "pair_datalist", "pairs_of", "pairs_to_register", "structures"]

@@ -8,8 +8,8 @@ import torch
 from monai.metrics import CumulativeIterationMetric
 from torch import Tensor
 
-from common.evaluation.overlap_and_surface import DiceCoefficient, surface_distances, surface_points
-from common.evaluation.per_class import PerClassMetric
+from common.evaluation.metrics.overlap_and_surface import DiceCoefficient, surface_distances, surface_points
+from common.evaluation.metrics.per_class import PerClassMetric
 from common.registration.jacobian import folded_share
 
 __all__ = ["AverageHausdorffDistance", "Correlation", "FoldedShare", "StructureDice", "correlation"]

@@ -16,7 +16,8 @@ from monai.transforms import Randomizable, Transform
 from torch import Tensor
 
 from common.registration.warp import warp
-from common.training.batches import PrepareImageLabel, plain
+from common.tensors.plain import plain
+from common.training.batches import PrepareImageLabel
 
 __all__ = ["PairChannelsd", "PreparePair", "RandSwapd", "WarpPaird"]
 

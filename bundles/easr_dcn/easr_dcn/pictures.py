@@ -17,7 +17,7 @@ from torch import Tensor
 
 from common.files import atomic_path
 from common.registration.warp import warp
-from common.training.batches import plain
+from common.tensors.plain import plain
 from common.training.preview import FirstCases
 
 __all__ = ["PairPreview", "draw_checkerboard", "draw_pair"]

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from common.checkpoints import rename_keys
-from common.networks.resnet_unet_checkpoint import FC_LEFT_OUT as AFTER_IMPORT
-from common.networks.resnet_unet_checkpoint import from_authors_resnet_unet
+from common.checkpoints.authors import rename_keys
+from common.networks.resnet_unet.checkpoint import FC_LEFT_OUT as AFTER_IMPORT
+from common.networks.resnet_unet.checkpoint import from_authors_resnet_unet
 
 __all__ = ["AFTER_IMPORT", "from_authors"]
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from common.adaptation.affine_stream import AffineStream
-from common.losses.sigmoid_entropy import sigmoid_entropy
+from common.losses.entropy.sigmoid_entropy import sigmoid_entropy
 from grata.style import StyleDraw, min_max, restyle
 from grata.views import mean_over_views
 

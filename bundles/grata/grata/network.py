@@ -17,7 +17,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.networks.resnet_unet import ResNetUNet
+from common.networks.resnet_unet.network import ResNetUNet
 
 __all__ = ["BRANCHES", "ORIENTATIONS", "GraTaNet"]
 
@@ -105,7 +105,7 @@ class GraTaNet(ResNetUNet):
         in_channels: image channels.
         out_channels: sigmoid channels: nested classes without the background.
         branches: words of :data:`BRANCHES`; () for the published method.
-        dropout: as in :class:`common.networks.resnet_unet.ResNetUNet`.
+        dropout: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
 
     Raises:
         ValueError: another word.

@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from common.checkpoints import load_state, read_checkpoint, rename_keys, state_of
+from common.checkpoints.authors import rename_keys
+from common.checkpoints.store import load_state, read_checkpoint, state_of
 
 __all__ = ["AFTER_IMPORT", "RENAMES", "from_authors", "start_from"]
 

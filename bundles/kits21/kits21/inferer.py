@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.inference.sliding_window import ProbabilityWindowInferer
-from common.training.batches import plain
+from common.tensors.plain import plain
 from kits21.components import kidney_boxes
 from kits21.regions import REGIONS
 from kits21.two_stages import coarse_size

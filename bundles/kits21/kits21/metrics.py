@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from common.evaluation.surface_elements import box_of, surface_dice
+from common.evaluation.metrics.surface_elements import box_of, surface_dice
 from kits21.regions import REGIONS, region_masks
 
 __all__ = ["COLUMNS", "dice", "score_case"]

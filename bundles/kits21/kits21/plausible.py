@@ -16,7 +16,7 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
-from common.datasets.kits21_annotations import paint
+from common.datasets.public.kits21_annotations import paint
 from common.errors import InputError
 from kits21.references import Reference, find_references
 from kits21.samples import Sample, plan_samples

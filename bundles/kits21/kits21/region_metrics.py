@@ -16,9 +16,9 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
-from common.evaluation.per_class import PerClassMetric
-from common.evaluation.surface_elements import surface_dice
-from common.training.batches import plain
+from common.evaluation.metrics.per_class import PerClassMetric
+from common.evaluation.metrics.surface_elements import surface_dice
+from common.tensors.plain import plain
 from kits21.metrics import dice
 from kits21.regions import NESTING, REGIONS
 

@@ -19,7 +19,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from common.training.batches import plain
+from common.tensors.plain import plain
 
 __all__ = [
     "CoarseViewd",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from common.losses.soft_dice import SoftDiceLoss
+from common.losses.overlap.soft_dice import SoftDiceLoss
 from lefed.output import LeFeDOutput
 
 __all__ = ["SIDE_WEIGHTS", "DecoderConsistencyLoss", "LeFeDSupervisedLoss"]

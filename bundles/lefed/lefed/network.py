@@ -19,7 +19,7 @@ from typing import Optional, Union
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.networks.vnet import WIDTHS, VNetDecoder, VNetEncoder
+from common.networks.vnet.network import WIDTHS, VNetDecoder, VNetEncoder
 from lefed.output import LeFeDOutput
 
 __all__ = ["LeFeD", "SideHeads"]

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from common.checkpoints import rename_keys
-from common.networks.vnet_checkpoint import from_authors_vnet
+from common.checkpoints.authors import rename_keys
+from common.networks.vnet.checkpoint import from_authors_vnet
 
 __all__ = ["RENAMES_2D", "from_authors"]
 

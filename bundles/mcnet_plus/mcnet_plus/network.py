@@ -14,7 +14,7 @@ from typing import Union
 import torch
 from torch import Tensor, nn
 
-from common.networks.vnet import VNetDecoder, VNetEncoder
+from common.networks.vnet.network import VNetDecoder, VNetEncoder
 from mcnet_plus.unet import UNetDecoder, UNetEncoder
 
 __all__ = ["MCNetPlus2d", "MCNetPlus3d"]

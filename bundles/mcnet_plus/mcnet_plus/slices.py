@@ -16,7 +16,7 @@ from monai.inferers import Inferer
 from monai.transforms import OneOf, Rotated
 from torch import Tensor
 
-from common.training.batches import plain
+from common.tensors.plain import plain
 
 __all__ = ["ResizedSliceInferer", "turns_by_degrees"]
 

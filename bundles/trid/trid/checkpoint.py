@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.networks.resnet_unet_checkpoint import FC_LEFT_OUT as AFTER_IMPORT
-from common.networks.resnet_unet_checkpoint import from_authors_resnet_unet as from_authors
+from common.networks.resnet_unet.checkpoint import FC_LEFT_OUT as AFTER_IMPORT
+from common.networks.resnet_unet.checkpoint import from_authors_resnet_unet as from_authors
 
 __all__ = ["AFTER_IMPORT", "from_authors"]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from common.blocks.feature_statistics import EFDMix, MixStyle, TriD
-from common.networks.resnet_unet import ResNetUNet
+from common.networks.resnet_unet.network import ResNetUNet
 
 __all__ = ["TriDUNet"]
 

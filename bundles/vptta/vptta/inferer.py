@@ -16,7 +16,7 @@ from common.adaptation.prompt import LowFrequencyPrompt
 from common.adaptation.prompt_memory import PromptMemory
 from common.adaptation.stream import StreamInferer
 from common.adaptation.working_copy import sharing_copy
-from common.transforms.fourier import window_side
+from common.tensors.fourier import window_side
 
 __all__ = ["PromptInferer"]
 

@@ -7,14 +7,14 @@ Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (card
 
 from __future__ import annotations
 
-from common.networks.pranet import PraNet
-from common.networks.resnet_unet import ResNetUNet
+from common.networks.pranet.network import PraNet
+from common.networks.resnet_unet.network import ResNetUNet
 
 __all__ = ["FundusNet", "PolypNet"]
 
 
 class FundusNet(ResNetUNet):
-    """:class:`common.networks.resnet_unet.ResNetUNet` at depth 34 with its tail: 22,041,570 parameters.
+    """The ResNet U-Net of ``common`` at depth 34 with its tail: 22,041,570 parameters.
 
     Its 41 batch norms, 19,136 channel weights and shifts, all adapt.
 
@@ -29,7 +29,7 @@ class FundusNet(ResNetUNet):
 
 
 class PolypNet(PraNet):
-    """:class:`common.networks.pranet.PraNet` of 32 channels: 30,498,319 parameters.
+    """:class:`common.networks.pranet.network.PraNet` of 32 channels: 30,498,319 parameters.
 
     The 87 batch norms of its encoder adapt, the 66 of its decoder stay.
 

@@ -1,7 +1,7 @@
 """Polyps in colonoscopy: BKAI-IGH-NEOPolyp, CVC-ClinicDB, ETIS-LaribPolypDB, Kvasir-SEG.
 
-Layout: :mod:`common.datasets.picture_lists`.  Labels are 0 background, 1 polyp: a mask's pixels from 128 on,
-in any of its colours (JPEG leaves other values near 0 and 255).
+Layout: :mod:`common.datasets.lists.picture_lists`.  Labels are 0 background, 1 polyp: a mask's pixels from
+128 on, in any of its colours (JPEG leaves other values near 0 and 255).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.picture_lists import PictureListReader
+from common.datasets.lists.picture_lists import PictureListReader
 
 __all__ = ["READER"]
 

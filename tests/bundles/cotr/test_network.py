@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
-from benchmarks.memory import peak_bytes
+from benchmarks.speed.memory import peak_bytes
 from cotr.labels import label_map
 from cotr.network import CoTr
 

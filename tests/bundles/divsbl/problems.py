@@ -7,7 +7,7 @@ from torch import Tensor
 
 import common  # noqa: F401 (makes bundles importable)
 from common.blocks.sensing import gaussian_operator
-from common.phantoms.signal_kinds import block_sparse
+from common.phantoms.signals.kinds import block_sparse
 
 
 def problems(count: int, *, seed: int = 0, m: int = 80, n: int = 162, db: float = 15) -> tuple[Tensor, ...]:

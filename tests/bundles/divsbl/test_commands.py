@@ -29,7 +29,7 @@ def shell(tmp_path_factory):
 def run(tmp_path_factory):
     """Weights of a network that has recovered nothing yet: operator and blocks are all that there is."""
     folder = tmp_path_factory.mktemp("a run")
-    signals(folder / "phantom", training=2, validation=2, test=2)
+    signals.make(folder / "phantom", training=2, validation=2, test=2)
     run = Run(BUNDLE, folder, folder / "phantom")
     network = DivSBL(80, 162, block_size=27)
     network.phi.copy_(torch.from_numpy(np.load(run.phantom / "operator.npy")))
@@ -98,7 +98,7 @@ def test_sweep_on_a_picture(shell, tmp_path):
 
 
 def test_another_operator_is_refused_or_given(run, shell, tmp_path):
-    signals(tmp_path / "other", training=2, validation=2, test=2, seed=5)
+    signals.make(tmp_path / "other", training=2, validation=2, test=2, seed=5)
     overrides = {**run.base, "output_dir": tmp_path / "eval", "dataset_dir": tmp_path / "other"}
     overrides["iterations"] = 5
     error = shell.run([BUNDLE.config_file("inference")], overrides).error()
@@ -110,7 +110,7 @@ def test_another_operator_is_refused_or_given(run, shell, tmp_path):
 
 
 def test_check_command(shell, tmp_path):
-    folder = signals(tmp_path / "phantom", training=2, validation=2, test=2)
+    folder = signals.make(tmp_path / "phantom", training=2, validation=2, test=2)
     words = ("-m", "common.datasets", "check", folder, "--bundle", "divsbl")
     assert "6 cases checked, nothing to repair" in shell.python(*words, path=ROOT).ok().out
     np.save(tmp_path / "phantom" / "imagesTr" / "signals_training_001.npy", np.ones(79))
@@ -122,7 +122,9 @@ def test_check_command(shell, tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    return tmp_path / signals(tmp_path / "own", length=N, measurements=M, training=2, validation=1, test=1)
+    return tmp_path / signals.make(
+        tmp_path / "own", length=N, measurements=M, training=2, validation=1, test=1
+    )
 
 
 def spoil(path, value):
@@ -204,7 +206,9 @@ def test_folder_without_a_list(folder, tmp_path):
 
 
 def test_basis_of_the_data_set_reaches_the_network(tmp_path):
-    folder = signals(tmp_path / "ecg", kind="ecg", length=N, measurements=M, training=1, validation=1, test=1)
+    folder = signals.make(
+        tmp_path / "ecg", kind="ecg", length=N, measurements=M, training=1, validation=1, test=1
+    )
     network = DivSBL(M, N, block_size=8)
     SetOperator(network, folder)(None)
     dct = DivSBL(M, N, block_size=8, basis="dct")

@@ -33,7 +33,7 @@ def shell(tmp_path_factory):
 def run(tmp_path_factory):
     """Weights that move everything by 3 voxels along the second axis: all that is written is known."""
     folder = tmp_path_factory.mktemp("a run")
-    brain_pair(folder / "phantom", **SIZES)
+    brain_pair.make(folder / "phantom", **SIZES)
     run = Run(BUNDLE, folder, folder / "phantom")
     network = DivideAndConquerNet(3)
     nn.init.zeros_(network.decoder.flow.weight)

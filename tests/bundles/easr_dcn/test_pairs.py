@@ -50,7 +50,7 @@ def reading(labels: bool) -> Compose:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return brain_pair(tmp_path_factory.mktemp("pairs") / "phantom", training=2, validation=1, test=1)
+    return brain_pair.make(tmp_path_factory.mktemp("pairs") / "phantom", training=2, validation=1, test=1)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
-from common.networks.resnet_unet import ResNetUNet
+from common.networks.resnet_unet.network import ResNetUNet
 from grata.network import BRANCHES, ORIENTATIONS, GraTaNet
 
 

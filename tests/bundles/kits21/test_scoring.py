@@ -13,7 +13,7 @@ from monai.engines import Evaluator
 from PIL import Image
 
 import common  # noqa: F401 (makes bundles importable)
-from common.datasets.kits21_annotations import aggregate
+from common.datasets.public.kits21_annotations import aggregate
 from common.errors import InputError
 from kits21.metrics import COLUMNS, score_case
 from kits21.scoring import score, score_teams

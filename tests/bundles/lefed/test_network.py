@@ -8,7 +8,7 @@ from torch.nn import functional
 
 import common  # noqa: F401 (makes bundles importable)
 from common.errors import InputError
-from common.networks.vnet import VNet, VNetDecoder
+from common.networks.vnet.network import VNet, VNetDecoder
 from lefed.checkpoint import from_authors
 from lefed.feedback import feature_discrepancy, feedback_maps
 from lefed.network import LeFeD

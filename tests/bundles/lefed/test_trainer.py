@@ -9,7 +9,7 @@ from monai.inferers import SimpleInferer
 from torch.nn import functional
 
 import common  # noqa: F401 (makes bundles importable)
-from common.networks.vnet import VNet
+from common.networks.vnet.network import VNet
 from common.training.batches import PrepareImageLabel
 from common.training.ramp_up import SigmoidRampUp
 from lefed.losses import DecoderConsistencyLoss, LeFeDSupervisedLoss

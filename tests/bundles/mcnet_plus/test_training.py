@@ -19,7 +19,7 @@ MCNET = Bundle("mcnet_plus")
 def labelled_phantom(tmp_path) -> Path:
     """Every case of it has a label."""
     sizes = {"training": 4, "labelled": 4, "validation": 1, "test": 1, "shape": (32, 24, 16)}
-    return Path(atrium(tmp_path / "phantom", spacing=(4.0, 4.0, 4.0), **sizes))
+    return Path(atrium.make(tmp_path / "phantom", spacing=(4.0, 4.0, 4.0), **sizes))
 
 
 def train(run: Run, data: Path, **overrides):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
-from common.networks.resnet_unet import ResNetUNet
+from common.networks.resnet_unet.network import ResNetUNet
 from trid.network import TriDUNet
 
 

@@ -117,7 +117,7 @@ def test_wrong_data_is_one_line(tmp_path):
     from common.phantoms import fundus
 
     run = Run(TRID, tmp_path / "a run", tmp_path / "phantom")
-    fundus(run.phantom, training=3, validation=1, test=1, size=32)
+    fundus.make(run.phantom, training=3, validation=1, test=1, size=32)
     overrides = {**run.base, "dataset_dir": run.phantom, "num_workers": 0}
     told = Shell(ROOT, tmp_path).run([TRID.config_file("train"), TRID.config_file("prostate")], overrides)
     assert "dataset.json" in told.error()

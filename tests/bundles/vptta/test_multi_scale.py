@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 import common  # noqa: F401 (makes bundles importable)
-from common.losses.structure import StructureLoss
+from common.losses.overlap.structure import StructureLoss
 from common.training.batches import PrepareImageLabel
 from common.training.guards import GradientClamping
 from vptta.multi_scale import MultiScaleTrainer

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from common.adaptation.prompt import LowFrequencyPrompt
-from common.transforms.fourier import amplitude_and_phase, low_frequency_window
+from common.tensors.fourier import amplitude_and_phase, low_frequency_window
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 
 from common.adaptation.affine_norm import convert_to_own_statistics
 from common.adaptation.tent import Tent
-from common.losses.sigmoid_entropy import sigmoid_entropy
+from common.losses.entropy.sigmoid_entropy import sigmoid_entropy
 from tests.common.adaptation.small import SmallNetwork, stream
 
 

@@ -14,7 +14,7 @@ from common.blocks.feature_statistics import (
     mean_and_deviation,
     mix_statistics,
 )
-from common.networks.resnet_unet import ResNetUNet
+from common.networks.resnet_unet.network import ResNetUNet
 
 LAYERS = [TriD, MixStyle, EFDMix]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import common
-from common.datasets.bundle_needs import BundleNeeds, needs_of
+from common.datasets.check.bundle_needs import BundleNeeds, needs_of
 from common.errors import InputError
 
 ROOT = Path(common.__file__).resolve().parents[1]

@@ -29,7 +29,7 @@ SHAPE_CEILING = 0.45
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return abdomen(tmp_path_factory.mktemp("data") / "abdomen", training=8, validation=3, test=1)
+    return abdomen.make(tmp_path_factory.mktemp("data") / "abdomen", training=8, validation=3, test=1)
 
 
 def make_case(label, *, means, affine=None, noise=1.0):
@@ -185,7 +185,9 @@ def _without(key):
     ],
 )
 def test_bad_data_sets(tmp_path, damage, message):
-    small = abdomen(tmp_path / "a", training=1, validation=1, test=0, shape=(20, 20, 9), spacing=(18, 18, 24))
+    small = abdomen.make(
+        tmp_path / "a", training=1, validation=1, test=0, shape=(20, 20, 9), spacing=(18, 18, 24)
+    )
     path = tmp_path / "a" / "dataset.json"
     dataset = json.loads(path.read_text())
     damage(dataset)

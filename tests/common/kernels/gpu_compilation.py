@@ -16,10 +16,10 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime.jit import JITFunction
 
-from common.kernels import deformable_attention_triton as deformable
-from common.kernels import dynamic_head_triton as head
-from common.kernels import mutual_consistency_triton as consistency
-from common.kernels import row_moments_triton as rows
+from common.kernels.deformable_attention import triton as deformable
+from common.kernels.dynamic_head import triton as head
+from common.kernels.mutual_consistency import triton as consistency
+from common.kernels.row_moments import triton as rows
 
 FOUND: list[tuple[str, list[str]]] = []
 

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from common.bundles import parse_config
-from common.checkpoints import save_state
+from common.checkpoints.store import save_state
 from common.files import write_json
 from common.registry.fetch import get
 from common.registry.index import index
@@ -153,7 +153,7 @@ def test_refuses_what_is_not_named(published):
 OPTIONAL = {
     "h5py": "la2018.py",  # prepare la2018; the message says how to install it
     "onnxruntime": "zoo_steps.py",  # verify-bundle asks for it before it begins
-    "triton": "_triton.py",  # kernels for GPUs; PyTorch for CUDA brings it
+    "triton": "triton.py",  # kernels for GPUs; PyTorch for CUDA brings it
 }
 
 

@@ -14,11 +14,12 @@ from monai.engines import SupervisedTrainer
 from monai.transforms import RandShiftIntensityd
 
 from common.errors import InputError
-from common.training.checkpointing import EndWithWeights, KeepLowestLoss, KeepWeights, ResumePoint
 from common.training.guards import GradientClipping, NonFiniteLossStop, RestartWhenStuck
 from common.training.history import RunHistory
 from common.training.progress import Progress
+from common.training.resuming import ResumePoint
 from common.training.seeding import EpochSeed
+from common.training.weights import EndWithWeights, KeepLowestLoss, KeepWeights
 
 
 def make_trainer(handlers=(), *, loss=None, epochs=2, items=2, network=None) -> SupervisedTrainer:

@@ -5,7 +5,8 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, EnsureChannelFirstd, Invertd, LoadImaged, SaveImaged, Transposed
 from PIL import Image
 
-from common.transforms.nested import NestedLabeld, NestedThresholdd, nested_channels, nested_label
+from common.tensors.nested import nested_channels, nested_label
+from common.transforms.nested import NestedLabeld, NestedThresholdd
 from common.transforms.pictures import (
     LabelPictureReader,
     LabelServerPictured,

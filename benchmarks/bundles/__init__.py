@@ -1,1 +1,0 @@
-"""One file for each bundle; see :class:`benchmarks.measure.Case`."""

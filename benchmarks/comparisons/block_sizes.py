@@ -1,0 +1,145 @@
+"""NMSE against the preset block size: DivSBL, its two halves, and the baselines, over several seeds.
+
+    python -m benchmarks.comparisons.block_sizes --seeds 6 --signals 2 --target OUT
+
+A seed has its own operator and signals.  One table goes to OUT/KIND.csv: a row for each method and block size
+with mean and standard deviation over the seeds (of the seed's mean over its signals), the number of
+iterations, and the processor time; a picture of it to OUT/KIND.png.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from pathlib import Path
+
+import fire
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import common  # noqa: F401 (puts the bundles on sys.path)
+from common.blocks.sensing import basis_matrix, gaussian_operator
+from common.errors import InputError, show_input_errors_as_one_line
+from common.evaluation.tables import format_table, write_rows
+from common.phantoms.signals.kinds import KINDS
+
+DivSBL = importlib.import_module("divsbl.network").DivSBL  # once common has made it findable
+draw_sweep = importlib.import_module("divsbl.history").draw_sweep
+PCSBL = importlib.import_module("divsbl.pc_sbl").PCSBL
+GroupLasso = importlib.import_module("divsbl.group_lasso").GroupLasso
+
+BSBL = {"diversify_variance": False, "diversify_correlation": False, "tolerance": 1e-8}
+#: name -> settings of DivSBL
+VARIANTS = {
+    "divsbl": {},
+    "variances only": {"diversify_correlation": False},
+    "correlations only": {"diversify_variance": False},
+    "bsbl": BSBL,
+}
+
+UNTOLD = ("sbl", "pc-sbl")  # methods without blocks
+
+
+def problems(kind: str, seeds: int, signals: int, m: int, n: int, db: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Operators on coefficients (S, M, N), measurements (S, K, M) and coefficients (S, K, N), S seeds."""
+    draw, basis, _ = KINDS[kind]
+    psi, operators, measured, truth = basis_matrix(basis, n), [], [], []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        drawn = np.stack([np.atleast_2d(draw(n, rng).T) for _ in range(signals)]).reshape(-1, n)
+        x = torch.from_numpy(drawn)
+        phi = gaussian_operator(m, n, seed=seed)
+        clean = x @ phi.T
+        noise = torch.from_numpy(rng.standard_normal(clean.shape))
+        measured.append(clean + noise * clean.std(1, keepdim=True) * 10 ** (-db / 20))
+        operators.append(phi @ psi)
+        truth.append(x @ psi)
+    return torch.stack(operators), torch.stack(measured), torch.stack(truth)
+
+
+def run(
+    target: str,
+    *,
+    kind: str = "heteroscedastic",
+    seeds: int = 6,
+    signals: int = 2,
+    block_sizes: tuple[int, ...] = (6, 9, 18, 27, 54),
+    measurements: int = 80,
+    length: int = 162,
+    snr_db: float = 15.0,
+    prune: float = 1e-2,
+    iterations: int = 800,
+) -> None:
+    """Measure, print and save the table.
+
+    Args:
+        target: folder for KIND.csv.
+        kind: of the phantom ``signals``; a picture's columns are recovered one by one and scored together.
+        seeds: operators.
+        signals: of each seed.
+        block_sizes: preset block sizes.
+        measurements: M.
+        length: N.
+        snr_db: of the noise.
+        prune: threshold of DivSBL and BSBL.
+        iterations: at most so many.
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind={kind!r}; expected one of {', '.join(KINDS)}")
+    torch.set_num_threads(1)
+    phi, y, x = problems(kind, seeds, signals, measurements, length, snr_db)
+    columns = y.shape[1] // signals
+
+    def row(method: str, block_size: int | str, found: Tensor, seconds: float, count: float | None) -> dict:
+        wrong = ((found - x) ** 2).reshape(seeds, signals, columns * length).sum(-1)
+        nmse = (wrong / (x**2).reshape(seeds, signals, columns * length).sum(-1)).mean(1)
+        spread = float(nmse.std()) if seeds > 1 else float("nan")
+        return {
+            "method": method,
+            "block size": block_size,
+            "NMSE": round(float(nmse.mean()), 4),
+            "sd": round(spread, 4),
+            "iterations": count,
+            "seconds": round(seconds, 1),
+        }
+
+    rows = []
+    sizes = {"measurements": measurements, "length": length}
+    together, operators = y.flatten(0, 1), phi.repeat_interleave(y.shape[1], 0)
+    work = [(name, size) for size in block_sizes for name in (*VARIANTS, "group lasso")]
+    for name, size in tqdm([*work, ("sbl", 1), ("pc-sbl", 0)]):
+        began, count = time.process_time(), None
+        if name in ("pc-sbl", "group lasso"):
+            method = PCSBL(**sizes) if name == "pc-sbl" else GroupLasso(**sizes, block_size=size)
+            found = torch.stack([method.coefficients(*one) for one in zip(y, phi, strict=True)])
+        else:
+            settings = VARIANTS.get(name, BSBL)
+            method = DivSBL(**sizes, block_size=size, prune=prune, iterations=iterations, **settings)
+            recovery = method.recover(together, operators)
+            count = round(float(recovery.iterations.double().mean()))
+            found = recovery.coefficients.reshape(x.shape)
+        rows.append(row(name, size or "none", found, time.process_time() - began, count))
+    Path(target).mkdir(parents=True, exist_ok=True)
+    write_rows(Path(target) / f"{kind}.csv", rows)
+    draw_sweep(_by_size(rows), Path(target) / f"{kind}.png")
+    print(f"{kind}: {seeds} seeds of {signals} signals, M={measurements}, N={length}, {snr_db} dB")
+    print(format_table(rows))
+
+
+def _by_size(rows: list[dict]) -> list[dict]:
+    """One row for each block size, as a sweep's metrics.csv has them; methods that are told none in all."""
+    table = []
+    for size in [row["block size"] for row in rows if row["method"] == "divsbl"]:
+        here = {"block_size": size}
+        for row in rows:
+            if row["method"] in UNTOLD or row["block size"] == size:
+                here |= {f"nmse_{row['method']}": row["NMSE"], f"sd_{row['method']}": row["sd"]}
+        table.append(here)
+    return table
+
+
+if __name__ == "__main__":
+    show_input_errors_as_one_line()
+    fire.Fire(run, name="python -m benchmarks.comparisons.block_sizes")

@@ -1,1 +1,0 @@
-"""One file for each operation of ``common.kernels``; see :class:`benchmarks.measure.Case`."""

@@ -1,0 +1,1 @@
+"""One file for each bundle; see :class:`benchmarks.speed.measure.Case`."""

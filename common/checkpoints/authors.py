@@ -1,0 +1,72 @@
+"""Authors' checkpoints -> ours: keys renamed, and told which are missing or left over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from common.bundles import bundle_folder, bundle_package, parse_config
+from common.checkpoints.store import load_state, read_checkpoint, save_state, state_of
+from common.errors import InputError
+
+__all__ = ["import_checkpoint", "rename_keys"]
+
+
+def rename_keys(state: Mapping[str, Tensor], rules: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """Apply every rule (pattern, replacement) of ``re.sub`` in turn to every key.
+
+    Raises:
+        InputError: two keys become one.
+    """
+    renamed: dict[str, Tensor] = {}
+    for old, value in state.items():
+        new = old
+        for pattern, replacement in rules:
+            new = re.sub(pattern, replacement, new)
+        if new in renamed:
+            raise InputError(f"checkpoint: {old} and another key both become {new}; is it the authors' file?")
+        renamed[new] = value
+    return renamed
+
+
+def import_checkpoint(
+    bundle: str,
+    source: str,
+    target: str | None = None,
+    *,
+    trust: bool = False,
+    partial: bool = False,
+    **overrides: Any,
+) -> str:
+    """Convert a checkpoint of the authors into the bundle's weights.
+
+    Args:
+        bundle: name of the bundle.
+        source: the authors' file.
+        target: where to write; ``models/model.pt`` of the bundle by default.
+        trust: unpickle the file whole (runs code in it); only for files you trust.
+        partial: write even where keys are missing, left over or of another shape.
+        overrides: config values that shape the network, such as ``--num_classes 14``.
+
+    Returns:
+        What was matched, renamed and left out, for people.
+
+    Raises:
+        InputError: the file cannot be read or does not fit; nothing is written then.
+    """
+    converter = bundle_package(bundle, "checkpoint")
+    published = state_of(read_checkpoint(source, trust=trust), source)
+    state = converter.from_authors(published)
+    network = parse_config(bundle, **overrides).get_parsed_content("network_def")
+    notes = load_state(network, state, source, partial=partial)
+    path = Path(target) if target else bundle_folder(bundle) / "models" / "model.pt"
+    save_state(network, path)
+    matched = len(set(state) & set(network.state_dict()))
+    renamed = len(set(state) - set(published))
+    lines = [f"{source}: {matched} of {len(network.state_dict())} keys matched, {renamed} renamed", *notes]
+    advice = getattr(converter, "AFTER_IMPORT", "")
+    return "\n".join([*lines, f"wrote {path}", *([advice] if advice else [])])

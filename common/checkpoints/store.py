@@ -1,0 +1,176 @@
+"""Weights in files, read and written with every key accounted for."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.bundles import bundle_folder
+from common.errors import InputError
+from common.files import atomic_path
+
+__all__ = [
+    "load_state",
+    "load_weights",
+    "read_checkpoint",
+    "require_weights",
+    "save_state",
+    "state_of",
+]
+
+# Where training programs keep the network's state dict inside a checkpoint.
+_STATE_KEYS = ("state_dict", "network_weights", "model_state_dict", "model", "net", "network")
+
+
+def _numpy_scalars() -> list[Any]:
+    """What a pickled numpy number consists of: harmless, and in nnU-Net's ``plot_stuff``."""
+    import numpy as np
+    from numpy._core import multiarray
+
+    dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "b1")]
+    return [(multiarray.scalar, "numpy.core.multiarray.scalar"), multiarray.scalar, np.dtype, *dtypes]
+
+
+def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
+    """Whatever ``torch.save`` put into a file, on the CPU.
+
+    Args:
+        source: the file.
+        trust: unpickle it whole, which runs any code that the file holds.
+
+    Raises:
+        InputError: no such file, not a checkpoint, or one that holds more than tensors and numbers.
+    """
+    source = Path(source)
+    if not source.is_file():
+        raise InputError(f"{source}: there is no such file")
+    try:
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            return torch.load(source, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))  # else the bytes are no pickle of torch.save
+        if wanted is None:
+            raise InputError(f"{source}: not a PyTorch checkpoint, or a damaged one") from error
+        raise InputError(
+            f"{source}: holds a Python object ({wanted.group(1)}) besides tensors, and loading it could run "
+            "code. If you trust where the file comes from, repeat with --trust true"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{source}: not a PyTorch checkpoint, or a damaged one") from error
+
+
+def state_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
+    """The network's state dict in a checkpoint, bare or under one of the usual keys.
+
+    Raises:
+        InputError: none is found.
+    """
+    for candidate in (
+        checkpoint,
+        *(checkpoint.get(k) for k in _STATE_KEYS if isinstance(checkpoint, Mapping)),
+    ):
+        if isinstance(candidate, Mapping) and candidate:
+            tensors = {k: v for k, v in candidate.items() if isinstance(v, Tensor)}
+            if len(tensors) == len(candidate):
+                return tensors
+    held = ", ".join(map(str, checkpoint)) if isinstance(checkpoint, Mapping) else type(checkpoint).__name__
+    raise InputError(f"{source}: found no network weights in it; it holds: {held[:200]}")
+
+
+def _some(keys: Sequence[str]) -> str:
+    shown = ", ".join(keys[:4])
+    return shown + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+
+
+def _differences(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[list[str], list[str], list[str]]:
+    """Keys missing from ``state``, keys that the network lacks, and keys of another shape (with both)."""
+    own = network.state_dict()
+    missing = [k for k in own if k not in state]
+    left_over = [k for k in state if k not in own]
+    reshaped = [
+        f"{k} {tuple(state[k].shape)} for {tuple(own[k].shape)}"
+        for k in own
+        if k in state and own[k].shape != state[k].shape
+    ]
+    return missing, left_over, reshaped
+
+
+def load_state(
+    network: nn.Module, state: Mapping[str, Tensor], source: str | Path, *, partial: bool = False
+) -> list[str]:
+    """Copy a state dict into a network.
+
+    Args:
+        network: receives the weights in place.
+        state: bare state dict.
+        source: named in messages.
+        partial: take what fits and leave the rest of the network as it is.
+
+    Returns:
+        What was not loaded, one line each; empty unless ``partial``.
+
+    Raises:
+        InputError: keys are missing, left over, or of another shape (and not ``partial``).
+    """
+    missing, left_over, reshaped = _differences(network, state)
+    notes = [
+        f"{len(keys)} {what}: {_some(keys)}"
+        for keys, what in (
+            (missing, "missing"),
+            (left_over, "left over"),
+            (reshaped, "of another shape"),
+        )
+        if keys
+    ]
+    if notes and not partial:
+        raise InputError(
+            f"{source}: the weights do not fit this network: {'; '.join(notes)}. "
+            "Are they of this bundle, and num_classes, in_channels as they were trained with?"
+        )
+    own = network.state_dict()
+    fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise InputError(
+            f"{source}: not one of its {len(state)} keys fits this network; it is of another one"
+        )
+    network.load_state_dict(fitting, strict=False)
+    return notes
+
+
+def require_weights(path: str | Path, *, bundle: str) -> None:
+    """Stop at once where there are no weights, before anything else is read.
+
+    Raises:
+        InputError: there is no such file; says how to get one.
+    """
+    if not Path(path).is_file():
+        config = os.path.relpath(bundle_folder(bundle) / "configs" / "train.json")
+        raise InputError(
+            f"{path}: no weights yet. Train (python -m monai.bundle run --config_file {config}) or import "
+            f"(python -m common.checkpoints import --bundle {bundle} --source FILE)"
+        )
+
+
+def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False) -> list[str]:
+    """Load ``models/model.pt`` (or another bare state dict) into a network.
+
+    Raises:
+        InputError: no file (says how to get one), damaged, or of another network.
+    """
+    require_weights(path, bundle=bundle)
+    return load_state(network, state_of(read_checkpoint(path), path), path, partial=partial)
+
+
+def save_state(network: nn.Module, path: str | Path) -> None:
+    """Write the bare state dict (tensors only, on the CPU), whole or not at all."""
+    module = getattr(network, "module", network)  # what DistributedDataParallel wraps
+    state = {key: value.detach().cpu() for key, value in module.state_dict().items()}
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)

@@ -1,0 +1,1 @@
+"""dataset.json: reading, writing, and which of its cases a run takes."""

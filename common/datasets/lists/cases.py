@@ -1,0 +1,73 @@
+"""What a run takes from a data set: the cases to predict or to score, and the names of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.datasets.check.check import check_cases
+from common.datasets.check.facts import read_facts
+from common.datasets.check.findings import raise_on_findings
+from common.datasets.lists.datalist import DATALIST, inference_list
+from common.datasets.lists.domains import domain_datalist
+from common.errors import InputError
+
+__all__ = ["class_names", "images_to_predict", "labelled_cases"]
+
+
+def class_names(plan: Mapping[str, Any], num_classes: int) -> dict[int, str]:
+    """Names of the classes 1..K-1 from a plan; "class c" where it names none."""
+    return {c: plan["labels"].get(str(c), f"class {c}") for c in range(1, num_classes)}
+
+
+def images_to_predict(
+    dataset_dir: str | Path,
+    *,
+    channels: int,
+    dims: int = 3,
+    source_domains: str | Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
+
+    A case keeps its ``domain``, where dataset.json gives one.
+
+    Args:
+        dataset_dir: folder with dataset.json or with images, or one image.
+        channels: that the network takes.
+        dims: spatial axes, 2 or 3.
+        source_domains: the cases of all other domains (:func:`common.datasets.domain_datalist`)
+            instead of its test list.
+
+    Raises:
+        InputError: no images, or some that cannot be predicted; the first is named.
+    """
+    if source_domains is None:
+        listed = inference_list(dataset_dir)
+    else:
+        listed = domain_datalist(dataset_dir, source_domains=source_domains, holdout=0)["test"]
+    cases = [{key: case[key] for key in ("image", "domain") if key in case} for case in listed]
+    findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
+    raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
+    return cases
+
+
+def labelled_cases(datalist: Mapping[str, Sequence[dict]], name: str) -> list[dict]:
+    """One list of a data set for scoring: every case must have a label.
+
+    Raises:
+        InputError: there is no such list, it is empty, or cases in it have no label.
+    """
+    cases = list(datalist.get(name, []))
+    if not cases:
+        raise InputError(
+            f"dataset.json: the list {name!r} is empty or not there; choose another with --evaluation_list "
+            f"({', '.join(key for key, value in datalist.items() if value)})"
+        )
+    lacking = [case["image"] for case in cases if not case.get("label")]
+    if lacking:
+        raise InputError(
+            f"dataset.json: {len(lacking)} of {len(cases)} cases in {name!r} have no label, the first is "
+            f"{lacking[0]}; add labels, or choose another list with --evaluation_list"
+        )
+    return cases

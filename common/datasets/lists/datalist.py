@@ -1,0 +1,234 @@
+"""The lists of a data set: ``dataset.json`` in the style of the Medical Segmentation Decathlon.
+
+A data set is a folder with ``dataset.json``: ``training``, ``validation`` and ``test`` lists of
+``{"image": path or list of paths, "label": path, ...}``, paths relative to the folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.datasets.check.voxels import IMAGE_SUFFIXES, has_suffix
+from common.errors import InputError
+
+__all__ = [
+    "DATALIST",
+    "CaseList",
+    "inference_list",
+    "labels_of",
+    "modality_of",
+    "read_datalist",
+    "read_description",
+]
+
+DATALIST = "dataset.json"
+
+
+class CaseList(list[dict]):
+    """The cases of one list of a dataset.json.
+
+    A list that a program puts in its place (MONAI Label does) is a plain one: nothing is known of
+    it but the files.
+
+    Attributes:
+        folder: absolute path of the folder with dataset.json.
+    """
+
+    def __init__(self, cases: Iterable[dict], folder: Path) -> None:
+        super().__init__(cases)
+        self.folder = folder
+
+
+def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
+    """The cases of a data set, as lists under ``training``, ``validation`` and ``test``.
+
+    Paths become absolute; further keys of an entry stay, as MONAI's ``load_decathlon_datalist``
+    reads them.  The order is that of dataset.json.
+
+    Where dataset.json has no ``validation`` list, the last ``max(1, round(holdout * n))`` of its
+    n training cases become it (the same ones every time); with ``holdout=0`` it stays empty.  The
+    test list is never used for it.
+
+    Raises:
+        InputError: no folder, no dataset.json, broken JSON, no training case, or an entry
+            without an image; a single training case of which nothing can be held out.
+    """
+    path, description = _located_description(dataset_dir)
+    lists = {key: _entries(path, description, key) for key in ("training", "validation", "test")}
+    training = lists["training"]
+    if not training:
+        raise InputError(
+            f"{path}: training has no case; expected a list of "
+            f'{{"image": ..., "label": ...}}; make it with  python -m common.datasets list {path.parent}'
+        )
+    if not lists["validation"] and holdout > 0:
+        held = max(1, round(holdout * len(training)))
+        if held >= len(training):
+            raise InputError(
+                f"{path}: training has {len(training)} case(s), of which {held} would be held out for "
+                f'validation; expected at least one left to train on: add cases or a "validation" list'
+            )
+        lists["training"], lists["validation"] = training[:-held], training[-held:]
+    return {key: CaseList(cases, path.parent) for key, cases in lists.items()}
+
+
+def inference_list(dataset_dir: str | Path) -> list[dict]:
+    """The cases to predict, each a dict with at least ``image`` (an absolute path or a list of them).
+
+    ``dataset_dir`` is a data set (its ``test`` list; without one its validation list, which may be
+    held out as in :func:`read_datalist`), a folder of images without dataset.json (all images
+    directly in it, by name), or one image file.
+
+    Raises:
+        InputError: nothing to predict is found there, or dataset.json is broken.
+    """
+    folder = Path(dataset_dir).absolute()
+    if folder.is_file() and has_suffix(folder):
+        return [{"image": str(folder)}]
+    if folder.is_dir() and not (folder / DATALIST).is_file():
+        images = sorted(str(file) for file in folder.iterdir() if has_suffix(file) and file.is_file())
+        if not images:
+            raise InputError(
+                f"{folder}: no {DATALIST} and no image found; expected files ending in "
+                f"{', '.join(IMAGE_SUFFIXES)} directly in the folder, or a dataset.json with a test list"
+            )
+        return [{"image": image} for image in images]
+    path, description = _located_description(folder)
+    for key in ("test", "validation"):
+        if cases := _entries(path, description, key):
+            return cases
+    if len(_entries(path, description, "training")) > 1:
+        return read_datalist(folder)["validation"]
+    raise InputError(
+        f'{path}: no "test" and no "validation" list; expected {{"test": [{{"image": ...}}]}}: '
+        f"add it, or give a folder of images instead"
+    )
+
+
+def labels_of(dataset_dir: str | Path) -> dict[int, str]:
+    """Label value to name, sorted by value; empty where dataset.json names no labels.
+
+    Understood are ``{"0": "background"}`` (Decathlon, nnU-Net v1) and ``{"background": 0}``
+    (nnU-Net v2).
+
+    Raises:
+        InputError: no readable dataset.json, or labels of another form (regions of several values).
+    """
+    path, description = _located_description(dataset_dir)
+    labels = description.get("labels") or {}
+    try:
+        pairs = [_value_and_name(*item) for item in labels.items()]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f'{path}: labels = {labels}; expected {{"0": "background", "1": "name", ...}} with one integer '
+            f"for each name: correct it by hand"
+        ) from error
+    return dict(sorted(pairs))
+
+
+def modality_of(dataset_dir: str | Path) -> list[str]:
+    """The modality of every channel (``["CT"]``); empty where dataset.json does not say.
+
+    Understood are ``modality`` (Decathlon) and ``channel_names`` (nnU-Net v2), as a dict by channel
+    index, a list, or one name.
+
+    Raises:
+        InputError: no readable dataset.json.
+    """
+    _, description = _located_description(dataset_dir)
+    found = description.get("modality") or description.get("channel_names") or []
+    if isinstance(found, dict):
+        found = [found[key] for key in sorted(found, key=lambda key: (len(str(key)), str(key)))]
+    return [str(name) for name in ([found] if isinstance(found, str) else found)]
+
+
+def read_description(dataset_dir: str | Path) -> dict[str, Any]:
+    """The whole of dataset.json as it stands.
+
+    Raises:
+        InputError: no folder, no dataset.json, or broken JSON.
+    """
+    return _located_description(dataset_dir)[1]
+
+
+def _value_and_name(key: str, value: Any) -> tuple[int, str]:
+    if isinstance(value, str):
+        return int(key), value
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is not one label value")
+    return value, key
+
+
+def _located_description(dataset_dir: str | Path) -> tuple[Path, dict[str, Any]]:
+    folder = Path(dataset_dir).absolute()
+    path = folder / DATALIST
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; expected a data set with {DATALIST}: correct --dataset_dir"
+        )
+    if not path.is_file():
+        raise InputError(
+            f"{path}: not there; expected the list of cases: make it from folders of images and labels "
+            f"with  python -m common.datasets list {folder}"
+        )
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); expected JSON: correct that place, or make the file anew "
+            f"with  python -m common.datasets list {folder} --overwrite"
+        ) from error
+    if not isinstance(description, dict):
+        raise InputError(
+            f'{path}: is a JSON {type(description).__name__}; expected an object with "training" and "test" '
+            f"lists: make it anew with  python -m common.datasets list {folder} --overwrite"
+        )
+    return path, description
+
+
+def _entries(path: Path, description: dict[str, Any], key: str) -> list[dict]:
+    listed = description.get(key) or []
+    if not isinstance(listed, list):
+        raise InputError(
+            f"{path}: {key} is a {type(listed).__name__}; expected a list of cases: correct it by hand"
+        )
+    plain = key == "test" and all(isinstance(entry, str) for entry in listed)
+    if not plain:
+        _demand_images(path, key, listed)
+    if not listed:
+        return []
+    # MONAI takes seconds to import; the callers that only ask for labels need not wait.
+    from monai.data.decathlon_datalist import load_decathlon_datalist
+
+    entries = load_decathlon_datalist(path, data_list_key=key, base_dir=path.parent)
+    for entry, given in zip(entries, listed, strict=True):
+        entry.update({} if plain else _names_of_folders(path.parent, given))
+    return entries
+
+
+def _names_of_folders(folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """Further values as given where MONAI takes them for paths: ``"site": "A"`` beside a folder ``A``."""
+    return {
+        key: value
+        for key, value in entry.items()
+        if key not in ("image", "label")
+        and any(isinstance(name, str) and (folder / name).is_dir() for name in _as_list(value))
+    }
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _demand_images(path: Path, key: str, listed: Sequence[Any]) -> None:
+    for index, entry in enumerate(listed):
+        image = entry.get("image") if isinstance(entry, dict) else None
+        files = image if isinstance(image, list) else [image]
+        if not files or not all(isinstance(file, str) and file for file in files):
+            raise InputError(
+                f"{path}: {key}[{index}] = {json.dumps(entry)} names no image; expected "
+                f'{{"image": "imagesTr/a.nii.gz", "label": "labelsTr/a.nii.gz"}}: add the "image" key'
+            )

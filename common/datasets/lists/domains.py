@@ -1,0 +1,109 @@
+"""Lists of a data set in several domains: which of them train, which are the stream of the others.
+
+Each case of dataset.json may name its ``domain``.  The order of the domains is that of dataset.json
+(``"domains": [...]``), else that in which they first occur; within a domain the cases keep their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.datasets.lists.datalist import DATALIST, CaseList, read_datalist, read_description
+from common.errors import InputError
+
+__all__ = ["domain_datalist", "domains_of"]
+
+
+def domain_datalist(
+    dataset_dir: str | Path,
+    *,
+    source_domains: str | Sequence[str] | None = None,
+    holdout: float = 0.2,
+) -> dict[str, CaseList]:
+    """The lists of :func:`common.datasets.read_datalist`, perhaps with other domains to train on.
+
+    Args:
+        dataset_dir: folder with dataset.json.
+        source_domains: all cases of these domains train, and those of all others are the ``test`` list,
+            domain after domain; None: the lists as dataset.json has them.
+        holdout: as in ``read_datalist``.  With ``source_domains``, what dataset.json lists for validation
+            stays there; of a domain without any, the last ``max(1, round(holdout * n))`` of its n cases
+            become validation cases.
+
+    Raises:
+        InputError: as ``read_datalist``; or a domain that no case has, or cases without a domain.
+    """
+    if source_domains is None:
+        return read_datalist(dataset_dir, holdout=holdout)
+    lists = read_datalist(dataset_dir, holdout=0)
+    path = Path(dataset_dir).absolute() / DATALIST
+    sources = [source_domains] if isinstance(source_domains, str) else list(source_domains)
+    order = domains_of(dataset_dir, lists)
+    strangers = [domain for domain in sources if domain not in order]
+    if strangers or not sources:
+        raise InputError(
+            f"{path}: source_domains = {source_domains!r}; expected one or several of {', '.join(order)}"
+        )
+    training: list[dict] = []
+    validation: list[dict] = []
+    for domain in (domain for domain in order if domain in sources):
+        train, validate = _of_source(lists, domain, holdout, path)
+        training += train
+        validation += validate
+    test = [
+        case
+        for domain in order
+        if domain not in sources
+        for section in ("training", "validation", "test")
+        for case in lists[section]
+        if case["domain"] == domain
+    ]
+    found = {"training": training, "validation": validation, "test": test}
+    return {section: CaseList(cases, path.parent) for section, cases in found.items()}
+
+
+def domains_of(dataset_dir: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """The domains of a data set, in its order.
+
+    Args:
+        dataset_dir: folder with dataset.json.
+        lists: its lists, as :func:`common.datasets.read_datalist` gives them.
+
+    Raises:
+        InputError: a case names no domain, or one that the order in dataset.json lacks.
+    """
+    path = Path(dataset_dir).absolute() / DATALIST
+    for section, cases in lists.items():
+        lacking = [index for index, case in enumerate(cases) if not isinstance(case.get("domain"), str)]
+        if lacking:
+            raise InputError(
+                f'{path}: {section}[{lacking[0]}] has no "domain" ({len(lacking)} of {len(cases)} cases); '
+                f'expected {{"image": ..., "label": ..., "domain": "A"}}: add it to every case'
+            )
+    occurring = list(dict.fromkeys(case["domain"] for cases in lists.values() for case in cases))
+    order = read_description(dataset_dir).get("domains") or occurring
+    unknown = [domain for domain in occurring if domain not in order]
+    if unknown:
+        raise InputError(
+            f"{path}: domains = {order} lacks {unknown[0]!r}, which cases name; expected all of them: add it"
+        )
+    return [domain for domain in order if domain in occurring]
+
+
+def _of_source(
+    lists: Mapping[str, Sequence[dict]], domain: str, holdout: float, path: Path
+) -> tuple[list[dict], list[dict]]:
+    """Training and validation cases of one source domain."""
+    own = {section: [case for case in cases if case["domain"] == domain] for section, cases in lists.items()}
+    train, validate = own["training"] + own["test"], own["validation"]
+    if not validate and holdout > 0:
+        held = max(1, round(holdout * len(train)))
+        if held >= len(train):
+            raise InputError(
+                f"{path}: domain {domain!r} has {len(train)} case(s), of which {held} would be held out for "
+                f"validation; expected at least one left to train on: add cases"
+            )
+        train, validate = train[:-held], train[-held:]
+    return train, validate

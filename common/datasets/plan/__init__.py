@@ -1,0 +1,1 @@
+"""Voxel spacing, intensity scaling and labels, planned from the training cases."""

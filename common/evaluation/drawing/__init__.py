@@ -1,0 +1,1 @@
+"""Pictures of results: contours over images, and curves."""

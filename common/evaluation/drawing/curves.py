@@ -1,0 +1,45 @@
+"""Curves over the epochs of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from common.evaluation.drawing.colours import COLOURS
+from common.files import atomic_path
+
+__all__ = ["draw_curves"]
+
+
+def draw_curves(
+    rows: Sequence[Mapping[str, float | None]], path: str | Path, panels: Mapping[str, Sequence[str]]
+) -> None:
+    """Lines over epochs, one panel for each group of columns.
+
+    Args:
+        rows: one mapping per epoch with ``epoch`` and the columns; None where nothing was measured.
+        path: PNG to write.
+        panels: panel title -> columns in it.
+    """
+    figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained", facecolor="white")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for (title, columns), axis in zip(panels.items(), axes, strict=True):
+        for i, column in enumerate(columns):
+            points = [(row["epoch"], row[column]) for row in rows if row.get(column) is not None]
+            if points:
+                colour, width = ("black", 2.5) if i == 0 else (COLOURS[(i - 1) % len(COLOURS)], 1.2)
+                axis.plot(
+                    *zip(*points, strict=True),
+                    marker=".",
+                    color=colour,
+                    lw=width,
+                    label=column.replace("_", " "),
+                )
+        axis.set(title=title.replace("_", " "), xlabel="epoch")
+        axis.grid(alpha=0.3)
+        if len(axis.lines) > 1:
+            axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)

@@ -1,0 +1,1 @@
+"""Losses from how much several predictions agree."""

@@ -1,0 +1,1 @@
+"""Losses from how sure a prediction is."""

@@ -1,0 +1,1 @@
+"""Losses from the overlap of prediction and reference."""

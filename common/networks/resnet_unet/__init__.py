@@ -1,0 +1,1 @@
+"""The U-Net over a ResNet encoder, and its authors' checkpoints."""

@@ -1,0 +1,1 @@
+"""The V-Net, and its authors' checkpoints."""

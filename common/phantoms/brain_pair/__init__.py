@@ -1,0 +1,5 @@
+"""The phantom ``brain_pair``: pairs of brain MR scans, the one a known deformation of the other."""
+
+from common.phantoms.brain_pair.dataset import make
+
+__all__ = ["make"]

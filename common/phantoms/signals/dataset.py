@@ -1,0 +1,103 @@
+"""The phantom ``signals``: signals or pictures, each with a few linear measurements of it.
+
+A case is a measurement ``image`` (M,) or (M, W) and the truth ``label`` (N,) or (N, W), W columns of a
+picture, float64 in NumPy files; the truth of a picture is an 8-bit PNG.  The operator of all cases is
+``operator.npy`` (M, N), which ``dataset.json`` names under ``operator``, and the basis in which the signals
+are sparse stands there under ``basis``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+from common.phantoms.making.arguments import require_seed
+from common.phantoms.making.store import Entry, ensure_phantom
+
+__all__ = ["make"]
+
+_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+
+
+def make(
+    folder: str | Path,
+    *,
+    kind: str = "heteroscedastic",
+    length: int = 162,
+    measurements: int = 80,
+    snr_db: float = 15.0,
+    training: int = 8,
+    validation: int = 8,
+    test: int = 8,
+    seed: int = 0,
+) -> str:
+    """Make the phantom in ``folder`` on first use, and give the folder back.
+
+    Args:
+        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        kind: heteroscedastic (the paper's), homoscedastic, ecg, pulse, spectrum, picture.
+        length: samples N of a signal, or rows and columns of a picture.
+        measurements: M, fewer than ``length``; of every column of a picture.
+        snr_db: deviation of the noise-free measurements over that of the noise, in decibel.
+        training: number of cases in this list.
+        validation: number of cases in this list.
+        test: number of cases in this list.
+        seed: whole number from 0; the operator follows from it alone.
+
+    Raises:
+        InputError: an argument is out of range, the folder cannot be written or was not made here.
+    """
+    from common.phantoms.signals.kinds import KINDS
+
+    if kind not in KINDS:
+        raise InputError(f"signals: kind={kind!r}; expected one of {', '.join(KINDS)}")
+    if not all(isinstance(n, int) and n > 0 for n in (length, measurements)) or length < 64:
+        raise InputError(f"signals: length={length}, measurements={measurements}; expected at least 64 and 1")
+    if not 1 < measurements < length:
+        raise InputError(f"signals: measurements={measurements}; expected 2 to {length - 1} (length - 1)")
+    require_seed("signals", seed)
+    draw, basis, words = KINDS[kind]
+
+    def write_case(root: Path, subset: str, case: str, rng: np.random.Generator) -> Entry:
+        from common.blocks.sensing import gaussian_operator  # needs torch, which reuse does not
+
+        # Pictures: the paper's operator is not normalised.
+        phi = gaussian_operator(measurements, length, seed=seed, unit_columns=kind != "picture").numpy()
+        if not (root / "operator.npy").is_file():
+            np.save(root / "operator.npy", phi)
+        truth = draw(length, rng)
+        clean = phi @ truth
+        noise = clean.std(axis=0, keepdims=True) * 10 ** (-snr_db / 20)
+        entry = {"image": f"images{subset}/{case}.npy", "label": f"labels{subset}/{case}.npy"}
+        np.save(root / entry["image"], clean + noise * rng.standard_normal(clean.shape))
+        if kind == "picture":
+            from PIL import Image
+
+            entry["label"] = f"labels{subset}/{case}.png"
+            Image.fromarray(truth.astype(np.uint8)).save(root / entry["label"])
+        else:
+            np.save(root / entry["label"], truth)
+        return entry
+
+    return ensure_phantom(
+        folder,
+        description={
+            "name": "signals",
+            "description": f"synthetic signals ({words}) and linear measurements of them; no patient data",
+            "operator": "operator.npy",
+            "basis": basis,
+        },
+        parameters={
+            "name": "signals",
+            "version": _VERSION,
+            "seed": seed,
+            "kind": kind,
+            "length": length,
+            "measurements": measurements,
+            "snr_db": float(snr_db),
+        },
+        counts={"training": training, "validation": validation, "test": test},
+        write_case=write_case,
+    )

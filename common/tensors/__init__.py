@@ -1,0 +1,1 @@
+"""Small helpers on plain tensors that every folder above may use."""

@@ -1,0 +1,167 @@
+"""Which weights a training leaves, and loading them when an engine starts."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from ignite.distributed import all_reduce, get_rank
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator
+from torch import nn
+
+from common.checkpoints.store import load_weights, save_state
+
+__all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
+
+logger = logging.getLogger(__name__)
+
+
+class KeepWeights:
+    """Write the bare state dict after a validation: of the best key metric so far, or always of the last.
+
+    The weights of an earlier run under the same name are kept beside it as ``*_previous.pt``.
+
+    Args:
+        network: whose weights.
+        path: ``models/model.pt``.
+        which: "best", or "last" where a recipe ends with its last epoch's weights; "lowest_loss" leaves
+            them to :class:`KeepLowestLoss`.
+        resumed: whether this run goes on with the one that wrote ``path``.
+
+    Raises:
+        ValueError: ``which`` is another word.
+    """
+
+    def __init__(
+        self, network: nn.Module, path: str | Path, *, which: str = "best", resumed: bool = False
+    ) -> None:
+        if which not in ("best", "last", "lowest_loss"):
+            raise ValueError(f'KeepWeights: which={which!r}; expected "best", "last" or "lowest_loss"')
+        self.network, self.path, self.which = network, Path(path), which
+        self.keep_earlier = not resumed
+
+    def attach(self, evaluator: Engine) -> None:
+        """Act after every validation."""
+        evaluator.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, evaluator: Engine) -> None:
+        """Save if this validation was the best, or the last one counts."""
+        best = self.which == "best" and evaluator.state.best_metric_epoch == evaluator.state.epoch
+        if best or self.which == "last":
+            self.save()
+
+    def save(self) -> None:
+        """Write the weights; of several processes the first does."""
+        if get_rank() > 0:
+            return
+        if self.keep_earlier and self.path.is_file():
+            shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
+        self.keep_earlier = False
+        save_state(self.network, self.path)
+
+
+class KeepLowestLoss:
+    """Write the weights after every epoch whose mean training loss is the lowest so far.
+
+    Some published recipes choose so, with no validation.  Part of a :class:`ResumePoint`.
+
+    Args:
+        network: whose weights.
+        path: ``models/model.pt``.
+        active: whether this run chooses so; else the handler does nothing.
+        resumed: whether this run goes on with the one that wrote ``path``.
+    """
+
+    def __init__(
+        self, network: nn.Module, path: str | Path, *, active: bool = True, resumed: bool = False
+    ) -> None:
+        self.keep, self.active = KeepWeights(network, path, which="lowest_loss", resumed=resumed), active
+        self.lowest = float("inf")
+        self.losses: list[float] = []
+
+    def attach(self, trainer: Engine) -> None:
+        """Follow the loss, act after every epoch."""
+        if self.active:
+            trainer.add_event_handler(Events.ITERATION_COMPLETED, self.add_loss)
+            trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def add_loss(self, trainer: Engine) -> None:
+        """Note the iteration's loss."""
+        output = trainer.state.output[0] if isinstance(trainer.state.output, list) else trainer.state.output
+        self.losses.append(output["loss"].item())
+
+    def __call__(self, _: Engine) -> None:
+        """Save if the epoch's mean, over all processes, is a new lowest."""
+        total, count = all_reduce(
+            torch.tensor([sum(self.losses), len(self.losses)], dtype=torch.float64)
+        ).tolist()
+        self.losses = []
+        if total / max(count, 1) < self.lowest:
+            self.lowest = total / max(count, 1)
+            self.keep.save()
+
+    def state_dict(self) -> dict[str, float]:
+        """The lowest loss."""
+        return {"lowest": self.lowest}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from a lowest loss."""
+        self.lowest = state["lowest"]
+
+
+class EndWithWeights:
+    """See that a training leaves weights, however short it is and whatever it was given.
+
+    After the last epoch it validates where the interval has not just done so (3 epochs with an
+    interval of 6 would end without weights).  Where there is nothing to validate on, as after the
+    first scan labelled in MONAI Label, it writes the last epoch's weights itself.
+
+    Args:
+        evaluator: of the validation; list this handler behind the one that runs it at intervals.
+        network: whose weights.
+        path: ``models/model.pt``.
+    """
+
+    def __init__(self, evaluator: Evaluator, network: nn.Module, path: str | Path) -> None:
+        self.evaluator, self.network, self.path = evaluator, network, path
+
+    def attach(self, trainer: Engine) -> None:
+        """Look at the end of every epoch whether it is the last."""
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, trainer: Engine) -> None:
+        """Validate or save after the last epoch."""
+        if trainer.state.epoch < trainer.state.max_epochs:
+            return
+        if not len(self.evaluator.data_loader):
+            logger.warning("no case to validate on: the weights of the last epoch are kept, good or bad")
+            KeepWeights(self.network, self.path).save()
+        elif self.evaluator.state.epoch != trainer.state.epoch:
+            self.evaluator.run(trainer.state.epoch)
+
+
+class StrictCheckpointLoader:
+    """Load ``models/model.pt`` when an engine starts, every key accounted for.
+
+    The name matters: MONAI's FL client switches off the handlers called ``*CheckpointLoader``.
+
+    Args:
+        network: receives the weights.
+        path: the bare state dict.
+        bundle: named in the message when there are no weights.
+    """
+
+    def __init__(self, network: nn.Module, path: str | Path, *, bundle: str) -> None:
+        self.network, self.path, self.bundle = network, path, bundle
+
+    def attach(self, engine: Engine) -> None:
+        """Load before the first case."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, _: Engine) -> None:
+        """Load; an :class:`InputError` says what is missing."""
+        load_weights(self.network, self.path, bundle=self.bundle)

@@ -1,0 +1,114 @@
+"""Lists with unlabelled training cases: what is labelled, held out, hidden, planned and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.datasets import check_cases, read_facts, semi_supervised_datalist, training_plan
+from common.datasets.check.bundle_needs import BundleNeeds, needs_of
+from common.errors import InputError
+
+
+def labels(cases) -> list[bool]:
+    return ["label" in case for case in cases]
+
+
+def names(cases) -> list[str]:
+    return [Path(case["image"]).name for case in cases]
+
+
+@pytest.fixture
+def some_labelled(tiny):
+    """Four training cases, the last without a label."""
+    del tiny.training[3]["label"]
+    tiny.save()
+    return tiny
+
+
+def test_all_that_have_a_label_are_labelled_and_the_last_of_them_is_held_out(some_labelled):
+    lists = semi_supervised_datalist(some_labelled.root)
+    assert names(lists["training"]) == ["c0.nii.gz", "c1.nii.gz", "c3.nii.gz"]
+    assert labels(lists["training"]) == [True, True, False]
+    assert names(lists["validation"]) == ["c2.nii.gz"]
+
+
+def test_the_first_so_many_are_labelled_and_the_others_hidden(tiny):
+    lists = semi_supervised_datalist(tiny.root, num_labelled=2)
+    assert names(lists["training"]) == ["c0.nii.gz", "c2.nii.gz", "c3.nii.gz"]
+    assert labels(lists["training"]) == [True, False, False]
+    assert names(lists["validation"]) == ["c1.nii.gz"], "one of the two labelled cases, no third label"
+
+
+def test_nothing_is_held_out_where_there_is_a_validation_list(tiny):
+    tiny.save(training=tiny.training[:3], validation=tiny.training[3:])
+    lists = semi_supervised_datalist(tiny.root, num_labelled=1)
+    assert labels(lists["training"]) == [True, False, False]
+    assert names(lists["validation"]) == ["c3.nii.gz"]
+
+
+def test_unlabelled_cases_are_left_out_on_request(tiny):
+    def number(n):
+        return len(semi_supervised_datalist(tiny.root, num_labelled=2, num_unlabelled=n)["training"])
+
+    assert [number(n) for n in (0, 1, 5, None)] == [1, 2, 3, 3]
+
+
+def test_a_single_labelled_case_cannot_be_held_out(tiny):
+    with pytest.raises(InputError, match=r"1 labelled case.*validation"):
+        semi_supervised_datalist(tiny.root, num_labelled=1)
+    assert len(semi_supervised_datalist(tiny.root, num_labelled=1, holdout=0)["training"]) == 4
+
+
+def test_more_labels_asked_for_than_there_are(some_labelled):
+    with pytest.raises(InputError, match=r"training\[3\] has no label.*num_labelled = 4"):
+        semi_supervised_datalist(some_labelled.root, num_labelled=4)
+    some_labelled.training[3]["label"] = some_labelled.training[0]["label"]
+    some_labelled.save()
+    with pytest.raises(InputError, match=r"has 4 cases.*num_labelled = 9"):
+        semi_supervised_datalist(some_labelled.root, num_labelled=9)
+
+
+def test_no_label_at_all(tiny):
+    with pytest.raises(InputError, match="none of the 4 training cases has a label"):
+        semi_supervised_datalist(tiny.root, num_labelled=0)
+
+
+def test_hidden_labels_are_never_opened(tiny):
+    """Their files may as well be broken."""
+    for case in tiny.training[2:]:
+        (tiny.root / case["label"]).write_text("not an image")
+    plan = training_plan(tiny.root, channels=1, classes=3, unlabelled=True, num_labelled=2)
+    assert plan["cases"] == 3, "one labelled case is held out, the unlabelled ones count"
+    with pytest.raises(InputError, match="not an image"):
+        training_plan(tiny.root, channels=1, classes=3, unlabelled=True)
+
+
+def test_training_cases_without_a_label_are_refused_unless_the_method_takes_them(some_labelled):
+    with pytest.raises(InputError, match=r"training\[3\]\.label is not given"):
+        training_plan(some_labelled.root, channels=1, classes=3)
+    assert training_plan(some_labelled.root, channels=1, classes=3, unlabelled=True)["cases"] == 3
+
+
+def test_files_that_are_scaled_already(tiny):
+    for word in ("as_is", "zscore"):
+        plan = training_plan(tiny.root, channels=1, classes=3, intensity=word)
+        assert plan["intensity"] == [{"scheme": word}]
+    with pytest.raises(InputError, match=r"intensity = 'raw'"):
+        training_plan(tiny.root, channels=1, classes=3, intensity="raw")
+
+
+def test_the_check_wants_a_label_somewhere(tiny):
+    for case in tiny.training:
+        del case["label"]
+    facts = read_facts({"training": [{"image": str(tiny.root / c["image"])} for c in tiny.training]})
+    (finding,) = check_cases(facts, channels=1, classes=3, labelled=("validation",))
+    assert (finding.key, finding.severity) == ("training", "error")
+    assert "4 cases without a label" in finding.found
+
+
+def test_needs_of_a_bundle_say_whether_labels_may_lack():
+    assert BundleNeeds().unlabelled is False
+    assert needs_of("mcnet_plus").unlabelled is True
+    assert needs_of("cotr").unlabelled is False

@@ -1,0 +1,133 @@
+"""KiTS21's release: annotations aggregated, files checked, test cases unknown."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.datasets import read_datalist
+from common.datasets.public.kits21_annotations import annotation_files
+from common.datasets.public.prepare import prepare
+from common.errors import InputError
+from tests.common.datasets.raw_kits21 import AFFINE, RawKits21, box, save
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return RawKits21(tmp_path / "raw kits", cases=3)
+
+
+def make(raw, tmp_path, **options):
+    return prepare("kits21", raw.root, tmp_path / "out", **{"partial": True, **options})
+
+
+def test_cases_and_labels(raw, tmp_path):
+    assert make(raw, tmp_path, validation=1) == {"training": 2, "validation": 1, "test": 0}
+    lists = read_datalist(tmp_path / "out", holdout=0)
+    entry = lists["training"][1]
+    image = nib.load(entry["image"])
+    assert image.get_data_dtype() == np.int16
+    assert np.array_equal(np.asarray(image.dataobj), raw.image(1))
+    assert np.allclose(image.affine, AFFINE)
+    written = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert written["labels"] == {"0": "background", "1": "kidney", "2": "tumor", "3": "cyst"}
+    assert [case["label"] for case in written["validation"]] == ["labelsTr/case_00002.nii.gz"]
+    for key, last in (("label_and", 6), ("label", 7), ("label_or", 8)):
+        label = nib.load(tmp_path / "out" / written["training"][1][key])
+        expected = box(1, last) + box(4, last)  # the tumor over the kidney; the ureter nowhere
+        assert np.array_equal(np.asarray(label.dataobj), expected), key
+        assert np.allclose(label.affine, AFFINE)
+
+
+def test_all_300_or_a_word_about_it(raw, tmp_path):
+    with pytest.raises(InputError, match=r"has 3 cases; expected 300: .*--partial true"):
+        make(raw, tmp_path, partial=False)
+    shutil.copytree(raw.folder(0), raw.root / "data" / "case_00400")
+    with pytest.raises(InputError, match=r"case_00400: 1 cases are beyond case_00299; .*another year"):
+        make(raw, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def _turned(raw):
+    save(raw.annotation(1, annotation=2), box(1, 6).transpose(2, 0, 1))
+
+
+def _elsewhere(raw):
+    save(
+        raw.annotation(1, annotation=2),
+        box(1, 6),
+        AFFINE + np.array([[0] * 4] * 2 + [[0, 0, 0, 3]] + [[0] * 4]),
+    )
+
+
+def _values(raw):
+    save(raw.annotation(1, annotation=2), 2 * box(1, 6))
+
+
+def _cut_off(raw):
+    whole = raw.annotation(1).read_bytes()
+    raw.annotation(1).write_bytes(whole[: len(whole) // 2])
+
+
+def _one_missing(raw):
+    raw.annotation(1, annotation=2).unlink()
+
+
+def _no_kidney(raw):
+    for a in (1, 2, 3):
+        raw.annotation(1, annotation=a).unlink()
+
+
+def _unsigned(raw):
+    save(raw.folder(1) / "imaging.nii.gz", raw.image(1) + 1024)
+
+
+def _nan(raw):
+    image = raw.image(1)
+    image[1, 2, 3] = np.nan
+    save(raw.folder(1) / "imaging.nii.gz", image)
+
+
+def _no_image(raw):
+    (raw.folder(1) / "imaging.nii.gz").unlink()
+
+
+def _empty(raw):
+    for path in (raw.folder(1) / "segmentations").iterdir():
+        save(path, np.zeros((6, 9, 10), np.uint8))
+
+
+BAD = {
+    _turned: r"annotation-2.nii.gz: has the shape \(10, 6, 9\); expected \(6, 9, 10\), .* another order",
+    _elsewhere: r"annotation-2.nii.gz: its affine puts voxels up to 3 mm from where .*imaging",
+    _values: r"annotation-2.nii.gz: has the values 0, 2; expected whole numbers from 0 to 1",
+    _cut_off: r"kidney_instance-1_annotation-1.nii.gz: (is truncated|cannot be read)",
+    _one_missing: r"annotations of kidney instance 1 have the numbers \[1, 3\]; expected \[1, 2\]",
+    _no_kidney: "no file kidney_instance-1_annotation-1.nii.gz",
+    _unsigned: "its lowest value is 2[0-9]; expected HU",
+    _nan: "1 voxels are NaN or infinite",
+    _no_image: "imaging.nii.gz: not there, 1 of 3 cases",
+    _empty: "the majority of the annotations is empty",
+}
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda f: f.__name__)
+def test_bad_files(raw, tmp_path, spoil):
+    spoil(raw)
+    with pytest.raises(InputError, match=BAD[spoil]):
+        make(raw, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_are_in_the_order_of_their_numbers(raw):
+    for number in range(2, 12):
+        save(raw.annotation(0, "cyst", instance=number - 1), box(1, 2))
+    found = annotation_files(raw.folder(0))
+    assert [path.name for one in found["cyst"] for path in one] == [
+        f"cyst_instance-{number}_annotation-1.nii.gz" for number in range(1, 11)
+    ]
+    assert [len(one) for one in found["kidney"]] == [3]
