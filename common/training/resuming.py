@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 class ResumePoint:
     """After every epoch write all that the run needs to go on; read it back on request.
 
+    It saves behind all other handlers of the epoch's end, wherever it is listed, so that the file holds what
+    they left.
+
     Args:
         path: the file, ``models/checkpoint.pt``.
         parts: name -> object with ``state_dict`` and ``load_state_dict`` (network, optimizer, ...).
@@ -37,11 +40,17 @@ class ResumePoint:
         self.scaler_state: dict[str, Any] | None = None
 
     def attach(self, trainer: Engine) -> None:
-        """Restore before the first epoch; list this handler last, so that it saves what the others left."""
+        """Restore before the first epoch; from then on save last of all at the end of every epoch."""
         trainer.add_event_handler(Events.STARTED, self._restore_scaler)
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        trainer.add_event_handler(Events.EPOCH_STARTED, self._come_last)
         if self.resume:
             self.restore(trainer)
+
+    def _come_last(self, trainer: Engine) -> None:
+        """Move the saving behind every handler that is there by now: ignite calls them in their order."""
+        if trainer.has_event_handler(self.save, Events.EPOCH_COMPLETED):
+            trainer.remove_event_handler(self.save, Events.EPOCH_COMPLETED)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def _restore_scaler(self, trainer: Engine) -> None:
         """The gradient scaler of mixed precision, which the trainer makes after its handlers."""

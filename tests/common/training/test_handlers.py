@@ -237,6 +237,53 @@ def test_resume_point_round_trip_and_refusals(tmp_path):
         make_trainer([setup(9, resume=True, width=3)[2]], epochs=9)
 
 
+def test_nothing_follows_the_resume_point(tmp_path):
+    """Not a handler listed behind it, nor one that comes as late as the start of the training."""
+    network, calls = torch.nn.Linear(2, 2), []
+
+    class Late:
+        def attach(self, engine):
+            engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: calls.append("listed behind"))
+            engine.add_event_handler(Events.STARTED, self.add_another)
+
+        def add_another(self, engine):
+            engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: calls.append("added at the start"))
+
+    class Point(ResumePoint):
+        def save(self, trainer):
+            calls.append("saved")
+
+    point = Point(tmp_path / "c.pt", parts={"network": network}, evaluator=make_evaluator([]))
+    make_trainer([point, Late()], network=network, epochs=2).run()
+    assert calls == ["listed behind", "added at the start", "saved"] * 2
+
+
+def test_a_restart_of_a_stuck_training_survives_a_resume(tmp_path):
+    """The new weights, the lower momentum and the forgotten velocity are what the run goes on from."""
+
+    class Net(torch.nn.Linear):
+        def reset_parameters(self):
+            torch.nn.init.constant_(self.weight, 7.0)
+            torch.nn.init.zeros_(self.bias)
+
+    def trainer_of(network, *, epochs, resume):
+        trainer = make_trainer(network=network, epochs=epochs)
+        evaluator = make_evaluator([])
+        evaluator.state.best_metric = 0.0
+        parts = {"network": network, "optimizer": trainer.optimizer}
+        # The order of a recipe that adds the restart to a list which ends with the resume point.
+        ResumePoint(tmp_path / "c.pt", parts=parts, evaluator=evaluator, resume=resume).attach(trainer)
+        RestartWhenStuck(evaluator, epoch=1, momentum=0.95).attach(trainer)
+        return trainer
+
+    trainer_of(Net(2, 2), epochs=1, resume=False).run()
+    network = torch.nn.Linear(2, 2)
+    resumed = trainer_of(network, epochs=2, resume=True)
+    assert (network.weight == 7).all()
+    assert [group["momentum"] for group in resumed.optimizer.param_groups] == [0.95]
+    assert not resumed.optimizer.state_dict()["state"]
+
+
 def test_resume_without_a_checkpoint_starts_anew(tmp_path, caplog):
     point = ResumePoint(tmp_path / "none.pt", parts={}, evaluator=make_evaluator([]), resume=True)
     assert make_trainer([point]).state.epoch == 0
