@@ -7,12 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from monai.transforms import RandGaussianSmooth
 from scipy.ndimage import map_coordinates
 
 from common.transforms.labels import LabelMapd
-from common.transforms.low_resolution import RandLowResolutiond, simulate_low_resolution
-from common.transforms.per_channel import RandPerChanneld
+from common.transforms.low_resolution import simulate_low_resolution
 from common.transforms.spatial import RandRotateScaled, acts_in_plane, rotation_range
 
 
@@ -133,30 +131,11 @@ def test_low_resolution_loses_detail_and_keeps_the_shape():
         low = simulate_low_resolution(noise, 0.5, in_plane=in_plane)
         assert low.shape == noise.shape
         assert not np.allclose(low, noise)
+        assert low.min() >= noise.min(), "splines overshoot"
+        assert low.max() <= noise.max()
     ramp = np.broadcast_to(np.arange(9.0)[:, None, None], (9, 17, 23))
     assert np.allclose(simulate_low_resolution(ramp, 0.5, in_plane=True), ramp, atol=1e-5)
     assert np.allclose(simulate_low_resolution(noise, 1.0, in_plane=False), noise, atol=1e-5)
-
-
-def test_low_resolution_probabilities():
-    transform = RandLowResolutiond("image", prob=0.25, channel_prob=0.5).set_random_state(0)
-    acted = 0
-    for _ in range(2000):
-        transform.randomize(2)
-        acted += sum(z is not None for z in transform.zooms)
-    assert acted / 4000 == pytest.approx(0.125, abs=0.02)
-
-
-def test_per_channel_leaves_the_other_channels():
-    transform = RandPerChanneld(
-        "image", transform=RandGaussianSmooth(prob=1.0), prob=1.0, channel_prob=0.5
-    ).set_random_state(1)
-    image = torch.randn(4, 6, 6, 6)
-    result = transform({"image": image})["image"]
-    same = [torch.equal(a, b) for a, b in zip(result, image, strict=True)]
-    assert same == [not chosen for chosen in transform.chosen]
-    assert True in same
-    assert False in same
 
 
 def test_label_map_replaces_and_leaves():
