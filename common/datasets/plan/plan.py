@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from common.datasets.check.check import check_cases
 from common.datasets.check.facts import CaseFacts, read_facts
@@ -23,6 +22,7 @@ from common.datasets.check.findings import raise_on_findings
 from common.datasets.check.label_values import as_label_map, mapped_labels
 from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_datalist, read_description
 from common.datasets.lists.semi_supervised import semi_supervised_datalist
+from common.datasets.plan.target_spacing import target_spacing
 from common.errors import InputError
 from common.files import write_json
 
@@ -53,7 +53,7 @@ def make_plan(
         labels: names by value, after the map.
         modality: of each channel; "ct" in any case gives the CT scheme, all else z-scores per image.
         axcodes: the orientation that training works in, one letter per array axis (towards S, P, L).
-        spacing: mm along the axes of ``axcodes``, instead of the median of the cases.
+        spacing: mm along the axes of ``axcodes``, instead of the cases' own.
         intensity: for every channel, instead of what the modality asks for: "zscore" of each channel;
             "minmax" of all together to 0..1; "imagenet" for 8-bit RGB, its channels' public mean and sd;
             "as_is", the files are scaled already.
@@ -63,7 +63,7 @@ def make_plan(
             than the network's are converted when they are read.)
 
     Returns:
-        ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, median of each axis of ``axcodes``; absent
+        ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, see :func:`target_spacing`; absent
         for pictures), ``intensity`` (per channel ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile],
         "mean", "sd"}`` of the pooled foreground samples, or ``{"scheme": word}`` with one of the words
         of ``intensity``) and ``labels``.
@@ -77,8 +77,7 @@ def make_plan(
     if spacing is not None:
         plan["spacing"] = _checked_spacing(spacing)
     elif volumes:
-        oriented = [_spacing_along(one.affine, one.spacing, axcodes) for one in volumes]
-        plan["spacing"] = [round(float(mm), 4) for mm in np.median(oriented, axis=0)]
+        plan["spacing"] = target_spacing(volumes, axcodes)
     if channels is None:
         channels = facts[0].image.channels if facts else 0
     plan["intensity"] = [
@@ -185,15 +184,6 @@ def load_plan(path: str | Path, default: dict[str, Any]) -> dict[str, Any]:
             f"{path}: is no plan ({error}); expected the JSON that training writes: train again, or remove it"
         ) from error
     return plan
-
-
-def _spacing_along(affine: Any, spacing: Sequence[float], axcodes: str) -> list[float]:
-    """Spacing of the file's axes, in mm, put in the order of ``axcodes``."""
-    order = ornt_transform(io_orientation(np.array(affine)), axcodes2ornt(tuple(axcodes)))
-    along = [0.0] * 3
-    for axis, (target, _) in enumerate(order):
-        along[int(target)] = spacing[axis]
-    return along
 
 
 def _checked_spacing(spacing: Sequence[float]) -> list[float]:
