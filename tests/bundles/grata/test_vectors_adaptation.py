@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
-from common.networks.resnet_unet import ResNetUNet
-from common.networks.resnet_unet_checkpoint import from_authors_resnet_unet
+from common.networks.resnet_unet.checkpoint import from_authors_resnet_unet
+from common.networks.resnet_unet.network import ResNetUNet
 from grata.inferer import GradientAlignmentInferer
 from grata.views import INVERSES, VIEWS
 from tests.vectors import load

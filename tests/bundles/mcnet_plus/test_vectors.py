@@ -7,8 +7,8 @@ import torch
 
 import common  # noqa: F401 (makes bundles importable)
 from common.kernels.mutual_consistency import mutual_consistency, mutual_consistency_reference
-from common.losses.sharpening import sharpen, sharpen_logits
-from common.losses.soft_dice import SoftDiceLoss
+from common.losses.overlap.soft_dice import SoftDiceLoss
+from common.tensors.sharpening import sharpen, sharpen_logits
 from common.training.ramp_up import SigmoidRampUp
 from mcnet_plus.checkpoint import from_authors
 from mcnet_plus.network import MCNetPlus2d, MCNetPlus3d

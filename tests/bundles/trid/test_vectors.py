@@ -7,7 +7,7 @@ import torch
 
 import common  # noqa: F401 (makes bundles importable)
 from common.blocks.feature_statistics import exchange_sorted_values, exchange_statistics, mix_statistics
-from common.networks.resnet_unet import ResNetUNet
+from common.networks.resnet_unet.network import ResNetUNet
 from tests.vectors import load
 from trid.checkpoint import from_authors
 

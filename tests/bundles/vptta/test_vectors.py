@@ -8,9 +8,9 @@ from torch.nn import functional
 
 import common  # noqa: F401 (makes bundles importable)
 from common.adaptation.aligning_norm import WarmUp, alignment_loss, convert_to_aligning
-from common.losses.nested_dice_bce import NestedDiceBCELoss
-from common.networks.pranet import PraNet
-from common.networks.resnet_unet import ResNetUNet
+from common.losses.overlap.nested_dice_bce import NestedDiceBCELoss
+from common.networks.pranet.network import PraNet
+from common.networks.resnet_unet.network import ResNetUNet
 from tests.vectors import load
 from vptta.checkpoint import from_authors
 

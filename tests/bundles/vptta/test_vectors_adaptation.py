@@ -9,8 +9,8 @@ import common  # noqa: F401 (makes bundles importable)
 from common.adaptation.aligning_norm import alignment_loss
 from common.adaptation.prompt import LowFrequencyPrompt
 from common.adaptation.prompt_memory import PromptMemory
-from common.networks.resnet_unet import ResNetUNet
-from common.transforms.fourier import window_side
+from common.networks.resnet_unet.network import ResNetUNet
+from common.tensors.fourier import window_side
 from tests.vectors import load
 from vptta.checkpoint import from_authors
 from vptta.inferer import PromptInferer
