@@ -9,6 +9,8 @@ from __future__ import annotations
 import resource
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.contract.warm import WarmPython
@@ -30,6 +32,24 @@ def used() -> float:
 def used_with_warm_start() -> float:
     """The same with the imports of the warm Python, which are of no test."""
     return used() + WarmPython.start_seconds
+
+
+_of_all: list[float] = []
+
+
+@contextmanager
+def of_all_tests() -> Iterator[None]:
+    """Of what is made once for all of a bundle's tests: its seconds are not those of the first that asks."""
+    start = used()
+    yield
+    _of_all.append(used() - start)
+
+
+def take_of_all_tests() -> float:
+    """The seconds of what was made so since the last call."""
+    taken = sum(_of_all)
+    _of_all.clear()
+    return taken
 
 
 def benchmark() -> float:

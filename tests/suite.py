@@ -15,18 +15,15 @@ from typing import Any
 import pytest
 
 from tests.of_bundles import bundle_of
-from tests.seconds import Seconds, slowness, used, used_with_warm_start
+from tests.seconds import Seconds, slowness, take_of_all_tests, used, used_with_warm_start
 from tests.selection import Selection, bundle_names, samples, select
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "tests" / "last_full.txt"
 SECONDS = ROOT / "tests" / "last_full_seconds.json"
-#: Fixtures whose seconds are of the tests that always run, whichever test is the first to ask.
-ALWAYS_MADE = {"trained"}
 
 seconds = Seconds()
 _chosen: dict[str, Any] = {}
-_phase = {"made": 0.0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -127,12 +124,13 @@ def refuse_unmarked(items: list[pytest.Item]) -> None:
 
 
 def counted(item: pytest.Item) -> Iterator[None]:
-    """Count the seconds of one phase of a test; those of fixtures that all share are counted apart."""
-    _phase["made"], start = 0.0, used()
+    """Count the seconds of one phase of a test, and apart from them those of what all tests share."""
+    start = used()
     try:
         return (yield)
     finally:
-        item.user_properties.append(("seconds", used() - start - _phase["made"]))
+        shared = take_of_all_tests()
+        item.user_properties += [("seconds", used() - start - shared), ("seconds always", shared)]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -148,18 +146,6 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     return (yield from counted(item))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Iterator[None]:
-    if fixturedef.argname not in ALWAYS_MADE:
-        return (yield)
-    start = used()
-    try:
-        return (yield)
-    finally:
-        _phase["made"] += used() - start
-        request._pyfuncitem.user_properties.append(("seconds always", used() - start))
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:

@@ -261,9 +261,13 @@ class Run:
         return self.ckpt_dir / "model.pt"
 
     @property
+    def places(self) -> dict[str, Any]:
+        return {"output_dir": self.output_dir, "ckpt_dir": self.ckpt_dir}
+
+    @property
     def base(self) -> dict[str, Any]:
         """What every command of this run is told: its folders, and the bundle's network for quick runs."""
-        return {"output_dir": self.output_dir, "ckpt_dir": self.ckpt_dir, **self.bundle.network}
+        return {**self.places, **self.bundle.network}
 
     @property
     def data(self) -> dict[str, Any]:
@@ -280,7 +284,7 @@ class Run:
 
     @property
     def inference_overrides(self) -> dict[str, Any]:
-        return {**self.base, **self.data}
+        return {**self.base, **self.data, **self.bundle.quick.get("inference", {})}
 
     def written(self) -> set[str]:
         return {os.path.relpath(path, self.folder) for path in self.folder.rglob("*") if path.is_file()}

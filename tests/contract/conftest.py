@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from common.bundles import parse_config
 from tests.contract.bundle import Run, Shell
+from tests.seconds import of_all_tests
 
 MakeRun = Callable[..., Run]
 
@@ -49,7 +50,8 @@ def trained(bundle, shared, shell) -> Run:
     done = shared / f"{bundle.name}.done"
     with FileLock(shared / f"{bundle.name}.lock"):
         if not done.exists():
-            told = shell.run([bundle.config_file("train")], run.train_overrides).ok()
+            with of_all_tests():
+                told = shell.run([bundle.config_file("train")], run.train_overrides).ok()
             (run.folder / "stderr.txt").write_text(told.err)
             done.touch()
     return run
