@@ -15,7 +15,7 @@ from common.errors import InputError
 from common.registry.archive import unpack
 from common.registry.pack import pack
 from tests.common.registry import toy
-from tests.contract.bundle import NAMES, ROOT
+from tests.contract.bundle import ROOT
 
 
 def test_holds_the_bundle_and_nothing_of_the_bench(tmp_path):
@@ -55,9 +55,10 @@ def test_same_files_same_bytes(tmp_path):
     assert pack("toy", tmp_path / "dist 2", root=other).read_bytes() != first.read_bytes()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_real_bundles(name, tmp_path):
+@pytest.mark.always
+def test_real_bundles(bundle, tmp_path):
     """Every module of common travels but those that make bundles; none that travels needs one of these."""
+    name = bundle.name
     path = pack(name, tmp_path)
     assert path.read_bytes() == pack(name, tmp_path / "again").read_bytes()
     with zipfile.ZipFile(path) as archive:
