@@ -1,6 +1,6 @@
 """Gaussian blur of random channels.
 
-Source: card cotr, Augmentation (SciPy's filter, by batchgenerators).
+Source: cotr/docs/method.md#augmentation (SciPy's filter, by batchgenerators).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Brightness, contrast and gamma of an image's channels, drawn and computed as batchgenerators does.
 
-Source: card cotr, Augmentation; card trid, Augmentation.
+Source: cotr/docs/method.md#augmentation; trid/docs/method.md#prostate.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class RandPaddedCropd(MapTransform, Randomizable):
 
     Then every side gets (patch - side) // 2 + ``margin`` voxels on both ends, where that is above 0: sides
     that are a little longer than the patch are padded too.  The patch starts anywhere in [0, side - patch),
-    upper end excluded.  Source: UA-MT's code (cards mcnet_plus and lefed, Training).
+    upper end excluded.  Source: UA-MT's code (lefed/docs/method.md#transforms and
+    mcnet_plus/docs/method.md#transforms).
 
     Args:
         keys: volumes (C, *S) of equal size.

@@ -1,6 +1,6 @@
 """Simulated low resolution: down by nearest neighbour, up again by cubic splines.
 
-Source: card cotr, Augmentation (scikit-image's ``resize``, by batchgenerators).
+Source: cotr/docs/method.md#augmentation (scikit-image's ``resize``, by batchgenerators).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """nnU-Net's crops: larger than the patch, and placed so that the patch's centre reaches every border.
 
 What a crop shows beyond the volume is 0.  A rotation and a scaling (``common.transforms.spatial``) take the
-patch from its middle.  Volumes are (C, D, H, W).  Source: card cotr, Sampling.
+patch from its middle.  Volumes are (C, D, H, W).  Source:
+cotr/docs/method.md#sampling.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random rotation and scaling with a crop to the patch, in one resampling.
 
-Volumes are (C, D, H, W).  Source: card cotr, Augmentation (nnU-Net's, by batchgenerators).
+Volumes are (C, D, H, W).  Source: cotr/docs/method.md#augmentation (nnU-Net's, by batchgenerators).
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.full
+
 MISTAKES = {
     "top-level key": ({"epocs": 3}, ['"epocs"', 'did you mean "epochs"?']),
     "argument": (

@@ -23,13 +23,6 @@ from tests.contract.bundle import NAMES, ROOT, Bundle, Shell
 from tests.contract.conftest import home, shared, shell, trained  # noqa: F401
 
 START_S = 300  # importing everything on a busy machine
-#: What can be served; the others predict fields or signals.
-SERVED = [name for name in NAMES if Bundle(name).segments]
-
-
-@pytest.fixture(params=SERVED, scope="session")
-def bundle(request) -> Bundle:
-    return Bundle(request.param)
 
 
 @dataclass
@@ -63,8 +56,9 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def checkout(bundle, shared, trained) -> Path:  # noqa: F811
+def checkout(segments, shared, trained) -> Path:  # noqa: F811
     """A copy of the checkout, its weights those of the quick training, its configs as quick."""
+    bundle = segments
     folder = shared / f"{bundle.name} checkout"
     ignore = shutil.ignore_patterns("__pycache__", "models", "eval", "data")
     for part in ("common", "tools"):

@@ -1,6 +1,7 @@
 """The masks of a coarse stage, made rough, so that the fine stage does not copy them.
 
-Channels C of masks that exclude one another, (D, H, W).  Source: card kits21, Recipe (nnU-Net's cascade).
+Channels C of masks that exclude one another, (D, H, W).  Source:
+kits21/docs/method.md#cascade-input.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Epochs of a short list that is repeated.
 
-Source: card trid, Recipe: the authors repeat the list of slices until an epoch has 250 batches at least.
+Source: trid/docs/method.md#prostate; the authors repeat the list of slices until an epoch has at least 250
+batches.
 """
 
 from __future__ import annotations

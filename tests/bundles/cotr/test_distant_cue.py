@@ -1,4 +1,4 @@
-"""The transformer carries a cue across the volume (card cotr, How to know it works, 6).
+"""The transformer carries a cue across the volume (cotr/docs/method.md#how-to-know-it-works).
 
 Blobs on one side of the volume all look alike; the class of each is set by a bright or a dark marker on
 the opposite side.  In front of DeTrans stands one convolution per level whose kernel is its stride: a
@@ -78,7 +78,7 @@ def share_of_blobs_right(seed: int, **kind: int) -> float:
     return float((classes[blobs] == label[blobs]).float().mean())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_distant_cue_is_learnt_with_the_transformer_alone():
     two = [share_of_blobs_right(seed, levels=2, layers=6) for seed in SEEDS]
     one = [share_of_blobs_right(seed, levels=1, layers=6) for seed in SEEDS]
