@@ -48,8 +48,12 @@ def lists_as_text(configs: Mapping[Path, str], root: Path = ROOT) -> dict[Path, 
     page = root / "README.md"
     return {
         root / "bundle_index.json": index_of(bundles),
-        page: with_table(page.read_text(encoding="utf-8"), bundles),
+        page: with_table(page.read_text(encoding="utf-8"), bundles, _pictured(root)),
     }
+
+
+def _pictured(root: Path) -> set[str]:
+    return {path.parents[1].name for path in root.glob("bundles/*/docs/thumbnail.png")}
 
 
 def write(texts: Mapping[Path, str]) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from common.errors import InputError
@@ -32,8 +32,13 @@ def index_of(bundles: Mapping[str, Metadata]) -> str:
     return json.dumps(entries, indent=2) + "\n"
 
 
-def with_table(page: str, bundles: Mapping[str, Metadata]) -> str:
+def with_table(page: str, bundles: Mapping[str, Metadata], pictured: Collection[str] = ()) -> str:
     """README.md with its table of bundles written anew.
+
+    Args:
+        page: the text of README.md.
+        bundles: name -> metadata.
+        pictured: the bundles that have ``docs/thumbnail.png``.
 
     Raises:
         InputError: the page does not have both comments between which the table stands.
@@ -42,10 +47,11 @@ def with_table(page: str, bundles: Mapping[str, Metadata]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise InputError(f"README.md: the table of bundles stands between {BEGIN} and {END}; one is missing")
-    rows = [
-        list(_COLUMNS),
-        ["---"] * len(_COLUMNS),
-        *([cell(name, metadata) for cell in _COLUMNS.values()] for name, metadata in sorted(bundles.items())),
-    ]
+    rows = [["", *_COLUMNS], ["---"] * (1 + len(_COLUMNS))]
+    for name, metadata in sorted(bundles.items()):
+        picture = (
+            f'<img src="bundles/{name}/docs/thumbnail.png" alt="" width="96">' if name in pictured else ""
+        )
+        rows.append([picture, *(cell(name, metadata) for cell in _COLUMNS.values())])
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"{before}{begin}\n{lines}\n{end}{after}"

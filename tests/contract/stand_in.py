@@ -12,7 +12,10 @@ from common.training import seeding, two_stream
 
 
 class BandNetwork(nn.Module):
-    """The class whose centre is nearest to a voxel's intensity; the centres are weights, to be loaded."""
+    """The share of each class in a voxel, by its intensity; the centres are weights, to be loaded.
+
+    Between two centres both have their share, as in a voxel on a surface and as networks answer there.
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -21,7 +24,9 @@ class BandNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         assert x.shape[1] == self.in_channels
-        return -50 * (x[:, :1] - self.centres[None, :, None, None, None]) ** 2
+        gap = self.centres.sort().values.diff().min()
+        share = 1 - (x[:, :1] - self.centres[None, :, None, None, None]).abs() / gap
+        return share.clamp_min(1e-6).log()
 
 
 class NestedBandNetwork(nn.Module):

@@ -156,6 +156,22 @@ def test_label_map_of_probabilities():
     assert as_it_is[0, 7, 7, 7] == 1
 
 
+def test_label_map_of_what_was_decided():
+    """On the scan's own grid only decisions are left: masks, or with softmax classes."""
+    probabilities = torch.rand((3, 8, 8, 8), generator=torch.Generator().manual_seed(0))
+    step = RegionsToLabeld("pred", smallest_ml=(0.02, 0.001, 0.001))
+    masks = (probabilities > 0.5).to(torch.uint8)
+    found = step({"pred": masks})["pred"]
+    assert torch.equal(found, step({"pred": probabilities})["pred"])
+    assert len(found.unique()) == 4
+    step = RegionsToLabeld("pred", softmax=True, smallest_ml=(0.02, 0.001, 0.001))
+    probabilities = torch.rand((4, 8, 8, 8), generator=torch.Generator().manual_seed(0))
+    classes = probabilities.argmax(0, keepdim=True).to(torch.uint8)
+    found = step({"pred": classes})["pred"]
+    assert torch.equal(found, step({"pred": probabilities})["pred"])
+    assert len(found.unique()) == 4
+
+
 def test_mirrored_views_are_averaged():
     """Probabilities, not logits; and a view is mirrored with its mask and back."""
 

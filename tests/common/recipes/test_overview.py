@@ -37,17 +37,19 @@ def test_the_index_is_sorted_and_has_the_words_of_a_published_one():
 
 def test_the_table_stands_between_its_comments_and_the_rest_of_the_page_stays():
     page = "# Zoo\n\n<!-- bundles -->\n| old |\n<!-- /bundles -->\n\nMore.\n"
-    written = with_table(page, BUNDLES)
+    written = with_table(page, BUNDLES, {"one"})
     assert written.startswith("# Zoo\n\n<!-- bundles -->\n| ")
     assert written.endswith(" |\n<!-- /bundles -->\n\nMore.\n")
     assert "| old |" not in written
-    one, two = [line for line in written.splitlines() if line.startswith("| [")]
+    one, two = [line for line in written.splitlines() if "](bundles/" in line]
+    assert 'src="bundles/one/docs/thumbnail.png"' in one
+    assert "<img" not in two
     assert "[one](bundles/one/docs/README.md)" in one
     assert "Segmentation of hearts; supervised" in one
     assert "Doe J. Hearts. 2020" in one
     assert "semi-supervised" in two
     assert "Two, 2021" in two
-    assert with_table(written, BUNDLES) == written
+    assert with_table(written, BUNDLES, {"one"}) == written
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
@@ -88,3 +89,15 @@ def test_a_handler_for_all_bundles_is_one_edit_of_one_part(name, tmp_path):
     assert changed.pop(place) == handlers["clock"]
     assert changed[place - 1]["_target_"].endswith("History")
     assert after == before
+
+
+def test_every_part_is_described_and_lies_on_parts():
+    """The table of parts/README.md."""
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*?) ?\|$", (PARTS / "README.md").read_text(), re.MULTILINE)
+    known = {path.stem for path in PARTS.glob("*.json")}
+    assert {name for name, _ in rows} == known
+    below = {name: re.findall(r"`(\w+)`", lies_on) for name, lies_on in rows}
+    for name in bundles_with_recipe():
+        on = json.loads(recipe_of(name).read_text())["on"]
+        for part in on:
+            assert set(below[part]) <= set(on[: on.index(part)]), f"{name}: {part} lies on {below[part]}"
