@@ -62,9 +62,8 @@ def files_of(name: str, like: Like) -> dict[Path, str]:
     places = _PAGES | {template.format(network=start.network): to for template, to in _OF_NETWORK.items()}
     places |= {f"{module}.py": f"{package}/{module}.py" for module in start.modules}
     for template, place in places.items():
-        file = _TEMPLATES / f"{template}.template"
-        if file.is_file():  # a network without weights of its own needs fewer
-            files[Path(place.format(name=name))] = _filled(file.read_text(encoding="utf-8"), words)
+        text = (_TEMPLATES / f"{template}.template").read_text(encoding="utf-8")
+        files[Path(place.format(name=name))] = _filled(text, words)
     return files
 
 
@@ -119,8 +118,8 @@ def _commands(name: str, like: Like) -> str:
     card = (like.folder / "docs" / "README.md").read_text(encoding="utf-8")
     block = card.partition("## Four commands\n")[2].partition("    # 1.")
     lines = (block[1] + block[2]).splitlines()
-    end = next(i for i, line in enumerate(lines) if line and not line.startswith("    "))
-    return re.sub(rf"\b{like.name}\b", name, "\n".join(lines[:end]).rstrip())
+    prose = (i for i, line in enumerate(lines) if line and not line.startswith("    "))
+    return re.sub(rf"\b{like.name}\b", name, "\n".join(lines[: next(prose, None)]).rstrip())
 
 
 def _filled(text: str, words: dict[str, str]) -> str:
