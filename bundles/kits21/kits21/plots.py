@@ -37,12 +37,7 @@ def draw_scores(path: str | Path, teams: Sequence[str], scores: np.ndarray, orde
             axis.plot(place + jitter, one, ".", color="0.5", ms=4, alpha=0.6)
             axis.hlines(one.mean(), place - 0.35, place + 0.35, color="tab:red", lw=1.8)
         axis.set(title=name.replace("_", " "), ylim=(-0.03, 1.03))
-        axis.set_xticks(
-            range(1, len(order) + 1),
-            [plain_label(teams[t], longest=_LONGEST) for t in order],
-            rotation=30,
-            ha="right",
-        )
+        axis.set_xticks(range(1, len(order) + 1), names, rotation=30, ha="right")
         axis.grid(axis="y", alpha=0.3)
     figure.suptitle(f"{scores.shape[1]} cases; red: average, blue: median", fontsize=10)
     save_figure(figure, path)
