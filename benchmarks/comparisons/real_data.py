@@ -28,8 +28,8 @@ from monai.networks.nets import DynUNet
 from torch import Tensor
 
 from benchmarks.comparisons.budget import evaluate_trained, train_within_budget
+from common.commands import run_commands
 from common.datasets import read_datalist
-from common.errors import show_input_errors_as_one_line
 from common.evaluation.baselines import mean_shape_prior
 from common.evaluation.case_arrays import read_cases
 from common.evaluation.metrics.surface import HausdorffDistance95, NormalizedSurfaceDice
@@ -81,7 +81,6 @@ def train(
         bundle: whose recipe is used.
         overrides: further keys of train.json, such as ``--spacing "[1.25,1.25,1.25]"``.
     """
-    show_input_errors_as_one_line()
     folder = Path(target).absolute() / network
     overlay: dict[str, Any] = {
         "+imports": ["$import benchmarks.comparisons.real_data"],
@@ -161,6 +160,4 @@ def _as_tensor(label: np.ndarray, affine: np.ndarray) -> MetaTensor:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.comparisons.real_data")
+    run_commands({"train": train, "report": report}, name="python -m benchmarks.comparisons.real_data")

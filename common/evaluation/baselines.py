@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import fire
 import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import gaussian_filter
 
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.evaluation.case_arrays import Case, LabelledData
 
 __all__ = [
@@ -293,5 +293,4 @@ def main(
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire(main)
+    run_commands(main, name="python -m common.evaluation.baselines")

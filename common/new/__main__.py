@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fire
-
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.new.gaps import gaps
 from common.new.write import new_bundle
 from common.recipes.checkout import ROOT
@@ -33,5 +32,4 @@ def main(name: str, like: str = "", check: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire(main, name="python -m common.new")
+    run_commands(main, "python -m common.new")
