@@ -6,10 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-import fire
-
 from common.bundles import bundle_folder, bundle_names
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.registry.download import Patience
 from common.registry.entries import facts_of, split_key
 from common.registry.fetch import get as fetch
@@ -141,7 +140,6 @@ def verify_bundle(*bundles: str, all: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
     commands = {
         "list": list_bundles,
         "pack": pack,
@@ -150,4 +148,4 @@ if __name__ == "__main__":
         "verify": verify,
         "verify-bundle": verify_bundle,
     }
-    fire.Fire(commands, name="python -m common.registry")
+    run_commands(commands, name="python -m common.registry")

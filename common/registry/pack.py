@@ -26,7 +26,7 @@ Content = Path | bytes
 _ROOT = Path(__file__).resolve().parents[2]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _WEIGHTS = ("model.pt", "plan.json")  # of models/; checkpoints of a training stay at home
-_BENCH = ("common/recipes/", "common/registry/")  # what makes bundles, and no bundle needs
+_BENCH = ("common/new/", "common/recipes/", "common/registry/")  # what makes bundles, and no bundle needs
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md")
 
 # Becomes <name>/_packed.py; the package's __init__.py imports it before anything else.

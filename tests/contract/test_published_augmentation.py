@@ -1,6 +1,6 @@
 """The random transforms of the published recipes: their order, how often each acts, and on what.
 
-One table for each config, transcribed from the method as built (docs/method.md#recipe).  Each transform of the built
+One table for each config, transcribed from docs/method.md#recipe.  Each transform of the built
 config draws 4000 times, and the share of draws in which it acts is compared within four standard deviations
 (0.02 at a probability of 0.1); then it is run until it has changed something, and that is compared.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -48,11 +49,25 @@ class Server:
     def weights(self) -> Path:
         return self.model / "models" / "model.pt"
 
+    @property
+    def token(self) -> str:
+        """As it was printed for people."""
+        return re.search(r"as the password\n(\S+)\n", self.log.read_text()).group(1)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a client that has logged in."""
+        return {"Authorization": f"Bearer {self.token}"}
+
     def client(self, folder: Path):
-        """What 3D Slicer talks to the server with; results go into ``folder``."""
+        """What 3D Slicer talks to the server with, logged in as it does it; results go into ``folder``."""
         from monailabel.client import MONAILabelClient
 
-        return MONAILabelClient(self.url, tmpdir=str(folder))
+        client = MONAILabelClient(self.url, tmpdir=str(folder))
+        assert client.auth_enabled()
+        client.update_auth(client.auth_token("anyone", self.token))
+        assert client.auth_valid_token()
+        return client
 
 
 @pytest.fixture(scope="session")

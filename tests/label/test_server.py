@@ -151,7 +151,8 @@ def test_training_with_a_bad_label_says_which_and_the_server_lives(
     import requests
 
     url = f"{server.url}/train/{server.bundle.name}?run_sync=true"  # inside the server's own process
-    assert requests.post(url, json={"max_epochs": 1, "tracking": "None"}, timeout=TRAIN_S).status_code == 500
+    words = {"json": {"max_epochs": 1, "tracking": "None"}, "headers": server.headers, "timeout": TRAIN_S}
+    assert requests.post(url, **words).status_code == 500
     assert server.weights.read_bytes() == before
     assert client.info()["models"]
 

@@ -14,7 +14,7 @@ COMMON = ROOT / "common"
 #: ``common`` counts as a folder.
 FLOORS = (
     ("errors", "processes", "tensors"),
-    ("bundles", "files"),
+    ("bundles", "commands", "files"),
     ("checkpoints", "kernels", "pictures"),
     ("blocks", "losses"),
     ("datasets", "networks", "registration"),

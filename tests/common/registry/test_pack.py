@@ -66,10 +66,10 @@ def test_real_bundles(bundle, tmp_path):
         sources = [archive.read(file).decode() for file in held if file.endswith(".py")]
         init = archive.read(f"{name}/common/__init__.py")
     modules = {f"{name}/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "common").rglob("*.py")}
-    left_out = r"/common/(recipes|registry)/|recipe\.json|\.pyc|/data/|/eval/|checkpoint\.pt"
+    left_out = r"/common/(new|recipes|registry)/|recipe\.json|\.pyc|/data/|/eval/|checkpoint\.pt"
     assert {file for file in modules if not re.search(left_out, file)} <= held
     assert not [file for file in held if re.search(left_out, file)]
-    needed = re.compile(r"^\s*(from|import) common\.(recipes|registry)", re.M)
+    needed = re.compile(r"^\s*(from|import) common\.(new|recipes|registry)", re.M)
     assert not [text for text in sources if needed.search(text)]
     assert init == (ROOT / "common/__init__.py").read_bytes()
 

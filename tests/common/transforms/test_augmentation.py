@@ -65,7 +65,7 @@ def test_a_scale_above_one_shows_more_of_the_volume(factor, grows):
 
 
 def test_half_of_the_scales_lie_below_one():
-    """The card's U(0.7, 1) or U(1, 1.4), a coin decides: below 1 in half of the draws, not in 43 %."""
+    """U(0.7, 1) or U(1, 1.4), a coin decides: below 1 in half of the draws, not in 43 %."""
     transform = rotate(prob_rotate=0, prob_scale=1).set_random_state(0)
     factors = []
     for _ in range(4000):

@@ -46,7 +46,7 @@ def centre(volume: torch.Tensor, patch_size=PATCH) -> torch.Tensor:
     ],
 )
 def test_crop_sizes_of_nnunet(patch, in_plane, expected):
-    """The card's: cotr's, kits21's, and those of a patch with three different sides."""
+    """Those of cotr and kits21, and one with three different sides."""
     assert enlarged_size(patch, rotation_range(in_plane), in_plane) == expected
 
 
