@@ -16,7 +16,7 @@ __all__ = ["RepeatedSampler", "repeated_length"]
 
 
 def repeated_length(items: int, batch_size: int, least: int) -> int:
-    """How long a list becomes: it stands ceil(least / floor(items / batch_size)) times in a row.
+    """How long a list becomes that stands ceil(least / floor(items / batch_size)) times in a row, or once.
 
     Its batches, of which the last one need not be full, are ``least`` at least.
 
@@ -25,7 +25,7 @@ def repeated_length(items: int, batch_size: int, least: int) -> int:
         batch_size: of the loader.
         least: batches wanted.
     """
-    return items * math.ceil(least / max(1, items // batch_size))
+    return items * max(1, math.ceil(least / max(1, items // batch_size)))
 
 
 class RepeatedSampler(Sampler[int]):

@@ -26,6 +26,11 @@ def test_iterations_of_the_card(slices, passes, iterations):
     assert (len(sizes), sum(sizes)) == (iterations, length)
 
 
+def test_an_epoch_of_no_least_length_is_one_pass():
+    assert repeated_length(131, 8, 0) == 131
+    assert repeated_length(3, 8, 0) == 3
+
+
 def test_each_slice_as_often_as_the_list_is_repeated_and_the_passes_are_mixed():
     torch.manual_seed(0)
     drawn = list(RepeatedSampler(range(50), 100))
