@@ -9,14 +9,15 @@ from pathlib import Path
 import fire
 
 from common.bundles import bundle_folder, bundle_names
-from common.errors import InputError, show_input_errors_as_one_line
+from common.errors import InputError
 from common.registry.download import Patience
 from common.registry.entries import facts_of, split_key
 from common.registry.fetch import get as fetch
 from common.registry.fetch import read_index
 from common.registry.index import index as write_index
+from common.registry.lock import LOCK
 from common.registry.pack import pack as pack_one
-from common.registry.text_table import aligned
+from common.registry.text_table import aligned, printable
 from common.registry.verify import verify as verify_one
 from common.registry.zoo_checks import check_bundle, require_packages
 
@@ -39,7 +40,7 @@ def list_bundles(index: str | None = None) -> None:
         (
             name,
             version,
-            str(facts.get("modality", "")),
+            facts.get("modality", ""),
             f"{facts.get('dimensions', '?')}D",
             facts.get("task", ""),
         )
@@ -53,18 +54,18 @@ def pack(*names: str, target: str = "dist", all: bool = False) -> None:
     """Write NAME_v<version>.zip for the named bundles.
 
     Args:
-        names: of bundles.
+        names: the bundles.
         target: folder for the zips.
         all: every bundle of the checkout.
     """
-    if bool(names) == all:
+    if bool(names) == (all := _is_true(all, "all")):
         raise InputError("pack: name the bundles, or give --all and no name")
     for name in bundle_names() if all else names:
         print(pack_one(str(name), str(target)))
 
 
 def index(folder: str, base_url: str, org: str = "method-zoo") -> None:
-    """Write bundle_index.json, index.html and hf/ beside the zips of a folder.
+    """Write bundle_index.json, index.html, pictures/ and hf/ beside the zips of a folder.
 
     Args:
         folder: holds the zips.
@@ -79,6 +80,8 @@ def get(
     name: str,
     index: str,
     version: str | None = None,
+    sha256: str | None = None,
+    lock: bool = False,
     bundle_dir: str = ".",
     timeout: float = Patience.timeout,
     attempts: int = Patience.attempts,
@@ -86,23 +89,31 @@ def get(
     """Fetch a bundle, check it against the index, unpack it into BUNDLE_DIR/NAME.
 
     Args:
-        name: of the bundle.
+        name: the bundle.
         index: URL or path of bundle_index.json, or of its folder.
-        version: which; the newest by default.
+        version: by default the one in the lock file, else the newest.
+        sha256: that the zip must have, from a source other than the server.
+        lock: fetch what ./method-zoo.lock says, or add the bundle to it if it is new there.
         bundle_dir: where bundles lie.
-        timeout: seconds after which a silent connection is given up.
+        timeout: seconds without progress after which a connection is given up.
         attempts: connections in all, before giving up.
     """
     if not (isinstance(timeout, int | float) and timeout > 0 and isinstance(attempts, int) and attempts > 0):
         raise InputError(f"get: timeout {timeout}, attempts {attempts}; expected numbers above 0")
-    patience = Patience(timeout=timeout, attempts=attempts)
-    version = None if version is None else str(version)
-    folder = fetch(str(name), str(index), version=version, bundle_dir=str(bundle_dir), patience=patience)
+    folder = fetch(
+        str(name),
+        str(index),
+        version=None if version is None else str(version),
+        sha256=None if sha256 is None else str(sha256),
+        lock=LOCK if _is_true(lock, "lock") else None,
+        bundle_dir=str(bundle_dir),
+        patience=Patience(timeout=timeout, attempts=attempts),
+    )
     print(f"{folder}: checked and unpacked; its commands are in docs/README.md")
 
 
 def verify(*zips: str, index: str | None = None) -> None:
-    """Check packed bundles, and against an index where one is given.
+    """Check packed bundles, also against an index if one is given.
 
     Args:
         zips: files as pack writes them.
@@ -126,7 +137,7 @@ def verify_bundle(*bundles: str, all: bool = False) -> None:
         bundles: names in this checkout (they are packed and unpacked first), zips, or folders.
         all: every bundle of the checkout.
     """
-    if bool(bundles) == all:
+    if bool(bundles) == (all := _is_true(all, "all")):
         raise InputError("verify-bundle: name bundles, zips or folders, or give --all and no name")
     require_packages()
     findings = [
@@ -140,8 +151,18 @@ def verify_bundle(*bundles: str, all: bool = False) -> None:
         raise InputError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}")
 
 
+def _is_true(value: object, option: str) -> bool:
+    """Whether an option is on; ``--lock false`` arrives as text, and text counts as true."""
+    word = str(value).lower()
+    if word not in _WORDS:
+        raise InputError(f"--{option}: {value!r}; expected one of {', '.join(_WORDS)}")
+    return _WORDS[word]
+
+
+_WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+
+
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
     commands = {
         "list": list_bundles,
         "pack": pack,
@@ -150,4 +171,7 @@ if __name__ == "__main__":
         "verify": verify,
         "verify-bundle": verify_bundle,
     }
-    fire.Fire(commands, name="python -m common.registry")
+    try:
+        fire.Fire(commands, name="python -m common.registry")
+    except InputError as error:  # it may quote an index or a server
+        sys.exit(f"error: {printable(str(error))}")
