@@ -4,7 +4,7 @@ BIN := .venv/bin
 BUNDLE ?= cotr
 RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs
 
-.PHONY: train test fix bench gpu catalogue verify label test-label test-browser
+.PHONY: train test configs fix bench gpu catalogue verify label test-label test-browser
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,9 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+configs: .venv/run   # what is written from recipes: configs, bundle_index.json, README's table of bundles
+	$(BIN)/python -m common.recipes
 
 fix: .venv/test
 	$(BIN)/ruff check --fix .

@@ -4,8 +4,7 @@ The first item of ``run`` in a bundle's configs is ``$common.preflight.begin()``
 config with all overrides applied, and refuses
 
 * a ``_target_`` that cannot be imported, an argument that it does not have, one that it lacks;
-* a reference to a key that does not exist, in what ``run`` leads to (a config that is an overlay may do
-  some work alone as well, and then never touches the rest of itself);
+* a reference to a key that does not exist;
 * a key that nothing reads: not referred to, and not one of those that MONAI, MONAI Label or FL read;
 * the words ``false`` and ``null``, which a command line hands over as text, and text counts as true.
 """
@@ -104,7 +103,7 @@ def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]
     for path, node in _components(config, ""):
         _check_component(path, node)
     _check_words(config, "")
-    for reference in sorted(_reached(config)):
+    for reference in sorted(set(_references(config))):
         _check_reference(config, reference)
     known = set(_references(config)).union(*map(_references, siblings))
     _check_keys(config, "", known)
@@ -188,30 +187,6 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(value)
     elif isinstance(node, str):
         yield from ReferenceResolver.match_refs_pattern(node)
-
-
-def _reached(config: Mapping[str, Any]) -> set[str]:
-    """The references that a run follows: those of ``run``, of what they refer to, and so on."""
-    open_ends = set(_references([config.get(key) for key in ("initialize", "run", "finalize")]))
-    reached: set[str] = set()
-    while open_ends:
-        reference = open_ends.pop()
-        reached.add(reference)
-        open_ends |= set(_references(_node_at(config, reference))) - reached
-    return reached
-
-
-def _node_at(config: Any, reference: str) -> Any:
-    """What a reference means, or the last thing on the way to it: that is what makes the rest."""
-    node = config
-    for key in reference.split("::"):
-        if isinstance(node, list) and key.isdigit() and int(key) < len(node):
-            node = node[int(key)]
-        elif isinstance(node, Mapping) and key in node:
-            node = node[key]
-        else:
-            return None if node is config else node
-    return node
 
 
 def _check_reference(config: Mapping[str, Any], reference: str) -> None:

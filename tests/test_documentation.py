@@ -167,7 +167,8 @@ def test_printed_commands(name, tmp_path):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    targets = re.findall(r"\]\(([^)#]+)\)|<img src=\"([^\"]+)\"", page.read_text())
+    targets = [link or picture for link, picture in targets]
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing
 

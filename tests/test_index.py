@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from common.recipes.checkout import differences, lists_as_text
 from common.registry.entries import facts_of
 from tests.contract.bundle import NAMES, ROOT, Bundle
 
@@ -22,8 +23,13 @@ def test_the_index_says_what_the_metadata_say():
 
 
 def test_the_readme_lists_every_bundle():
-    table = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
-    for name in NAMES:
-        assert [
-            line for line in table if f"| `{name}` |" in line and f"bundles/{name}/docs/README.md" in line
-        ]
+    page = (ROOT / "README.md").read_text()
+    _, _, *rows = page.partition("<!-- bundles -->\n")[2].partition("\n<!-- /bundles -->")[0].splitlines()
+    assert len(rows) == len(NAMES)
+    for name, row in zip(NAMES, rows, strict=True):
+        assert f"| [{name}](bundles/{name}/docs/README.md) |" in row
+        assert Bundle(name).metadata["reference"] in row
+
+
+def test_both_are_written_by_make_configs():
+    assert differences(lists_as_text({})) == []

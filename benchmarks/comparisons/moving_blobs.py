@@ -6,7 +6,7 @@ Every network is optimised on one pair for the same number of steps: three regio
 the same network with random regions, and one region (an encoder that sees the whole image, as wide as each of
 the three).  The paper claims that division by structure helps.
 
-Source: card easr_dcn, How to know it works, 6.
+Source: easr_dcn/docs/method.md#how-to-know-it-works.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 With batches of one image that is batch norm in training mode without running statistics; with several, every
 image is normalised by itself, so that a batch gives the numbers of its images one by one.
 
-Source: card grata, Batch norm at test time.
+Source: grata/docs/method.md#batch-norm-at-test-time.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     share of the current image = 1 / (sqrt(n) / tau + 1),   n: images so far, this one included
 
-Source: Chen et al., VPTTA, CVPR 2024, eq. 5-7 (card vptta, Adaptive BN).
+Source: Chen et al., VPTTA, CVPR 2024, eq. 5-7 (vptta/docs/method.md#adaptive-bn).
 """
 
 from __future__ import annotations

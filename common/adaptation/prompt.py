@@ -1,7 +1,7 @@
 """The prompt of VPTTA as a module: learnable factors of an image's lowest amplitudes.
 
 Axes: B batch, C channels, (H, W), (s, s) the window of low frequencies.
-Source: Chen et al., VPTTA, CVPR 2024, section 3.2 (card vptta, Low-frequency prompt).
+Source: Chen et al., VPTTA, CVPR 2024, section 3.2 (vptta/docs/method.md#low-frequency-prompt).
 """
 
 from __future__ import annotations

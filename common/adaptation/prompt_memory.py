@@ -1,7 +1,7 @@
 """A first-in-first-out memory of prompts, asked by the similarity of their images.
 
 Axes: M entries, K neighbours, (1, C, s, s) a key or a prompt.
-Source: Chen et al., VPTTA, CVPR 2024, section 3.3 (card vptta, Training, Test time).
+Source: Chen et al., VPTTA, CVPR 2024, section 3.3 (vptta/docs/method.md#test-time).
 """
 
 from __future__ import annotations

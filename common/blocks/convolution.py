@@ -32,7 +32,7 @@ class WeightStandardizedConv3d(nn.Conv3d):
 
     w <- (w - mean) / sqrt(var + 1e-12), mean and (unbiased) variance over input channels and
     kernel, one per filter.  Source: Qiao et al. 2019 (weight standardisation); the constant is
-    that of the DoDNet code (card transdodnet, Network A).
+    that of the DoDNet code (Zhang et al., DoDNet, CVPR 2021).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class ConvNormAct(nn.Sequential):
         bias: of the convolution.
         norm: MONAI norm name with its arguments.
         act: MONAI activation with its arguments; None for none.
-        weight_standardization: standardise the filters (card cotr: off in the published run).
+        weight_standardization: standardise the filters (cotr/docs/method.md#network).
     """
 
     def __init__(

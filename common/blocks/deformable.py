@@ -8,7 +8,7 @@ Tokens of several maps stand behind one another, each map flattened depth-major 
 ``shapes`` lists the maps' (D, H, W).
 Locations lie in [0, 1] over each map, voxel centres at (i + 0.5) / n.
 
-Source: Zhu et al., Deformable DETR, ICLR 2021, eq. 2-3; 3D form of the cards cotr and transdodnet.
+Source: Zhu et al., Deformable DETR, ICLR 2021, eq. 2-3; 3D form: cotr/docs/method.md#deformable-attention.
 """
 
 from __future__ import annotations

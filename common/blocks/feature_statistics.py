@@ -10,7 +10,7 @@ global generator (seeded by ``monai.utils.set_determinism``).
 Axes: B batch, C channels, (H, W) height and width.
 
 Sources: Chen et al., TriD, MICCAI 2023; Zhou et al., MixStyle, ICLR 2021; Zhang et al., EFDMix, CVPR 2022
-(card trid, Network).
+(trid/docs/method.md#network).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sliding-window inference with averaged class probabilities and mirrored test-time averaging.
 
 Axes: B batch, C input channels, K classes, (D, H, W).
-Source: card cotr, Inference (nnU-Net's predictor).
+Source: cotr/docs/method.md#inference.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ each axis; probabilities are averaged with equal weights.  A volume smaller than
 padded with zeros on both sides and the result cut back.
 
 Axes: B batch, C input channels, K classes, (D, H, W) or (H, W).
-Source: the semi-supervised left atrium benchmark, card data_la2018, Inference.
+Source: the semi-supervised left atrium benchmark, mcnet_plus/docs/method.md#windows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The Jacobian determinant of x + phi(x): the local change of volume; where it is not above 0 the map folds.
 
-Source: card easr_dcn, Inference.
+Source: easr_dcn/docs/method.md#inference.
 """
 
 from __future__ import annotations

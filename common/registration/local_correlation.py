@@ -13,7 +13,7 @@ per voxel for 9^3, not 728, and without the cancellation of running sums.  ``dir
 one by one, as published; in float32 that alone moves the loss by 6e-5 of itself and the gradient by 6e-4 of
 its largest entry on the reference vector (float64 agrees with the sums made here).
 
-Source: card easr_dcn, Loss.
+Source: easr_dcn/docs/method.md#losses.
 """
 
 from __future__ import annotations

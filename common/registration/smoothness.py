@@ -1,6 +1,6 @@
 """How rough a displacement is: its squared forward differences.
 
-Source: card easr_dcn, Loss (L_smooth).
+Source: easr_dcn/docs/method.md#losses.
 """
 
 import torch

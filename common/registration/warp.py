@@ -7,7 +7,7 @@ numbers.
 ``torch.nn.functional.grid_sample`` wants coordinates scaled to -1..1, and the way there and back leaves
 rounding errors of about 1e-6 voxel: its identity is near, not exact.  Here nothing is scaled.
 
-Source: card easr_dcn, Warp.
+Source: easr_dcn/docs/method.md#warp.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ Content = Path | bytes
 _ROOT = Path(__file__).resolve().parents[2]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _WEIGHTS = ("model.pt", "plan.json")  # of models/; checkpoints of a training stay at home
+_BENCH = ("common/recipes/", "common/registry/")  # what makes bundles, and no bundle needs
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md")
 
 # Becomes <name>/_packed.py; the package's __init__.py imports it before anything else.
@@ -90,7 +91,7 @@ def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
     members = {
         file: content
         for file, content in members.items()
-        if not file.startswith("common/registry/") and (isinstance(content, bytes) or content.is_file())
+        if not file.startswith(_BENCH) and (isinstance(content, bytes) or content.is_file())
     }
     init = (folder / name / "__init__.py").read_text(encoding="utf-8")
     guard = _GUARD.format(name=name, version=_version_of(common / "__init__.py"))

@@ -5,7 +5,7 @@ begins at (n - s) // 2, as published: with n even and s odd it reaches one frequ
 (n = 512, s = 5: -3..1), so a change in it is no change of a real image's spectrum alone.
 
 Axes: B batch, C channels, (H, W), or any others in front of (H, W).
-Source: card vptta, Low-frequency prompt.
+Source: vptta/docs/method.md#low-frequency-prompt.
 """
 
 from __future__ import annotations

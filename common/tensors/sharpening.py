@@ -5,7 +5,7 @@
 for every class by itself: with more than two classes the result does not sum to one.  The first form
 divides 0 by 0 where P^(1/T) underflows (in float16 with T = 0.1 from P = 0.19 on); the second does not.
 
-Source: Xie et al., UDA, 2020; Wu et al., MC-Net, MICCAI 2021, eq. 2 (card mcnet_plus, Losses).
+Source: Xie et al., UDA, 2020; Wu et al., MC-Net, MICCAI 2021, eq. 2 (mcnet_plus/docs/method.md#sharpening).
 """
 
 from __future__ import annotations

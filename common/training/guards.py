@@ -88,8 +88,8 @@ class RestartWhenStuck:
 
     Args:
         evaluator: its key metric decides.
-        epoch: when to look (card cotr: 100).
-        momentum: of the optimiser from then on (card cotr: 0.95).
+        epoch: when to look (cotr/docs/method.md#safeguard).
+        momentum: of the optimiser from then on (cotr/docs/method.md#safeguard).
     """
 
     def __init__(self, evaluator: Engine, *, epoch: int = 100, momentum: float = 0.95) -> None:

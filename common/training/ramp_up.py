@@ -10,8 +10,8 @@ __all__ = ["SigmoidRampUp"]
 class SigmoidRampUp:
     """w(t) = largest * exp(-5 (1 - min(e, length) / length)^2) with e = t // every.
 
-    Source: Laine and Aila, temporal ensembling, ICLR 2017; the step of 150 iterations is UA-MT's (card
-    mcnet_plus, Losses).
+    Source: Laine and Aila, temporal ensembling, ICLR 2017; the step of 150 iterations is UA-MT's
+    (mcnet_plus/docs/method.md#ramp-up).
 
     Args:
         largest: weight at the end.

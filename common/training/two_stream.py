@@ -1,6 +1,6 @@
 """Batches of labelled and unlabelled cases: two streams that never mix, labelled cases first.
 
-Source: Tarvainen and Valpola, mean teacher, 2017 (card mcnet_plus, Training).
+Source: Tarvainen and Valpola, mean teacher, 2017 (mcnet_plus/docs/method.md#batches).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class ByBatchPosition(Randomizable, Transform):
     transforms of every worker process as it starts, and ``EpochSeed`` those of the main process at
     every epoch; batches must be full (``drop_last``).
 
-    Source: nnU-Net's rule (card cotr, Training): case i of B gets ``last`` if
+    Source: nnU-Net's rule (cotr/docs/method.md#sampling): case i of B gets ``last`` if
     ``i >= round(B * (1 - share))``; with B = 2 and a share of one third that is one of the two.
 
     Args:

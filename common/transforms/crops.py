@@ -19,7 +19,8 @@ class RandPaddedCropd(MapTransform, Randomizable):
     """Cut one random patch, the same from every key; pad with zeros where a side is not larger than it.
 
     Such a side gets (patch - side) // 2 + ``margin`` voxels on both ends.  The patch starts anywhere in
-    [0, side - patch), upper end excluded.  Source: UA-MT's code (cards mcnet_plus and lefed, Training).
+    [0, side - patch), upper end excluded.  Source: UA-MT's code (lefed/docs/method.md#transforms and
+    mcnet_plus/docs/method.md#transforms).
 
     Args:
         keys: volumes (C, *S) of equal size.

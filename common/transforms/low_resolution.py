@@ -1,6 +1,6 @@
 """Simulated low resolution: down by nearest neighbour, up again by cubic splines.
 
-Volumes are (C, D, H, W).  Source: card cotr, Training (nnU-Net's augmentation).
+Volumes are (C, D, H, W).  Source: cotr/docs/method.md#augmentation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Deformation, rotation and scaling of pictures with their masks, in one resampling.
 
-Axes: C channels, (H, W).  Source: card data_fundus_polyp_prostate, section 10.
+Axes: C channels, (H, W).  Source: trid/docs/method.md#augmentation-of-fundus-pictures.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Resampling and intensity scaling as nnU-Net plans them for a data set.
 
 Volumes are (C, D, H, W) tensors with an affine (MONAI ``MetaTensor``); spacing in mm, in (D, H, W).
-Source: card cotr, Task; Isensee et al., nnU-Net, Nature Methods 2021, Supplementary Note 2.
+Source: cotr/docs/method.md#preprocessing; Isensee et al., nnU-Net, Nature Methods 2021, Supplementary Note 2.
 """
 
 from __future__ import annotations

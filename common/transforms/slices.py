@@ -1,7 +1,7 @@
 """Volumes as 2D slices: one training item per slice, and scaling slice by slice.
 
-Volumes are (C, X, Y, Z), slices (C, X, Y) lie across the last axis.  Source: cards mcnet_plus, ACDC; trid,
-Training; data_fundus_polyp_prostate, section 5.
+Volumes are (C, X, Y, Z), slices (C, X, Y) lie across the last axis.  Source: mcnet_plus/docs/method.md#acdc;
+trid/docs/method.md#prostate; trid/docs/method.md#prostate-mr.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random rotation and scaling with a crop to the patch, in one resampling.
 
-Volumes are (C, D, H, W).  Source: card cotr, Training (the spatial part of nnU-Net's augmentation).
+Volumes are (C, D, H, W).  Source: cotr/docs/method.md#augmentation.
 """
 
 from __future__ import annotations

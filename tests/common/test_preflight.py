@@ -103,15 +103,9 @@ def test_key_that_another_config_of_the_bundle_reads():
     check_config(changed, [{"schedule": "$@warmup + 1"}])
 
 
-def test_what_a_run_does_not_reach():
-    """An overlay that also works alone: then the rest of it, which refers to what lies below, is idle."""
-    idle = config(plan="$@below + 1")
-    check_config(idle, [{"run": "@plan"}])
-    with pytest.raises(InputError, match=r"refers to @below, which is not there.* Give it with --below"):
-        check_config(idle | {"run": ["$print(@plan)"]})
-    deeper = config(**{"sizes#large": [2, "@below"]})
-    with pytest.raises(InputError, match="refers to @below"):
-        check_config(deeper)
+def test_a_reference_to_nothing_is_refused_wherever_it_stands():
+    assert "refers to @below, which is not there" in refusal(**{"sizes#large": [2, "@below"]})
+    assert "Give it with --below" in refusal(**{"sizes#large": [2, "@below"]})
 
 
 def test_begin_belongs_into_a_workflow():

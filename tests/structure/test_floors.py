@@ -21,7 +21,8 @@ FLOORS = (
     ("evaluation", "phantoms", "transforms"),
     ("inference", "training"),
     ("adaptation",),
-    ("preflight", "recipes", "registry"),
+    ("preflight", "registry"),
+    ("recipes",),
     ("new",),
 )
 

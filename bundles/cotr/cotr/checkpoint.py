@@ -1,7 +1,7 @@
 """The authors' state dict -> ours.
 
 Their keys: ``U_ResTran3D.backbone.*``, ``.encoder_Detrans.*``, ``.transposeconv_stage{2,1,0}``,
-``.stage{2,1,0}_de``, ``.ds{2,1,0}_cls_conv``, ``.cls_conv`` (card, Checkpoint layout).
+``.stage{2,1,0}_de``, ``.ds{2,1,0}_cls_conv``, ``.cls_conv`` (cotr/docs/method.md#checkpoint-layout).
 """
 
 from __future__ import annotations

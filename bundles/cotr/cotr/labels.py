@@ -11,6 +11,6 @@ _ADRENAL_GLANDS = (12, 13)
 def label_map(num_classes: int) -> dict[int, int]:
     """With the paper's twelve classes labels 12 and 13 become background; else every label stays.
 
-    Card cotr, Task.
+    cotr/docs/method.md#classes.
     """
     return dict.fromkeys(_ADRENAL_GLANDS, 0) if num_classes == PAPER_CLASSES else {}

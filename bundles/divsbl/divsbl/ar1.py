@@ -4,8 +4,8 @@ A block of length L has the correlation matrix T(b) with entries b^|i-j| and uni
 is tridiagonal, its determinant is (1 - b^2)^(L-1); no matrix of a block is ever inverted.
 
 Axes: B problems, G blocks, L longest block.  Shorter blocks are padded at their end; ``valid`` (G, L) tells
-elements from padding, and padding stays out of every sum.  Source: card divsbl, Algorithm 3 to 5 and
-Batching; functions that TorchScript can compile.
+elements from padding, and padding stays out of every sum.  Source: divsbl/docs/method.md#algorithm and
+divsbl/docs/method.md#batching; functions that TorchScript can compile.
 """
 
 import torch

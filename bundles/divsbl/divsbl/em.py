@@ -3,7 +3,8 @@
 Axes: B problems, M measurements, G blocks, L longest block.  The prior of a block is N(0, s G T(b) G) with
 G = diag(sqrt(gamma)): one variance for every element (the paper's diversified scheme) and one AR(1)
 coefficient for every block.  Blocks that have been pruned are masked (``keep``), so a batch stays
-rectangular.  Source: Zhang, Zhu, Xia, NeurIPS 2024; card divsbl, Algorithm.  TorchScript compiles it.
+rectangular.  Source: Zhang, Zhu, Xia, NeurIPS 2024; divsbl/docs/method.md#algorithm.  TorchScript compiles
+it.
 """
 
 from typing import NamedTuple

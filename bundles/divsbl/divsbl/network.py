@@ -2,7 +2,8 @@
 
 Axes: K problems, M measurements, N samples of a signal, G blocks, L longest block.
 
-Source: Zhang, Zhu, Xia. Block Sparse Bayesian Learning: A Diversified Scheme. NeurIPS 2024; card divsbl.
+Source: Zhang, Zhu, Xia. Block Sparse Bayesian Learning: A Diversified Scheme. NeurIPS 2024;
+divsbl/docs/method.md#network.
 """
 
 from typing import NamedTuple

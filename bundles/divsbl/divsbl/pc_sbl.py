@@ -1,7 +1,7 @@
 """PC-SBL: pattern-coupled sparse Bayesian learning, a baseline that is told no blocks.
 
 Source: Fang, Shen, Li, Li. Pattern-Coupled Sparse Bayesian Learning for Recovery of Block-Sparse Signals.
-IEEE Transactions on Signal Processing, 2015, with the settings of the comparison in card divsbl.
+IEEE Transactions on Signal Processing, 2015, divsbl/docs/method.md#pc-sbl.
 """
 
 import torch

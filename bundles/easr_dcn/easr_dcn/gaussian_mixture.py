@@ -4,7 +4,7 @@ Axes: B pairs, N values of a pair, Q bins, K components.  Intensities lie in 0..
 q / (Q - 1), so that 256 bins hold an 8-bit image without loss.  The mixture of every pair is its own: nothing
 depends on what else is in the batch.
 
-Source: card easr_dcn, EASR 1-3.
+Source: easr_dcn/docs/method.md#easr.
 """
 
 import math

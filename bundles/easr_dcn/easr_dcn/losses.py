@@ -1,6 +1,6 @@
 """What a displacement costs: unlike images, roughness and, where labels are given, structures apart.
 
-Source: card easr_dcn, Loss.
+Source: easr_dcn/docs/method.md#losses.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Axes: B pairs, 2 images (moving, fixed), D, H, W voxels, K regions.  Displacements are in voxels, channel 0
 along D.
 
-Source: card easr_dcn, DCN; figure of the authors' repository.
+Source: easr_dcn/docs/method.md#dcn; figure of the authors' repository.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Axes: B pairs, 2 images (moving, fixed), *S spatial, K regions, from dark to bright.
 
-Source: card easr_dcn, EASR.
+Source: easr_dcn/docs/method.md#easr.
 """
 
 from __future__ import annotations

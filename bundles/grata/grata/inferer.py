@@ -6,7 +6,8 @@
     lr      = lr0 ((cosine + 1) / 2)^2,   one step of Adam from theta along g_p
 
 theta: weight and bias of every batch norm; statistics are the image's own.
-Source: Chen et al., Gradient Alignment Improves Test-Time Adaptation, AAAI 2025 (card grata).
+Source: Chen et al., Gradient Alignment Improves Test-Time Adaptation, AAAI 2025
+(grata/docs/method.md#one-adaptation-step).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ consistency) runs none of them, and neither does ``forward``.
 Axes: B batch, C channels, (H, W) height and width, each a multiple of 32.
 
 Source: Chen et al., Gradient Alignment Improves Test-Time Adaptation for Medical Image Segmentation, AAAI
-2025 (card grata, Network).
+2025 (grata/docs/method.md#network).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The strong style augmentation of an image: brightness, contrast, gamma, noise and blur, drawn apart.
 
 Axes: C channels, (H, W); values in [0, 1] before, and beyond it after.
-Source: card grata, Strong style augmentation (batchgenerators' transforms).
+Source: grata/docs/method.md#strong-style-augmentation (batchgenerators' transforms).
 """
 
 from __future__ import annotations

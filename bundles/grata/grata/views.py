@@ -1,7 +1,7 @@
 """Six views of an image, and how a prediction of a view comes back: itself, two flips, three rotations.
 
 Axes: B batch, C channels, (H, W).
-Source: card grata, One adaptation step, 3.
+Source: grata/docs/method.md#one-adaptation-step.
 """
 
 from __future__ import annotations

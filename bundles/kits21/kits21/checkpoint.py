@@ -4,7 +4,7 @@ Their keys, of five poolings: ``conv_blocks_context.<stage>.blocks.<0|1>.{conv,i
 ``conv_blocks_context.5.<0|1>.blocks.0``; from the coarsest level up ``tu.<level>`` and
 ``conv_blocks_localization.<level>.<0|1>.blocks.0``; ``seg_outputs.<level>``, the last at full resolution.
 
-Source: methods card kits21, 'Checkpoint layout'; the class Generic_UNet of nnU-Net v1.
+Source: kits21/docs/method.md#checkpoint-layout; the class Generic_UNet of nnU-Net v1.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def start_from(network: nn.Module, weights: str | Path | None) -> None:
-    """Begin a training with weights of other data, all of which are trained on (card: Transfer).
+    """Begin a training with weights of other data, all of which are trained on
+    (kits21/docs/method.md#transfer).
 
     Args:
         network: receives in place what fits; heads of other classes stay random, as the log says.

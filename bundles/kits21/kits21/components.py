@@ -1,7 +1,7 @@
 """Connected pieces of masks: where kidneys may be, and what is too small or in the wrong place to be kept.
 
 Axes: (D, H, W), spacing in mm in their order.  Pieces are connected by faces, edges or corners.
-Source: methods card kits21, 'Coarse-to-fine' (stage 1 and post-processing); thresholds are not published.
+Source: kits21/docs/method.md#coarse-to-fine; thresholds are not published.
 """
 
 from __future__ import annotations

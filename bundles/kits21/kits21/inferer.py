@@ -1,7 +1,7 @@
 """Coarse-to-fine inference: kidneys in a scan of low resolution, then everything in crops of full resolution.
 
 Axes: B batch, C input channels, R regions, (D, H, W).
-Source: methods card kits21, 'Coarse-to-fine' (the winner's idea; details are inferred there).
+Source: kits21/docs/method.md#coarse-to-fine.
 """
 
 from __future__ import annotations

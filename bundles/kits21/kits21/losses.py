@@ -1,6 +1,6 @@
 """Dice and binary cross-entropy on the nested regions of a label map.
 
-Source: methods card kits21, 'Region-based variant'.  Axes: B batch, R regions, (D, H, W).
+Source: kits21/docs/method.md#region-based-variant.  Axes: B batch, R regions, (D, H, W).
 """
 
 from __future__ import annotations

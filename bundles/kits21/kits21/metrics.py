@@ -3,7 +3,7 @@
 Dice = 2 |P and R| / (|P| + |R|); surface Dice weighs both surfaces by area and counts what lies within the
 region's tolerance.  A region that neither map has scores 1 in both; one that a single map has scores 0.
 
-Source: methods card kits21, 'Metrics'.  Axes: *S three spatial axes, spacing in mm in their order.  The
+Source: kits21/docs/method.md#metrics.  Axes: *S three spatial axes, spacing in mm in their order.  The
 organisers read volumes as (z, y, x), the reverse of a NIfTI header's order.
 """
 

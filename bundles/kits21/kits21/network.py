@@ -1,7 +1,7 @@
 """The baseline's networks: nnU-Net's plain 3D U-Net, once per stage, with one output for each nested region.
 
 Axes: B batch, C input channels, R regions (kidney and mass, mass, tumor), (D, H, W).
-Source: methods card kits21, 'Network'; Isensee et al., Nature Methods 2021.
+Source: kits21/docs/method.md#network; Isensee et al., Nature Methods 2021.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SUPERVISED = 2  # scales below the full one; the two coarsest of the decoder's 
 class RegionUNet(nn.Module):
     """U-Net of six stages: two convolutions each, strided first, instance norm, leaky ReLU, concatenation.
 
-    Made of the blocks of MONAI's ``DynUNet`` with the settings that the card fixes; with four outputs and
+    Made of the blocks of MONAI's ``DynUNet`` (kits21/docs/method.md#plain-u-net); with four outputs and
     without heads of deep supervision it has 31,189,476 parameters.  (``DynUNet`` keeps its heads' maps in
     itself and interpolates them, which neither TorchScript nor the published loss wants.)
 

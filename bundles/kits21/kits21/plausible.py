@@ -3,7 +3,7 @@
 Every training case is listed once for each of its samples (:mod:`kits21.samples`), so that what draws a case
 at random draws one of its annotations too; the label map that is read is painted over with that sample.
 
-Source: methods card kits21, 'Training' (the second place's idea).
+Source: kits21/docs/method.md#training-on-plausible-annotations.
 """
 
 from __future__ import annotations

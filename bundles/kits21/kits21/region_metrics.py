@@ -3,7 +3,7 @@
 Label maps are (B, 1, D, H, W) or a list of (1, D, H, W); one value per case and region, the outermost first.
 A region that neither map has scores 1, one that a single map has 0.
 
-Source: methods card kits21, 'Metrics'.
+Source: kits21/docs/method.md#metrics.
 """
 
 from __future__ import annotations

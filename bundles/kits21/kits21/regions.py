@@ -3,7 +3,7 @@
 A label map has 0 background, 1 kidney, 2 tumor, 3 cyst.  Each region holds the next one, so that a cyst
 taken for a tumor counts as an error in the tumor alone.
 
-Source: Heller et al., arXiv 2307.01984; methods card kits21, 'Labels, HECs, aggregation'.
+Source: Heller et al., arXiv 2307.01984; kits21/docs/method.md#labels-hecs-aggregation.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A sample takes one annotation of every instance.  Samples come in groups; within a group no two share an
 annotation of any instance, so that two of a group are two independent raters.
 
-Source: Heller et al., arXiv 2307.01984; methods card kits21, 'Sampled plausible annotations' and 'Tolerance'.
+Source: Heller et al., arXiv 2307.01984; kits21/docs/method.md#sampled-plausible-annotations and
+kits21/docs/method.md#tolerance.
 """
 
 from __future__ import annotations

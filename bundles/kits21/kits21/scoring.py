@@ -1,6 +1,6 @@
 """The challenge as a tool: predictions of one team or several against the references, to tables and plots.
 
-    python -m monai.bundle run --config_file bundles/kits21/configs/evaluate.json \\
+    python -m monai.bundle run --config_file bundles/kits21/configs/score.json \\
         --prediction_dir P --reference_dir R
 
 What it writes into the output folder:
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monai.engines import Evaluator
 from tqdm import tqdm
 
 from common.errors import InputError
@@ -34,39 +33,12 @@ from kits21.samples import inter_rater_scores, rater_pairs, sample_labels, toler
 from kits21.tables import write_leaderboard, write_scores
 from kits21.teams import Team, check_predictions, find_teams
 
-__all__ = ["score", "score_teams"]
+__all__ = ["score_teams"]
 
 _DISTANCE = {region.name: f"mm_{region.column}" for region in REGIONS}
 _MISSING = ("error", "empty")
 
 Table = dict[str, dict[str, Mapping[str, float]]]  # team -> case -> column -> value
-
-
-def score(
-    prediction_dir: Any, reference_dir: str | Path | None, output_dir: str | Path, **options: Any
-) -> None:
-    """What evaluate.json runs: alone it scores folders, on top of train.json the trained baseline.
-
-    Args:
-        prediction_dir: see :func:`score_teams`; or the baseline's evaluator, which train.json puts here: it
-            predicts its cases and writes its own tables.
-        reference_dir: see :func:`score_teams`; none with an evaluator, whose cases have their labels.
-        output_dir: where to write.
-        options: those of :func:`score_teams`.
-
-    Raises:
-        InputError: references without predictions, or as :func:`score_teams`.
-    """
-    if not isinstance(prediction_dir, Evaluator):
-        score_teams(prediction_dir, reference_dir, output_dir, **options)
-        return
-    if reference_dir:
-        raise InputError(
-            f"evaluate.json: reference_dir is {reference_dir} without predictions; add  --prediction_dir "
-            "FOLDER, or leave it out to evaluate the trained baseline on the test list"
-        )
-    require_writable(output_dir)
-    prediction_dir.run()
 
 
 def score_teams(
@@ -98,7 +70,7 @@ def score_teams(
     """
     for option, value in (("prediction_dir", prediction_dir), ("reference_dir", reference_dir)):
         if not value:
-            raise InputError(f"evaluate.json: {option} is not given; say where, with  --{option} FOLDER")
+            raise InputError(f"score.json: {option} is not given; say where, with  --{option} FOLDER")
     _check_options(missing, tie_break, draws)
     references = find_references(reference_dir)
     teams = find_teams(prediction_dir, [reference.case for reference in references])
@@ -128,13 +100,13 @@ def score_teams(
 
 def _check_options(missing: str, tie_break: str | None, draws: int) -> None:
     if missing not in _MISSING:
-        raise InputError(f"evaluate.json: missing is '{missing}'; expected one of: {', '.join(_MISSING)}")
+        raise InputError(f"score.json: missing is '{missing}'; expected one of: {', '.join(_MISSING)}")
     if tie_break is not None and tie_break not in COLUMNS:
         raise InputError(
-            f"evaluate.json: tie_break is '{tie_break}'; expected null or one of: {', '.join(COLUMNS)}"
+            f"score.json: tie_break is '{tie_break}'; expected null or one of: {', '.join(COLUMNS)}"
         )
     if not isinstance(draws, int) or draws < 0:
-        raise InputError(f"evaluate.json: draws is {draws}; expected a whole number of at least 0")
+        raise InputError(f"score.json: draws is {draws}; expected a whole number of at least 0")
 
 
 def _check_annotations(references: Sequence[Reference]) -> None:

@@ -3,7 +3,7 @@
 A case gets a second view of low resolution for the coarse stage, and the mask that this stage should find
 as a further channel for the fine one.  The mask is roughened, so that the fine stage does not copy it.
 
-Axes: B batch, C input channels, (D, H, W).  Source: methods card kits21, 'Coarse-to-fine'.
+Axes: B batch, C input channels, (D, H, W).  Source: kits21/docs/method.md#coarse-to-fine.
 """
 
 from __future__ import annotations

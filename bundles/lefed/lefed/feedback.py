@@ -1,6 +1,6 @@
 """The feedback of LeFeD: where the two decoders' features differ, for the encoder's next pass.
 
-Source: card lefed, Feedback.
+Source: lefed/docs/method.md#feedback.
 """
 
 from __future__ import annotations

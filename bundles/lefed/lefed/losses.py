@@ -4,7 +4,7 @@
 
 Dice with squared denominators over the labelled samples together; consistency over all.
 
-Source: card lefed, Training.
+Source: lefed/docs/method.md#losses.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ Axes: B batch, C channels, (X, Y, Z) the volume, each a multiple of 16.  Feature
 logits are listed deepest first: strides 16, 8, 4, 2, 1.
 
 Source: Zeng, Xie, Lu, Lu, Xia, Consistency-Guided Differential Decoding for Enhancing Semi-Supervised
-Medical Image Segmentation, IEEE TMI 2025 (arXiv 2309.14819); sizes as in the authors' code (card lefed).
+Medical Image Segmentation, IEEE TMI 2025 (arXiv 2309.14819); sizes as in the authors' code
+(lefed/docs/method.md#network).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """LeFeD's training: several passes over each batch, each fed with the discrepancy that the last one left.
 
-Source: card lefed, Training.
+Source: lefed/docs/method.md#one-iteration.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The authors' state dicts -> ours, 3D and 2D.
 
-Theirs: ``encoder.*``, ``decoder1.*`` to ``decoder3.*``, each decoder with its own ``out_conv`` (card
-mcnet_plus, Checkpoint layout).  MC-Net's (two decoders) and a plain V-Net's or U-Net's checkpoint in this
+Theirs: ``encoder.*``, ``decoder1.*`` to ``decoder3.*``, each decoder with its own ``out_conv``
+(mcnet_plus/docs/method.md#checkpoint-layout).  MC-Net's (two decoders) and a plain V-Net's or U-Net's
+checkpoint in this
 layout fit a network with as many ``upsamplings``.
 """
 

@@ -3,7 +3,8 @@
 Where the decoders disagree the network is unsure; in training all answer, afterwards the first alone.
 
 Source: Wu et al., Mutual Consistency Learning for Semi-supervised Medical Image Segmentation,
-Medical Image Analysis 81 (2022) 102530, fig. 2; sizes as in the authors' code (card mcnet_plus).
+Medical Image Analysis 81 (2022) 102530, fig. 2; sizes as in the authors' code
+(mcnet_plus/docs/method.md#network).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turns of slices, and a prediction slice by slice.
 
-Volumes are (C, X, Y, Z), slices lie across the last axis.  Source: card mcnet_plus, ACDC.
+Volumes are (C, X, Y, Z), slices lie across the last axis.  Source: mcnet_plus/docs/method.md#slice-by-slice.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Axes: B batch, C channels, (H, W) the slice, each a multiple of 16.
 
-Source: card mcnet_plus, Network, 2D (the U-Net of the SSL4MIS collection).
+Source: mcnet_plus/docs/method.md#network-in-2d (the U-Net of the SSL4MIS collection).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The authors' state dict -> ours: the shared ResNet U-Net (card trid, Checkpoint layout)."""
+"""The authors' state dict -> ours: the shared ResNet U-Net (trid/docs/method.md#checkpoint-layout)."""
 
 from __future__ import annotations
 

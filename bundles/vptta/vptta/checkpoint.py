@@ -1,7 +1,8 @@
 """The authors' state dicts -> ours: the ResNet U-Net of the fundus benchmark, PraNet of the polyps.
 
 Theirs: bare state dicts; the U-Net as ``res.*``, ``up{1..5}``, ``bnout``, ``seg_head``; PraNet as
-``resnet.*``, ``rfb{2,3,4}_1.*``, ``agg1.*``, ``ra{4,3,2}_conv{k}.*`` (card vptta, Checkpoint layout).  A
+``resnet.*``, ``rfb{2,3,4}_1.*``, ``agg1.*``, ``ra{4,3,2}_conv{k}.*``
+(vptta/docs/method.md#checkpoint-layout).  A
 network adapted at test time has the keys of the plain one.
 """
 

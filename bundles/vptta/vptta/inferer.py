@@ -1,6 +1,6 @@
 """VPTTA at test time: a prompt of its own for each image, and a network that never changes.
 
-Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (card vptta, Training, Test time).
+Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (vptta/docs/method.md#test-time).
 """
 
 from __future__ import annotations

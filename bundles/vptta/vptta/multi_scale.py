@@ -1,6 +1,6 @@
 """PraNet's training: every batch three times, smaller, as it is, and larger, each with its own step.
 
-Source: card vptta, Training, Source model, polyp.
+Source: vptta/docs/method.md#source-model-polyp.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 At test time they are frozen; a copy of them gets adaptive norms (:mod:`vptta.inferer`), with the same keys.
 
-Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (card vptta, Network).
+Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (vptta/docs/method.md#network).
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ Both lists of a domain are joined, training list first.  A list with the column 
 masks: its cases are ``unlabelled``.  A mask ``a.tif`` stands for the raters' files ``a-1.tif`` to
 ``a-6.tif``, of which the first is taken.
 
-Source: card data_fundus_polyp_prostate, sections 1, 3 and 7.
+Source: trid/docs/method.md#fundus-photographs and trid/docs/method.md#riga-lists-and-masks and
+vptta/docs/method.md#polyp-frames.
 """
 
 from __future__ import annotations

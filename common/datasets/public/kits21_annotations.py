@@ -8,7 +8,7 @@ An instance's annotations are combined voxel by voxel, the instances of a region
 painted one over the other: kidney, cyst, tumor, so that a tumor voxel is never something else.  Files of
 ureters, arteries and veins, which early releases have, are no part of the challenge.
 
-Source: Heller et al., arXiv 2307.01984; methods card kits21, 'Labels, HECs, aggregation'.
+Source: Heller et al., arXiv 2307.01984; kits21/docs/method.md#labels-hecs-aggregation.
 Axes: *S spatial, any order, the same for all masks of a case.
 """
 

@@ -8,7 +8,7 @@ Raw layout, NIfTI::
 and so for BMC, HK, I2CVB, RUNMC, UCL; numbers may have gaps.  Labels are 0 background, 1 prostate: 1 and 2 of
 the files (zones) together.  Scans are kept whole; recipes choose slices.
 
-Source: card data_fundus_polyp_prostate, section 5; it gives sites and counts, and not the files' names.
+Source: trid/docs/method.md#prostate-mr; it gives sites and counts, and not the files' names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from common.errors import InputError
 __all__ = ["READER", "SITES"]
 
 SITES = {"RUNMC": 30, "BMC": 30, "I2CVB": 19, "UCL": 13, "BIDMC": 12, "HK": 12}
-"""Number of scans by site, in the card's order."""
+"""Number of scans by site, trid/docs/method.md#prostate-mr."""
 
 _SCAN = re.compile(r"(?P<case>[^.]+)\.nii(\.gz)?$")
 _LABEL = re.compile(r"_segmentation$", re.IGNORECASE)

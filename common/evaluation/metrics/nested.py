@@ -3,7 +3,7 @@
 Predictions are (B, K - 1, *S) or a list of (K - 1, *S) of 0 and 1; references label maps (B, 1, *S)
 with whole numbers 0..K-1.  Class c is compared as the channel that holds it and all classes inside it.
 
-Source: card data_fundus_polyp_prostate, section 9.
+Source: trid/docs/method.md#dice-and-surface-distance.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ An empty prediction scores 0 in all four, as in published tables: it flatters th
 ``EmptyPrediction`` counts how many there were.  Where the reference is empty the overlaps are 0 and
 the distances NaN; where both are empty everything is NaN.
 
-Source: medpy 0.4 (``dc``, ``jc``, ``hd95``, ``asd``); card data_la2018, Standard protocol.
+Source: medpy 0.4 (``dc``, ``jc``, ``hd95``, ``asd``); mcnet_plus/docs/method.md#the-four-metrics.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Masks are of 0 and 1: the published scores threshold the prediction at 0.5 first
 Axes: (H, W).
 
 Sources: Fan et al., Enhanced-alignment measure, IJCAI 2018; Fan et al., Structure-measure, ICCV 2017;
-card data_fundus_polyp_prostate, section 7.
+vptta/docs/method.md#e-measure-and-s-measure.
 """
 
 from __future__ import annotations

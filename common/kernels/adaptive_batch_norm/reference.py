@@ -6,7 +6,7 @@
 
 The current statistics are those over batch and voxels and carry no gradient; those of the loss are of each
 sample's channel and do.  Variances and standard deviations are unbiased.
-Source: Chen et al., VPTTA, CVPR 2024, eq. 5-7 (card vptta, Adaptive BN).
+Source: Chen et al., VPTTA, CVPR 2024, eq. 5-7 (vptta/docs/method.md#adaptive-bn).
 
 Axes: N batch, C channels, *S spatial, (H, W) or (D, H, W), V voxels in all.
 """

@@ -4,7 +4,7 @@
     x'     = Re IFFT2(A * M * exp(i phi)),   M = prompt in the window, 1 elsewhere
 
 Axes: B batch, C channels, (H, W), (s, s) the window (common.tensors.fourier).
-Source: Chen et al., VPTTA, CVPR 2024, section 3.2 (card vptta, Low-frequency prompt).
+Source: Chen et al., VPTTA, CVPR 2024, section 3.2 (vptta/docs/method.md#low-frequency-prompt).
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
     P_i = softmax(z_i),   S_j = sigmoid(logit(P_j) / T)
 
 over K logit maps z_i (B, C, *S); the mean runs over samples, classes and voxels.
-Source: Wu et al., MC-Net+, Medical Image Analysis 81 (2022), eq. 3 (card mcnet_plus, Losses).
+Source: Wu et al., MC-Net+, Medical Image Analysis 81 (2022), eq. 3
+(mcnet_plus/docs/method.md#mutual-consistency).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Entropy of sigmoid predictions, the loss of test-time methods without labels.
 
 Axes: B batch, K sigmoid channels, *S spatial.
-Source: Wang et al., TENT, ICLR 2021; the one-sided form: card grata, One adaptation step.
+Source: Wang et al., TENT, ICLR 2021; the one-sided form: grata/docs/method.md#one-adaptation-step.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
 
 with p = sigmoid(logits) and all sums over samples, channels and pixels together.
 
-Source: cards vptta, trid and grata, Training; MONAI's DiceCELoss on the flattened batch computes it.
+Source: grata/docs/method.md#losses and trid/docs/method.md#losses and
+vptta/docs/method.md#dice-and-cross-entropy; MONAI's DiceCELoss on the flattened batch computes it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 with p = sigmoid(z).  The papers weight the cross-entropy too; the released code does not, since it averages
 before it weights, and the published numbers come from it.
 
-Source: Wei et al., F3Net, AAAI 2020; Fan et al., PraNet, MICCAI 2020 (cards vptta, mast, Training).
+Source: Wei et al., F3Net, AAAI 2020; Fan et al., PraNet, MICCAI 2020 (vptta/docs/method.md#structure-loss).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ to fine, erase what is found so far from their features and add what they find i
 Axes: B batch, C channels, (H, W) height and width, each a multiple of 32.  Stages 2, 3, 4 of the encoder
 have strides 8, 16, 32.
 
-Source: Fan et al., PraNet, MICCAI 2020 (card vptta, Segmentation net 2).
+Source: Fan et al., PraNet, MICCAI 2020 (vptta/docs/method.md#segmentation-net-2).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Names and order of the parts are those of the public ImageNet weights, so that a
 
 Axes: B batch, C channels, (H, W) height and width, each a multiple of 32.
 
-Source: Gao et al., Res2Net, IEEE TPAMI 2021; sizes as in card vptta, Segmentation net 2.
+Source: Gao et al., Res2Net, IEEE TPAMI 2021; sizes as in vptta/docs/method.md#segmentation-net-2.
 """
 
 from __future__ import annotations

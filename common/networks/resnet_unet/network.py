@@ -7,8 +7,8 @@ lies deeper come after it.
 Axes: B batch, C channels, (H, W) height and width, each a multiple of 32.  Maps are listed finest first:
 the stem's at stride 2, layer1's at 4, layer2's at 8, layer3's at 16, layer4's at 32.
 
-Source: cards vptta (Segmentation net 1) and prosfda (UNet-R34); the encoder is MONAI's ResNet, whose names
-are those of the public ImageNet weights.
+Source: vptta/docs/method.md#segmentation-net-1; the encoder is MONAI's ResNet, whose names are those of the
+public ImageNet weights.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ chooses its up-sampling, can gate its skips, and can hand out its features from 
 Axes: B batch, C channels, (X, Y, Z) the volume, each a multiple of 16.  Maps of the encoder are listed
 finest first, features of a decoder, feedback and gates deepest first.
 
-Source: Yu et al., UA-MT, MICCAI 2019, and its successors (cards mcnet_plus, lefed, versemi; Network).
+Source: Yu et al., UA-MT, MICCAI 2019, and its successors (mcnet_plus/docs/method.md#network-in-3d,
+lefed/docs/method.md#encoder).
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ def _run_lengths(total: int, runs: int, rng: Random) -> np.ndarray:
 
 
 def block_sparse(n: int, rng: Random, *, runs: int = 4, share: float = 40 / 162, gap: int = 2) -> np.ndarray:
-    """Runs of unequal length and unequal variances at random places (card divsbl, Training).
+    """Runs of unequal length and unequal variances at random places
+    (divsbl/docs/method.md#synthetic-signals).
 
     Args:
         n: samples.

@@ -1,4 +1,4 @@
-"""The transformer carries a cue across the volume (card cotr, How to know it works, 6).
+"""The transformer carries a cue across the volume (cotr/docs/method.md#how-to-know-it-works).
 
 Blobs on one side of the volume all look alike; the class of each is set by a bright or a dark marker on
 the opposite side.  In front of DeTrans stands one convolution per level whose kernel is its stride: a

@@ -1,4 +1,4 @@
-"""CoTr's sizes, parameters and initialisation (card cotr, Network)."""
+"""CoTr's sizes, parameters and initialisation (cotr/docs/method.md#network)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ def test_adrenal_glands_are_background_with_the_papers_classes():
 
 
 def test_memory_of_the_transformer_grows_linearly_with_tokens(network):
-    """Card, How to know it works, 3: double depth, double memory; full attention needs four times as much."""
+    """cotr/docs/method.md#how-to-know-it-works: double depth, double memory; full attention needs four times
+    as much."""
 
     def peak(depth: int) -> int:
         maps = [torch.randn(1, 384, depth, 6, 8), torch.randn(1, 384, depth // 2, 3, 4)]

@@ -1,4 +1,4 @@
-"""CoTr computes what the authors' code computes (card cotr; the vectors use the published axis order)."""
+"""CoTr computes what the authors' code computes (cotr/docs/method.md#axis-order)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Seeded problems as in the card: four runs of unequal length, unequal amplitudes, noise at 15 dB."""
+"""Seeded problems divsbl/docs/method.md#synthetic-signals: four runs of unequal length, unequal amplitudes,
+noise at 15 dB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card's properties of the algorithm, and its baselines against straightforward forms."""
+"""divsbl/docs/method.md#how-to-know-it-works, and its baselines against straightforward forms."""
 
 from __future__ import annotations
 

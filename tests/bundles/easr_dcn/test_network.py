@@ -1,4 +1,4 @@
-"""The mixture, the regions and the network: the properties of the card."""
+"""The mixture, the regions and the network: easr_dcn/docs/method.md#how-to-know-it-works."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def drawn(means, deviations, shares, number=60_000):
 
 
 def test_three_gaussians_are_found():
-    """Within one percent, whatever their shares (card, 2)."""
+    """Within one percent, whatever their shares (easr_dcn/docs/method.md#how-to-know-it-works)."""
     values = drawn([0.2, 0.5, 0.8], [0.03, 0.05, 0.02], [0.6, 0.3, 0.1]).clamp(0, 1)
     shares = pooled_histogram((values * 255).round().long()[None], 256)
     mixture = fit_mixture(shares, 3, tolerance=1e-6)
@@ -71,7 +71,8 @@ def test_a_pair_is_split_as_if_it_were_alone():
 
 @pytest.mark.parametrize("regions", [1, 2, 3, 5])
 def test_regions_partition_the_images(regions):
-    """Card, 1: masks do not overlap, the parts add up to the images exactly, in the order of brightness."""
+    """easr_dcn/docs/method.md#how-to-know-it-works masks do not overlap, the parts add up to the images
+    exactly, in the order of brightness."""
     pair = random_pair(10, 11, 12, batch=2)
     labels = label_maps(pair, regions)
     parts = region_pairs(pair, labels, regions).reshape(2, regions, 2, 10, 11, 12)
@@ -110,7 +111,7 @@ def test_parts_of_the_parameters():
 
 
 def test_untrained_network_moves_next_to_nothing_and_none_at_all_with_a_field_of_zeros():
-    """Card, 3."""
+    """easr_dcn/docs/method.md#how-to-know-it-works."""
     torch.manual_seed(0)
     network, pair = DivideAndConquerNet(), random_pair(18, 20, 13)
     field = network(pair)
@@ -133,7 +134,8 @@ def test_untrained_features_depend_on_the_images():
 
 @pytest.mark.parametrize("normalized", [False, True])
 def test_grouped_encoders_are_separate_ones(normalized):
-    """Card, 4: one stack of grouped convolutions computes what K networks of their own do."""
+    """easr_dcn/docs/method.md#how-to-know-it-works one stack of grouped convolutions computes what K
+    networks of their own do."""
     torch.manual_seed(0)
     network = DivideAndConquerNet(3, normalized=normalized)
     x = torch.randn(2, 6, 16, 16, 16)
@@ -154,7 +156,10 @@ def exchanged(value, size, first):
 
 
 def test_regions_may_change_places():
-    """Card, 4: weights and inputs of two encoders together with the decoder's inputs from them."""
+    """Weights and inputs of two encoders, together with the decoder's inputs from them.
+
+    easr_dcn/docs/method.md#how-to-know-it-works
+    """
     torch.manual_seed(0)
     network, other = DivideAndConquerNet(3).double(), DivideAndConquerNet(3).double()
     nn.init.normal_(network.decoder.flow.weight)

@@ -37,7 +37,8 @@ def test_published_order_of_the_sums():
 
 
 def test_short_sums_are_those_of_float64():
-    """What the default differs from the published by is the published's own rounding (card, differences)."""
+    """What the default differs from the published by is the published's own rounding
+    (easr_dcn/docs/method.md#known-errors-of-the-published-code)."""
     vector = load("easr_dcn_warp_losses")
     vector.compare(fitted(vector, computed(vector, direct=False)), rtol=2e-3)
     single = computed(vector, direct=False)

@@ -1,4 +1,5 @@
-"""GraTa's step: its size, what it changes, and the term that aligns (card grata, How to know it works)."""
+"""GraTa's step: its size, what it changes, and the term that aligns
+(grata/docs/method.md#how-to-know-it-works)."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ def ready(**settings):
 
 
 @pytest.mark.parametrize(("agreement", "quadratic", "linear"), [(1, 1, 1), (0, 0.25, 0.5), (-1, 0, 0)])
-def test_step_sizes_of_the_card(agreement, quadratic, linear):
+def test_step_sizes_are_the_published_ones(agreement, quadratic, linear):
     assert step_size(1e-4, agreement) == pytest.approx(1e-4 * quadratic)
     assert step_size(1e-4, agreement, "linear") == pytest.approx(1e-4 * linear)
     assert step_size(1e-4, agreement, "fixed") == 1e-4

@@ -1,4 +1,4 @@
-"""GraTa's network: sizes, branches, export (card grata, Network)."""
+"""GraTa's network: sizes, branches, export (grata/docs/method.md#network)."""
 
 from __future__ import annotations
 

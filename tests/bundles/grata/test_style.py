@@ -1,4 +1,5 @@
-"""GraTa's strong styles: drawn as the card says, then computed without a further draw."""
+"""GraTa's strong styles: grata/docs/method.md#strong-style-augmentation, then computed without a further
+draw."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ def drawn(n=2000, seed=0):
     return [draw((3, 4, 4)) for _ in range(n)]
 
 
-def test_chances_and_ranges_are_those_of_the_card():
+def test_chances_and_ranges_are_the_published_ones():
     styles = drawn()
     share = {
         name: np.mean([getattr(s, name) is not None for s in styles]) for name in Style.__dataclass_fields__
@@ -58,7 +59,8 @@ def test_nothing_drawn_nothing_changed(image):
 
 
 def test_the_given_image_stays(image):
-    """The augmentation of the authors' code works in place (card grata, Where paper and code differ)."""
+    """The augmentation of the authors' code works in place
+    (grata/docs/method.md#known-errors-of-the-published-code)."""
     before = image.clone()
     noise = torch.ones(3, 40, 32)
     restyle(image, Style((0.5, 1, 2), (0.5, 1, 1.5), (0.5, 1, 2), noise, (1.0, None, 0.5)))

@@ -1,7 +1,7 @@
 """GraTa's parts compute what the authors' code computes: the views, and two steps of adaptation.
 
 Bounds of the steps: batch norm over few pixels and the kinks of ReLU amplify rounding, so that deep gradients
-move by several percent with the order of the operations; where the card says so, directions are compared.
+move by several percent with the order of the operations; grata/docs/method.md#tolerances.
 """
 
 from __future__ import annotations

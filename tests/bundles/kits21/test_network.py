@@ -1,4 +1,5 @@
-"""The baseline's networks and loss: the card's size, what training returns, values by hand."""
+"""The baseline's networks and loss: kits21/docs/method.md#plain-u-net, what training returns, values by
+hand."""
 
 from __future__ import annotations
 

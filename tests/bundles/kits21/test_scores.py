@@ -1,4 +1,4 @@
-"""What the challenge's scores promise, by the method card's 'How to know it works'."""
+"""What the challenge's scores promise, kits21/docs/method.md#how-to-know-it-works."""
 
 from __future__ import annotations
 

@@ -9,16 +9,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from monai.engines import Evaluator
 from PIL import Image
 
 import common  # noqa: F401 (makes bundles importable)
 from common.datasets.public.kits21_annotations import aggregate
 from common.errors import InputError
 from kits21.metrics import COLUMNS, score_case
-from kits21.scoring import score, score_teams
+from kits21.scoring import score_teams
 from tests.bundles.kits21.kidneys import SPACING, annotations
-from tests.contract.bundle import ROOT, Shell
+from tests.contract.bundle import Bundle, Shell
 
 # Files have x first and go left and up; the scores' axes are (z, y, x).
 AFFINE = np.diag([-SPACING[2], -SPACING[1], SPACING[0], 1.0])
@@ -60,8 +59,8 @@ def truth_of(case):
 
 
 def test_the_command(challenge):
-    """Without train.json, from another folder, in a fresh process."""
-    config = ROOT / "bundles" / "kits21" / "configs" / "evaluate.json"
+    """From another folder, in a fresh process."""
+    config = Bundle("kits21").config_file("score")
     folders = ["--prediction_dir", challenge / "teams", "--reference_dir", challenge / "release"]
     out = challenge / "my results"
     told = Shell(challenge, challenge).python(
@@ -116,33 +115,13 @@ def test_the_command(challenge):
 
 
 def test_the_command_without_predictions(challenge):
-    config = ROOT / "bundles" / "kits21" / "configs" / "evaluate.json"
+    config = Bundle("kits21").config_file("score")
     words = ["--config_file", config, "--reference_dir", challenge / "release"]
     told = Shell(challenge, challenge).python("-m", "monai.bundle", "run", *words)
-    assert "@prediction_dir, which is not there" in told.error()
-    assert "Give it with --prediction_dir" in told.error()
-
-
-class Baseline(Evaluator):
-    """An evaluator that only notes that it ran."""
-
-    def __init__(self) -> None:
-        self.runs = 0
-
-    def run(self) -> None:
-        self.runs += 1
-
-
-def test_the_trained_baseline_is_evaluated_in_place_of_folders(challenge):
-    """What train.json puts under prediction_dir; references alone are a mistake in the command."""
-    baseline = Baseline()
-    score(baseline, None, challenge / "out", draws=3)
-    assert baseline.runs == 1
-    with pytest.raises(InputError, match="without predictions; add  --prediction_dir"):
-        score(baseline, challenge / "release", challenge / "out")
-    assert baseline.runs == 1
-    score(challenge / "teams" / "shifted", challenge / "release", challenge / "out")
-    assert (challenge / "out" / "scores_shifted.csv").is_file()
+    assert (
+        told.error()
+        == "error: score.json: prediction_dir is not given; say where, with  --prediction_dir FOLDER"
+    )
 
 
 def run(challenge, teams="teams/shifted", **options):

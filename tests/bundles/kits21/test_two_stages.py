@@ -35,7 +35,7 @@ def test_second_view():
 
 
 def test_coarse_spacing():
-    """The card's two millimetres of 0.78; isotropic whatever the case's slices."""
+    """kits21/docs/method.md#configurations; isotropic whatever the case's slices."""
     assert coarse_spacing([0.78] * 3, 2.56) == pytest.approx([2.0] * 3, abs=0.01)
     assert coarse_spacing([5.0, 4.0, 4.0], 2.0) == [8.0] * 3
 

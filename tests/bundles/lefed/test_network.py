@@ -1,4 +1,5 @@
-"""Properties of LeFeD's network (card lefed, How to know it works), sizes, export, MC-Net's weights."""
+"""Properties of LeFeD's network (lefed/docs/method.md#how-to-know-it-works), sizes, export, MC-Net's
+weights."""
 
 from __future__ import annotations
 

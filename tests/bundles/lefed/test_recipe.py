@@ -1,4 +1,4 @@
-"""The published recipe (card lefed, Training and Inference) as the configs hold it."""
+"""The published recipe (lefed/docs/method.md#recipe) as the configs hold it."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_the_bottleneck_can_stay_without_feedback():
 
 
 def test_discrepancy_stays_while_disagreement_falls():
-    """Card, How to know it works, 6: on one batch, trained on until the decoders agree."""
+    """lefed/docs/method.md#how-to-know-it-works on one batch, trained on until the decoders agree."""
     network = make_network()
     trainer = make_trainer(network, [make_batch()] * 12)
     history = []

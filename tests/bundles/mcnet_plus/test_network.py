@@ -1,4 +1,5 @@
-"""MC-Net+'s sizes, and the card's How to know it works, 3 and 4 (1, 2 and 5 stand with what they test)."""
+"""MC-Net+'s sizes, and mcnet_plus/docs/method.md#how-to-know-it-works (1, 2 and 5 stand with what they
+test)."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def test_every_decoder_answers_in_training_and_the_first_alone_afterwards(kind):
 
 
 def test_decoders_differ_in_their_up_sampling_alone():
-    """Card, 3: equal shapes in decoders 2 and 3; in decoder 1 four weights differ; one kind, one output."""
+    """mcnet_plus/docs/method.md#how-to-know-it-works equal shapes in decoders 2 and 3; in decoder 1 four
+    weights differ; one kind, one output."""
     shapes = [{k: v.shape for k, v in decoder.state_dict().items()} for decoder in MCNetPlus3d().decoders]
     assert shapes[1] == shapes[2]
     differing = [key for key in shapes[0] if shapes[0][key] != shapes[1][key]]
@@ -64,7 +66,7 @@ def test_decoders_differ_in_their_up_sampling_alone():
 
 
 def test_a_checkpoint_without_the_other_decoders_is_a_vnet():
-    """Card, 4: the same numbers exactly."""
+    """mcnet_plus/docs/method.md#how-to-know-it-works the same numbers exactly."""
     vector = load("mcnet_plus_3d")
     network, plain = MCNetPlus3d().eval(), VNet().eval()
     state = from_authors(vector.state)

@@ -50,7 +50,7 @@ def test_labelled_cases_alone_train_too(labelled_phantom, tmp_path):
 
 
 def test_the_papers_numbers():
-    """Card, Losses and Training: 15 000 iterations of 2 + 2 at 112 x 112 x 80, SGD, ramp until 6000."""
+    """mcnet_plus/docs/method.md#recipe 15 000 iterations of 2 + 2 at 112 x 112 x 80, SGD, ramp until 6000."""
     parser = parse_config("mcnet_plus", "train")
     for key, value in MCNET.config("paper").items():
         parser[key.replace("#", "::")] = value

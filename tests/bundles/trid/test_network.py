@@ -53,5 +53,5 @@ def test_unknown_style():
 
 
 def test_number_of_parameters():
-    """22,554,570 of the card, less the 513,000 of the classifier that is never used."""
+    """trid/docs/method.md#network, less the 513,000 of the classifier that is never used."""
     assert sum(p.numel() for p in TriDUNet().parameters()) == 22_554_570 - 513_000

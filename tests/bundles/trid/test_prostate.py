@@ -63,7 +63,7 @@ def recipe():
 
 
 def test_recipe(recipe):
-    """Card trid, Training."""
+    """trid/docs/method.md#prostate."""
     assert (recipe["epochs"], recipe["iterations_per_epoch"], recipe["batch_size"]) == (200, 250, 8)
     assert recipe["keep"] == "lowest_loss"
     assert recipe.get_parsed_content("image_size") == [384, 384]

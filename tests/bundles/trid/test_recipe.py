@@ -1,4 +1,4 @@
-"""What paper.json says is what the method card says."""
+"""What paper.json says is trid/docs/method.md#recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""VPTTA's inferer: what a prompt starts from, and what it does (card vptta, How to know it works)."""
+"""VPTTA's inferer: what a prompt starts from, and what it does
+(vptta/docs/method.md#how-to-know-it-works)."""
 
 from __future__ import annotations
 

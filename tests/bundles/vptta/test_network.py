@@ -1,4 +1,4 @@
-"""VPTTA's networks under their own names: sizes, and which norms adapt (card vptta)."""
+"""VPTTA's networks under their own names: sizes, and which norms adapt (vptta/docs/method.md#network)."""
 
 from __future__ import annotations
 

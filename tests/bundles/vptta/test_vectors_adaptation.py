@@ -84,7 +84,7 @@ def largest_difference(ours, theirs):
 
 
 def test_stream_image_by_image():
-    """Each image from the stored start, Adam with the stored gradients: bounds of the card."""
+    """Each image from the stored start, vptta/docs/method.md#tolerances."""
     vector = load("vptta_stream")
     network, inferer = published_network(vector), Stored(**SETTINGS)
     inferer.starts, inferer.gradients = outputs_of(vector, "init"), outputs_of(vector, "grad")
@@ -100,12 +100,12 @@ def test_stream_image_by_image():
         assert largest_difference(inferer.gradient, stored) < 5e-3 * stored.abs().max()
         assert largest_difference(inferer.prompt.factors, expected[f"prompt_{i}"]) < 1e-6
         theirs = expected[f"logits_{i}"]
-        # The card's 1e-5 has no room: in float32 both computations are 9e-6 away from double precision.
+        # vptta/docs/method.md#tolerances: in float32 both computations are 9e-6 away from double precision.
         assert largest_difference(logits[..., ::2, ::2], theirs) < 2e-5 * theirs.abs().max()
 
 
 def test_stream_chained():
-    """All four images as in use: bounds of the card, where rounding went through kinks and Adam's signs."""
+    """All four images vptta/docs/method.md#tolerances, where rounding went through kinks and Adam's signs."""
     vector = load("vptta_stream")
     network, inferer = published_network(vector), PromptInferer(**SETTINGS)
     for i, image in enumerate(vector.inputs["images"].split(1)):

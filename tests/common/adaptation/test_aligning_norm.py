@@ -22,7 +22,7 @@ def converted(tau=5.0, images=1, **where):
     return network, copy, convert_to_aligning(copy, warm_up, **where)
 
 
-def test_share_falls_as_the_card_says():
+def test_share_falls_as_published():
     warm_up = WarmUp(5.0)
     shares = []
     for warm_up.images in (1, 2, 3, 10_000):

@@ -40,7 +40,8 @@ def test_the_oldest_goes_first():
 
 
 def test_pushed_tensors_are_copies():
-    """Else the live prompt would change what is remembered (card vptta, Where paper and code differ)."""
+    """Else the live prompt would change what is remembered
+    (vptta/docs/method.md#known-errors-of-the-published-code)."""
     memory, key, prompt = PromptMemory(), torch.ones(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
     memory.push(key, prompt)
     prompt.fill_(7)

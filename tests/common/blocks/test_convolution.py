@@ -10,7 +10,7 @@ from common.blocks.convolution import ConvNormAct, ResidualBlock, WeightStandard
 
 @pytest.mark.parametrize("change", [lambda w: w + 3, lambda w: 7 * w])
 def test_standardised_filters_ignore_offset_and_scale(change):
-    """Card transdodnet, How to know it works, 4."""
+    """A filter is centred and scaled before use (Qiao et al., 2019)."""
     torch.manual_seed(0)
     conv = WeightStandardizedConv3d(3, 5, 3, padding=1).double()
     x = torch.randn(2, 3, 4, 5, 6, dtype=torch.float64)

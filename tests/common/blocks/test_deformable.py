@@ -1,4 +1,4 @@
-"""Deformable attention: what holds for any weights (card cotr, How to know it works, 1 and 2)."""
+"""Deformable attention: what holds for any weights (cotr/docs/method.md#how-to-know-it-works)."""
 
 from __future__ import annotations
 

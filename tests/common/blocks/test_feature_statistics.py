@@ -1,4 +1,4 @@
-"""Random feature styles: TriD, MixStyle, EFDMix (card trid, How to know it works)."""
+"""Random feature styles: TriD, MixStyle, EFDMix (trid/docs/method.md#how-to-know-it-works)."""
 
 from __future__ import annotations
 

@@ -72,6 +72,7 @@ def checkout(root: Path, *names: str, common: str = "0.1.0", **changed: Any) -> 
         "common/__init__.py": f'__version__ = "{common}"\n',
         "common/blocks/__init__.py": blocks,
         "common/blocks/__pycache__/cached.pyc": b"cache",
+        "common/recipes/parts/run.json": "{}",
         "common/registry/__init__.py": "",
     }
     for name in names or ("toy",):
@@ -86,6 +87,7 @@ def checkout(root: Path, *names: str, common: str = "0.1.0", **changed: Any) -> 
 def _bundle(name: str, changed: dict[str, Any]) -> dict[str, str | bytes]:
     return {
         "LICENSE": "Apache License\nVersion 2.0\n",
+        "recipe.json": "{}",
         "configs/metadata.json": json.dumps(metadata(**changed)),
         "configs/inference.json": "{}",
         "docs/README.md": CARD.format(name=name),

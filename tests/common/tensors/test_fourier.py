@@ -16,7 +16,7 @@ from common.tensors.fourier import (
 
 
 def test_published_windows():
-    """Card vptta: 512 px give 5 frequencies, -3..1; 352 px give 3, -2..0."""
+    """vptta/docs/method.md#low-frequency-prompt give 5 frequencies, -3..1; 352 px give 3, -2..0."""
     assert window_side(512, 0.01) == 5
     assert window_side(352, 0.01) == 3
     assert window_side(64, 0.01) == 1

@@ -1,4 +1,4 @@
-"""Card mcnet_plus, How to know it works, 1."""
+"""mcnet_plus/docs/method.md#how-to-know-it-works."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_several_passes_make_as_many_steps_and_fire_their_events():
 
 
 def test_ramp_up():
-    """Card mcnet_plus, How to know it works, 5."""
+    """mcnet_plus/docs/method.md#how-to-know-it-works."""
     ramp = SigmoidRampUp(1.0, length=40, every=150)
     assert ramp(0) == pytest.approx(0.00674, abs=1e-5)
     assert ramp(3000) == pytest.approx(0.2865, abs=1e-4)

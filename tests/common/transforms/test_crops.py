@@ -14,7 +14,7 @@ def volume(*shape: int) -> torch.Tensor:
 
 
 def test_starts_leave_out_the_last_place():
-    """Card data_la2018: the upper end is exclusive."""
+    """mcnet_plus/docs/method.md#transforms."""
     crop = RandPaddedCropd("image", [3, 4])
     crop.set_random_state(0)
     starts = set()

@@ -268,5 +268,6 @@ def test_real_scans_survive_the_way_back(tmp_path):
     assert np.array_equal(
         nib.load(again["image"]).get_fdata(dtype=np.float32), image.get_fdata(dtype=np.float32)
     )
-    assert int(np.asarray(nib.load(again["label"]).dataobj).sum()) == 154296  # the card's count
+    assert int(np.asarray(nib.load(again["label"]).dataobj).sum()) == 154296
+    # mcnet_plus/docs/method.md#left-atrium
     assert np.allclose(nib.load(again["image"]).affine, image.affine)

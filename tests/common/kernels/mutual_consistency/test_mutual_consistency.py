@@ -166,7 +166,8 @@ def test_wrong_arguments(function, shapes, temperature, says):
 
 
 def test_identical_maps():
-    """Card mcnet_plus, 2: one-hot maps cost nothing; equal soft maps cost K(K-1) equal terms."""
+    """mcnet_plus/docs/method.md#how-to-know-it-works one-hot maps cost nothing; equal soft maps cost K(K-1)
+    equal terms."""
     one_hot = 1000.0 * torch.nn.functional.one_hot(torch.tensor([[0, 1, 1]]), 2).movedim(2, 1).float()
     loss = MutualConsistencyLoss()
     assert loss([one_hot] * 3) == 0

@@ -24,7 +24,7 @@ def test_equals_monais(squared, include_background, classes):
 
 
 def test_without_the_factor_two_the_minimum_is_a_half_and_the_gradient_half_as_large():
-    """Card mcnet_plus, Losses: D = 2 D_published - 1."""
+    """mcnet_plus/docs/method.md#supervised-loss D = 2 D_published - 1."""
     logits = torch.randn(2, 4, 6, 6, dtype=torch.float64, requires_grad=True)
     label = torch.randint(4, (2, 1, 6, 6))
     options = {"include_background": True, "squared": True, "smooth_nr": 0.0, "smooth_dr": 1e-10}

@@ -33,7 +33,7 @@ def image():
 
 
 def test_parameters_to_the_unit(network):
-    """Card vptta, Segmentation net 2; published with the unused classifier."""
+    """vptta/docs/method.md#segmentation-net-2; published with the unused classifier."""
     assert count(network) == 32_547_319 - 2_049_000
     assert norms(network.encoder) == 87
     assert norms(network) - norms(network.encoder) == 66

@@ -26,7 +26,8 @@ def network(**options) -> ResNetUNet:
 
 
 def test_parameters_to_the_unit():
-    """Cards vptta, trid (vectors: one class), prosfda; published with the unused classifier."""
+    """trid/docs/method.md#network and vptta/docs/method.md#segmentation-net-1; published with the unused
+    classifier."""
     assert count(network()) == 22_554_570 - 513_000
     assert count(network(out_channels=1)) == 22_554_537 - 513_000
     assert count(network(tail_channels=None)) == 22_010_690
@@ -37,7 +38,7 @@ def test_parameters_to_the_unit():
 
 
 def test_first_weights_of_the_encoder():
-    """Card vptta: normal with deviation sqrt(2 / (k k out)), norms 1 and 0."""
+    """vptta/docs/method.md#segmentation-net-1 sqrt(2 / (k k out)), norms 1 and 0."""
     convolution = network().encoder.layer3[1].conv2.weight
     assert convolution.std().item() == pytest.approx((2 / (9 * 256)) ** 0.5, rel=0.01)
     norm = network().encoder.layer3[1].bn2

@@ -21,7 +21,7 @@ def thin(**options) -> tuple[VNetEncoder, VNetDecoder]:
 
 
 def test_parameters_to_the_unit():
-    """Card mcnet_plus, Network."""
+    """mcnet_plus/docs/method.md#network-in-3d."""
     network = VNet()
     assert count(network) == 9_448_866
     assert count(network.encoder) == 7_376_896
@@ -31,7 +31,7 @@ def test_parameters_to_the_unit():
 
 
 def test_instance_norm_has_no_parameters():
-    """Card versemi: no affine, no running statistics, no last skip and block, a head of its own."""
+    """VerSemi (Zeng et al., IEEE TMI 2025): no affine, no running statistics, no last skip, its own head."""
     encoder, decoder = VNetEncoder(norm="instance"), VNetDecoder(None, norm="instance", finest_skip=False)
     assert not any("norm" in key for key in encoder.state_dict())
     pre_head_and_controller = (16 + 16 + 16 * 8 + 8) + (256 + 256) + (261 * 180 + 180)

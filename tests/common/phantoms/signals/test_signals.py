@@ -1,4 +1,4 @@
-"""The phantom of signals: what the card says of the synthetic ones, sparsity of the others, files."""
+"""The phantom of signals: divsbl/docs/method.md#synthetic-signals, sparsity of the others, files."""
 
 from __future__ import annotations
 

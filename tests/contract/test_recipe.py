@@ -1,0 +1,12 @@
+"""The committed configs are what the bundle's recipe gives."""
+
+from __future__ import annotations
+
+from common.recipes.checkout import configs_as_text, differences
+
+
+def test_configs_are_written_from_the_recipe(bundle):
+    found = differences(configs_as_text(bundle.name))
+    assert not found, "\n".join(
+        [*found, "change the recipe or a part, never a config, and run  make configs"]
+    )
