@@ -1,6 +1,6 @@
 """Back to a scan's own grid: ours against MONAI's ``Invertd``, in time and in memory.
 
-    python -m benchmarks.speed.own_grid            # a CT of 256 x 256 x 80 voxels, 14 and 55 classes
+    python -m benchmarks.speed.own_grid            # a scan of 160 x 160 x 60 voxels, 14 and 55 classes
     python -m benchmarks.speed.own_grid --quick    # a small one: does it run?
 
 Four ways from the network's probabilities to a label map: ``Invertd`` on labels by nearest neighbour; ours on
@@ -34,7 +34,7 @@ from common.inference.decision import DecideOnOwnGridd
 
 __all__ = ["main", "ways"]
 
-SHAPE, CLASSES = (256, 256, 80), (14, 55)
+SHAPE, CLASSES = (160, 160, 60), (14, 55)
 QUICK, QUICK_CLASSES = (48, 40, 24), (5,)
 SPACING, PLAN = (0.9, 0.9, 3.0), (3.0, 1.2, 1.2)  # mm: of the scan (R, A, S), of the network (S, P, L)
 LARGEST_SHARE = 1e-4  # of voxels that may differ, by rounding
