@@ -79,9 +79,13 @@ def parse_config(name: str, config: str = "inference", **overrides: Any) -> Any:
     """The MONAI ``ConfigParser`` of ``configs/<config>.json`` with overrides, nothing built yet."""
     from monai.bundle import ConfigParser
 
+    from common.config_booleans import read_booleans
+
     folder = bundle_folder(name) / "configs"
     parser = ConfigParser()
     parser.read_config(str(folder / f"{config}.json"))
     parser.read_meta(str(folder / "metadata.json"))
     parser.update(overrides)
+    if overrides:
+        read_booleans(parser.get(), [ConfigParser.load_config_file(file) for file in folder.glob("*.json")])
     return parser

@@ -7,6 +7,8 @@ config with all overrides applied, and refuses
 * a reference to a key that does not exist;
 * a key that nothing reads: not referred to, and not one of those that MONAI, MONAI Label or FL read;
 * the words ``false`` and ``null``, which a command line hands over as text, and text counts as true.
+
+Where a boolean belongs, the words of :data:`common.commands.BOOLEANS` become one, and others are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.bundle.config_item import ConfigComponent
 
+from common.config_booleans import read_booleans
 from common.errors import InputError, show_input_errors_as_one_line
 from common.training.tracking import fit_tracking
 
@@ -73,6 +76,8 @@ def begin() -> None:
     show_input_errors_as_one_line()
     workflow = _calling_workflow()
     siblings = [ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))]
+    if read_booleans(workflow.parser.get(), siblings):
+        workflow.parser.ref_resolver.reset()
     check_config(workflow.parser.get(), siblings)
     fit_tracking(workflow.parser)
 

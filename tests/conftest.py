@@ -1,4 +1,4 @@
-"""Settings that must stand before torch and triton are imported.
+"""Settings that must stand before torch and triton are imported, and the hooks of the suite.
 
 Two processes run the tests on two cores: one thread each, since threads that wait for one another on a
 loaded machine cost many times what they save.  Without a GPU, Triton's kernels run through its interpreter.
@@ -12,3 +12,9 @@ import torch
 
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+from tests.of_bundles import FIXTURES, bundle, pytest_generate_tests
+from tests.suite import *  # noqa: F403 (the hooks)
+
+globals().update(FIXTURES)
+__all__ = ["bundle", "pytest_generate_tests"]

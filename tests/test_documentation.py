@@ -17,10 +17,11 @@ from tests.common.datasets.raw_kits21 import RawKits21
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
 from tests.common.datasets.raw_prostate import raw_prostate
-from tests.contract.bundle import NAMES, ROOT, Bundle, Shell, words_of
+from tests.contract.bundle import ROOT, Bundle, Shell, words_of
 
+README = ROOT / "README.md"
 PAGES = [
-    ROOT / "README.md",
+    README,
     *sorted(ROOT.glob("bundles/*/docs/README.md")),
     ROOT / "benchmarks" / "README.md",
     ROOT / "benchmarks" / "FIGURES.md",
@@ -35,9 +36,7 @@ RAW = {
     "PROSTATE": raw_prostate,
 }
 #: Comparisons that take hours by design; tests/benchmarks runs them with a small budget.
-BUDGETED = re.compile(
-    r"benchmarks\.(real_data|semi_supervised|unseen_domains|adaptation|nested_regions|registration)"
-)
+BUDGETED = re.compile(r"benchmarks\.comparisons\.")
 COMMAND = re.compile(r"^    (?:python|torchrun) .*", re.MULTILINE)
 
 
@@ -118,51 +117,84 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
     return settings
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_printed_commands(name, tmp_path):
-    """Those of README and card in their order: own data is listed, checked, trained on, predicted.
+class Reader:
+    """Somebody who runs what a page prints, in its order, with files of her own where it names some.
 
     DIR stands for scans that no bundle made, SIGNALS for measurements that no phantom made, REFERENCES for a
     challenge's release and PREDICTIONS for label maps of its cases, those that a command before has prepared,
     PICTURES for a folder that a phantom comes into.
     """
-    bundle, shell = Bundle(name), Shell(ROOT, tmp_path)
-    data = own_data(tmp_path, bundle)
-    places = {
-        "DIR": data,
-        "PICTURES": tmp_path / "pictures",
-        "SIGNALS": own_signals(tmp_path / "own signals"),
-    }
-    for word, make in RAW.items():
-        make(tmp_path / f"raw {word}")
-        places[word] = tmp_path / f"prepared {word}"
-    places |= {"REFERENCES": tmp_path / "raw KITS21", "PREDICTIONS": places["KITS21"] / "labelsTr"}
-    printed = [c for page in (PAGES[0], bundle.root / "docs" / "README.md") for c in commands(page)]
-    assert len(printed) >= 8
-    for command in dict.fromkeys(printed):
+
+    def __init__(self, bundle: Bundle, folder: Path) -> None:
+        self.bundle, self.folder, self.shell = bundle, folder, Shell(ROOT, folder)
+        self.data = own_data(folder, bundle)
+        self.places = {
+            "DIR": self.data,
+            "PICTURES": folder / "pictures",
+            "SIGNALS": own_signals(folder / "own signals"),
+        }
+        for word, make in RAW.items():
+            make(folder / f"raw {word}")
+            self.places[word] = folder / f"prepared {word}"
+        released = {"REFERENCES": folder / "raw KITS21", "PREDICTIONS": self.places["KITS21"] / "labelsTr"}
+        self.places |= released
+
+    def run(self, command: str) -> None:
         if BUDGETED.search(command):
-            continue
-        other = re.search(r"--bundle (\w+)", command)
-        if "DIR" in command and other and other.group(1) != name:
-            continue  # data of this bundle's kind, checked for one of another kind
-        if f"bundles/{name}/" in command or "common." in command:
-            phantom = rf"bundles/{name}/data/\w+"  # where the bundle's first run puts it
-            run = re.sub(phantom, shlex.quote(str(tmp_path / "phantom")), command)
-            data_set = next((word for word in RAW if word in command), "")
-            named = places | {"RAW": tmp_path / f"raw {data_set}"}
-            words = rf"\b({'|'.join(named)})\b"  # all at once: a path may hold one of the words
-            run = re.sub(words, lambda found, named=named: shlex.quote(str(named[found[1]])), run)
-            if "_export" in command:  # of the weights that the printed training has left elsewhere
-                run = run.replace(f"bundles/{name}/models", shlex.quote(str(tmp_path / "phantom" / "models")))
-            words = [*shlex.split(run)[1:], *words_of(tiny(command, tmp_path, bundle))]
-            shell.python(*words).ok()
-    labels = json.loads((data / "dataset.json").read_text())["labels"]
-    assert sorted(labels) == (list("01234") if bundle.dims == 3 else list("012"))
-    (written,) = (tmp_path / "own" / "eval").glob(f"*_{bundle.config('inference')['output_postfix']}.*")
-    if bundle.segments:
-        values = np.asarray(nib.load(written).dataobj if bundle.dims == 3 else Image.open(written))
-        assert values.max() < len(labels)
+            return
+        if f"bundles/{self.bundle.name}/" in command or "common." in command:
+            words = [*shlex.split(self.as_typed(command))[1:]]
+            self.shell.python(*words, *words_of(tiny(command, self.folder, self.bundle))).ok()
+
+    def as_typed(self, command: str) -> str:
+        """With folders in place of the words that stand for them."""
+        phantom = rf"bundles/{self.bundle.name}/data/\w+"  # where the bundle's first run puts it
+        run = re.sub(phantom, shlex.quote(str(self.folder / "phantom")), command)
+        data_set = next((word for word in RAW if word in command), "")
+        named = self.places | {"RAW": self.folder / f"raw {data_set}"}
+        words = rf"\b({'|'.join(named)})\b"  # all at once: a path may hold one of the words
+        run = re.sub(words, lambda found: shlex.quote(str(named[found[1]])), run)
+        if "_export" in command:  # of the weights that the printed training has left elsewhere
+            models = shlex.quote(str(self.folder / "phantom" / "models"))
+            run = run.replace(f"bundles/{self.bundle.name}/models", models)
+        return run
+
+    def check_own_data(self) -> None:
+        """Listed with all its labels, and predicted with no others."""
+        labels = json.loads((self.data / "dataset.json").read_text())["labels"]
+        assert sorted(labels) == (list("01234") if self.bundle.dims == 3 else list("012"))
+        postfix = self.bundle.config("inference")["output_postfix"]
+        (written,) = (self.folder / "own" / "eval").glob(f"*_{postfix}.*")
+        if self.bundle.segments:
+            volume = self.bundle.dims == 3
+            values = np.asarray(nib.load(written).dataobj if volume else Image.open(written))
+            assert values.max() < len(labels)
+
+
+def test_commands_of_the_readme(tmp_path):
+    """On the bundle that they name: own data is listed, checked, trained on, predicted."""
+    printed = commands(README)
+    (name,) = {found for command in printed for found in re.findall(r"bundles/(\w+)/", command)}
+    reader = Reader(Bundle(name), tmp_path)
+    assert len(printed) >= 6
+    for command in printed:
+        reader.run(command)
+    reader.check_own_data()
+
+
+@pytest.mark.full
+def test_commands_of_a_card(bundle, tmp_path):
+    """After those of the README that make the data sets which the card trains on."""
+    card = commands(bundle.root / "docs" / "README.md")
+    assert len(card) >= 5
+    reader = Reader(bundle, tmp_path)
+    for command in commands(README):
+        target = re.search(r"--target (\w+)", command)
+        if "datasets list" in command or (target and target[1] in " ".join(card)):
+            reader.run(command)
+    for command in dict.fromkeys(card):
+        reader.run(command)
+    reader.check_own_data()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,9 @@ def import_checkpoint(
         InputError: the file cannot be read or does not fit; nothing is written then.
     """
     converter = bundle_package(bundle, "checkpoint")
+    if trust:
+        told = f"{source}: --trust is given: unpickling the file whole, which runs any code that it holds"
+        print(told, file=sys.stderr, flush=True)
     published = state_of(read_checkpoint(source, trust=trust), source)
     state = converter.from_authors(published)
     network = parse_config(bundle, **overrides).get_parsed_content("network_def")

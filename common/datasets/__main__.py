@@ -9,8 +9,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import fire
-
+from common.commands import run_commands
 from common.datasets.check.bundle_needs import BundleNeeds, needs_of
 from common.datasets.check.check import check_cases
 from common.datasets.check.facts import read_facts
@@ -18,7 +17,6 @@ from common.datasets.check.findings import findings_table
 from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_datalist
 from common.datasets.lists.folders import write_datalist
 from common.datasets.public.prepare import prepare
-from common.errors import show_input_errors_as_one_line
 
 
 def check(
@@ -130,5 +128,5 @@ def prepare_public(
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire({"check": check, "list": list_cases, "prepare": prepare_public}, name="common.datasets")
+    commands = {"check": check, "list": list_cases, "prepare": prepare_public}
+    run_commands(commands, name="python -m common.datasets")

@@ -97,16 +97,13 @@ def with_nodes(value: Any, nodes: Mapping[str, Any], where: str) -> Any:
 
 
 def _find(config: Config, path: str) -> Place | None:
-    """Where ``path`` ends, if it is there.
-
-    Keys of an overlay hold ``#`` themselves; the longest that begins the path is taken.
-    """
+    """Where ``path`` ends, if it is there; keys of an overlay hold ``#`` themselves."""
     node: Any = config
     top = ""
     while isinstance(node, dict):
         if path in node:
             return top or path, node, path
-        head = max((key for key in node if path.startswith(f"{key}#")), key=len, default=None)
+        head = next((key for key in node if path.startswith(f"{key}#")), None)
         if head is None:
             return None
         top, node, path = top or head, node[head], path[len(head) + 1 :]

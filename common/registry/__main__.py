@@ -6,9 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-import fire
-
 from common.bundles import bundle_folder, bundle_names
+from common.commands import run_commands
 from common.errors import InputError
 from common.registry.download import Patience
 from common.registry.entries import facts_of, split_key
@@ -58,7 +57,7 @@ def pack(*names: str, target: str = "dist", all: bool = False) -> None:
         target: folder for the zips.
         all: every bundle of the checkout.
     """
-    if bool(names) == (all := _is_true(all, "all")):
+    if bool(names) == all:
         raise InputError("pack: name the bundles, or give --all and no name")
     for name in bundle_names() if all else names:
         print(pack_one(str(name), str(target)))
@@ -105,7 +104,7 @@ def get(
         str(index),
         version=None if version is None else str(version),
         sha256=None if sha256 is None else str(sha256),
-        lock=LOCK if _is_true(lock, "lock") else None,
+        lock=LOCK if lock else None,
         bundle_dir=str(bundle_dir),
         patience=Patience(timeout=timeout, attempts=attempts),
     )
@@ -137,7 +136,7 @@ def verify_bundle(*bundles: str, all: bool = False) -> None:
         bundles: names in this checkout (they are packed and unpacked first), zips, or folders.
         all: every bundle of the checkout.
     """
-    if bool(bundles) == (all := _is_true(all, "all")):
+    if bool(bundles) == all:
         raise InputError("verify-bundle: name bundles, zips or folders, or give --all and no name")
     require_packages()
     findings = [
@@ -151,17 +150,6 @@ def verify_bundle(*bundles: str, all: bool = False) -> None:
         raise InputError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}")
 
 
-def _is_true(value: object, option: str) -> bool:
-    """Whether an option is on; ``--lock false`` arrives as text, and text counts as true."""
-    word = str(value).lower()
-    if word not in _WORDS:
-        raise InputError(f"--{option}: {value!r}; expected one of {', '.join(_WORDS)}")
-    return _WORDS[word]
-
-
-_WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-
-
 if __name__ == "__main__":
     commands = {
         "list": list_bundles,
@@ -172,6 +160,6 @@ if __name__ == "__main__":
         "verify-bundle": verify_bundle,
     }
     try:
-        fire.Fire(commands, name="python -m common.registry")
+        run_commands(commands, name="python -m common.registry")
     except InputError as error:  # it may quote an index or a server
         sys.exit(f"error: {printable(str(error))}")

@@ -29,7 +29,7 @@ Content = Path | bytes
 _ROOT = Path(__file__).resolve().parents[2]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _WEIGHTS = ("model.pt", "plan.json")  # of models/; a training's checkpoints are not packed
-_BENCH = ("common/recipes/", "common/registry/")  # makes bundles; no bundle needs it
+_BENCH = ("common/new/", "common/recipes/", "common/registry/")  # make bundles; no bundle needs them
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md")
 
 # Becomes <name>/_packed.py; the package's __init__.py imports it before anything else.

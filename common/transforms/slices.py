@@ -20,7 +20,7 @@ from torch import Tensor
 
 from common.datasets.check.facts import read_facts
 from common.datasets.check.label_values import as_label_map
-from common.datasets.lists.datalist import CaseList
+from common.datasets.lists.case_list import flat_map
 from common.errors import InputError
 from common.tensors.plain import plain
 
@@ -79,14 +79,16 @@ def _items(
     numbers: Callable[[Mapping[str, Any], int, int], Sequence[int] | None],
 ) -> list[dict[str, Any]]:
     """A case that cannot be cut stays as one item: the check of the data says what is wrong with it."""
-    items: list[dict[str, Any]] = []
-    for case, facts in zip(cases, read_facts([{"image": case["image"]} for case in cases]), strict=True):
-        found: Sequence[int] | None = None
-        if facts.image.error is None and facts.image.affine is not None:  # else a picture, or unreadable
-            axis = list(io_orientation(facts.image.affine)[:, 0]).index(2)
-            found = numbers(case, axis, facts.image.shape[axis])
-        items += [{**case, "slice": number} for number in ([0] if found is None else found)]
-    return CaseList(items, cases.folder) if isinstance(cases, CaseList) else items
+    images = iter(read_facts([{"image": case["image"]} for case in cases]))
+
+    def items_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
+        image, found = next(images).image, None
+        if image.error is None and image.affine is not None:  # else a picture, or unreadable
+            axis = list(io_orientation(image.affine)[:, 0]).index(2)
+            found = numbers(case, axis, image.shape[axis])
+        return [{**case, "slice": number} for number in ([0] if found is None else found)]
+
+    return flat_map(cases, items_of)
 
 
 class TakeSliced(MapTransform):

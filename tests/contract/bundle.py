@@ -19,8 +19,6 @@ from tests.contract.warm import WarmPython
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/metadata.json"))
-#: A bundle of volumes and one of pictures, for what is no method's own.
-TWO_BUNDLES = ("cotr", "vptta")
 #: Behind ``python``: a run on two processes.
 TORCHRUN = (
     *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2),
@@ -74,7 +72,7 @@ class Bundle:
         return self.parse().get_parsed_content("network_def")
 
     @property
-    def kinds(self) -> set[str]:
+    def configs(self) -> set[str]:
         return {path.stem for path in (self.root / "configs").iterdir()}
 
     @property
@@ -111,9 +109,23 @@ class Bundle:
         return ".nii.gz" if self.dims == 3 else ".png"
 
     @property
+    def kind(self) -> str:
+        """What it does with an image, in a word of metadata.json; ``contract/kinds`` has a file for each."""
+        return self.metadata["kind"]
+
+    @property
     def segments(self) -> bool:
-        """Whether it predicts label maps (else: signals, scores, ...)."""
-        return self.output_format["format"] == "segmentation"
+        """Whether it predicts label maps (else: signals, fields, ...)."""
+        return self.kind == "segmentation"
+
+    @property
+    def exports_torchscript(self) -> bool:
+        return "torchscript" not in self.metadata.get("export", {})
+
+    @property
+    def draws(self) -> bool:
+        """Whether its training draws random numbers."""
+        return "seed" in self.config("train")
 
     @property
     def key_metric(self) -> str:
@@ -131,10 +143,10 @@ class Bundle:
         """Whether training plans the preprocessing and leaves the plan beside the weights."""
         return "plan" in self.config("train")
 
-    @cached_property
+    @property
     def learns(self) -> bool:
         """Whether the network has weights to train; an operator has buffers at most."""
-        return any(True for _ in self.build_network().parameters())
+        return "optimizer" in self.config("train")
 
     @property
     def iterations_per_epoch(self) -> int:
@@ -249,9 +261,13 @@ class Run:
         return self.ckpt_dir / "model.pt"
 
     @property
+    def places(self) -> dict[str, Any]:
+        return {"output_dir": self.output_dir, "ckpt_dir": self.ckpt_dir}
+
+    @property
     def base(self) -> dict[str, Any]:
         """What every command of this run is told: its folders, and the bundle's network for quick runs."""
-        return {"output_dir": self.output_dir, "ckpt_dir": self.ckpt_dir, **self.bundle.network}
+        return {**self.places, **self.bundle.network}
 
     @property
     def data(self) -> dict[str, Any]:
@@ -268,7 +284,7 @@ class Run:
 
     @property
     def inference_overrides(self) -> dict[str, Any]:
-        return {**self.base, **self.data}
+        return {**self.base, **self.data, **self.bundle.quick.get("inference", {})}
 
     def written(self) -> set[str]:
         return {os.path.relpath(path, self.folder) for path in self.folder.rglob("*") if path.is_file()}

@@ -1,4 +1,4 @@
-"""Fixtures of the contract: every test that asks for ``bundle`` is run for each folder below bundles/."""
+"""Fixtures of the contract; a test that asks for ``bundle`` runs for each (tests/of_bundles.py)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,10 @@ import torch
 from filelock import FileLock
 
 from common.bundles import parse_config
-from tests.contract.bundle import NAMES, Bundle, Run, Shell
+from tests.contract.bundle import Run, Shell
+from tests.seconds import of_all_tests
 
 MakeRun = Callable[..., Run]
-
-
-@pytest.fixture(params=NAMES, scope="session")
-def bundle(request) -> Bundle:
-    return Bundle(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +50,8 @@ def trained(bundle, shared, shell) -> Run:
     done = shared / f"{bundle.name}.done"
     with FileLock(shared / f"{bundle.name}.lock"):
         if not done.exists():
-            told = shell.run([bundle.config_file("train")], run.train_overrides, fresh=True).ok()
+            with of_all_tests():
+                told = shell.run([bundle.config_file("train")], run.train_overrides).ok()
             (run.folder / "stderr.txt").write_text(told.err)
             done.touch()
     return run
@@ -102,35 +99,3 @@ def unpacked(bundle, shared, trained) -> Path:
                 shutil.copy2(trained.weights, half / "models" / "model.pt")
             half.rename(folder)
     return folder
-
-
-@pytest.fixture
-def learner(bundle) -> Bundle:
-    """Only bundles with weights that training changes."""
-    if not bundle.learns:
-        pytest.skip(f"{bundle.name}'s network has no weights to train")
-    return bundle
-
-
-@pytest.fixture
-def segments(bundle) -> Bundle:
-    """Bundles that write a label map for an image, be it a volume or a picture."""
-    if not bundle.segments:
-        pytest.skip(f"{bundle.name} does not segment images")
-    return bundle
-
-
-@pytest.fixture
-def pictures(bundle) -> Bundle:
-    """Only bundles that segment colour or grey pictures (PNG, JPEG)."""
-    if bundle.dims != 2 or not bundle.segments:
-        pytest.skip(f"{bundle.name} does not segment pictures")
-    return bundle
-
-
-@pytest.fixture
-def volumes(bundle) -> Bundle:
-    """Only bundles that segment volumes; the others have tests of their own kind of image."""
-    if bundle.dims != 3 or not bundle.segments:
-        pytest.skip(f"{bundle.name} does not segment volumes")
-    return bundle

@@ -43,13 +43,13 @@ class NestedBandNetwork(nn.Module):
 
 
 class PowerCut:
-    """End the process at the end of an epoch as a power cut would: nothing is closed or written any more."""
+    """End the process after an epoch as a power cut would: nothing is closed or written any more."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
 
     def attach(self, engine: Engine) -> None:
-        engine.add_event_handler(Events.EPOCH_COMPLETED(once=self.epoch), lambda: os._exit(9))
+        engine.add_event_handler(Events.EPOCH_STARTED(once=self.epoch + 1), lambda: os._exit(9))
 
 
 class SeedOfEveryProcess(seeding.EpochSeed):

@@ -8,6 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.full
+
 
 def write_image(path, voxels):
     nib.save(nib.Nifti1Image(voxels, np.diag([4.5, 4.5, 6.0, 1.0])), path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.full
+
 MISTAKES = {
     "top-level key": ({"epocs": 3}, ['"epocs"', 'did you mean "epochs"?']),
     "argument": (
@@ -16,7 +18,7 @@ MISTAKES = {
         ["network_def", "{name}.network.Nonesuch"],
     ),
     "reference": ({"val_interval": "@{misspelt_key}"}, ["@{misspelt_key}", 'did you mean "{key}"?']),
-    "word for a truth value": ({"resume": "false"}, ["resume", '"false"', "False"]),
+    "word for a truth value": ({"resume": "off"}, ["resume is 'off'", "true, false, yes, no, 1, 0"]),
 }
 
 

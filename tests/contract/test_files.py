@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.contract.bundle import NAMES, ROOT
+from tests.contract.kinds import kind_of
 
 REQUIRED = (
     "LICENSE",
@@ -20,13 +21,11 @@ REQUIRED = (
     "docs/data_license.txt",
 )
 
-# Which test runs each kind of config.  A new kind must be run somewhere and be named here, or, if it is one
-# bundle's own, under "configs" in that bundle's quick.json.
+# Which test runs each config; contract/kinds says it of inference and evaluate.  A new one must be run
+# somewhere and be named here, or, if it is one bundle's own, under "configs" in that bundle's quick.json.
 MET_IN = {
-    "metadata": "test_metadata.py::test_monai_accepts_it",
+    "metadata": "test_metadata.py::test_fits_the_schema",
     "train": "test_training.py::test_first_run_leaves_all_that_the_card_promises",
-    "inference": "test_inference.py::test_one_mask_per_case_on_its_own_grid",
-    "evaluate": "test_inference.py::test_evaluation_writes_both_tables",
     "paper": "test_training.py::test_paper_recipe_trains_through_every_augmentation",
     "multi_gpu_train": "test_training.py::test_two_processes_end_with_equal_weights",
 }
@@ -43,16 +42,19 @@ def test_there_are_bundles():
     assert set(NAMES) == folders
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("file", REQUIRED)
 def test_required_file(bundle, file):
     assert (bundle.root / file).read_text().strip()
 
 
+@pytest.mark.always
 def test_licence_is_one_that_tools_recognise(bundle):
     """``push_to_hf_hub`` looks for these words."""
     assert re.search(r"Apache License\s+Version 2\.0|MIT License", (bundle.root / "LICENSE").read_text())
 
 
+@pytest.mark.always
 def test_package_has_the_bundles_name(bundle):
     """So that many bundles live in one process."""
     assert (bundle.root / bundle.name / "__init__.py").is_file()
@@ -61,16 +63,19 @@ def test_package_has_the_bundles_name(bundle):
     assert packages == {bundle.name, "common"}
 
 
+@pytest.mark.always
 def test_name(bundle):
     """MONAI cuts names at ``_v`` and modules cannot have a hyphen."""
     assert re.fullmatch(r"[a-z][a-z0-9_]*", bundle.name)
     assert "_v" not in bundle.name
 
 
-def test_every_kind_of_config_is_met_by_a_test(bundle):
+@pytest.mark.always
+def test_every_config_is_met_by_a_test(bundle):
     own = {kind: f"../bundles/{bundle.name}/{test}" for kind, test in bundle.quick.get("configs", {}).items()}
-    met_in = MET_IN | own
-    assert bundle.kinds == set(met_in), "name the new kind here, with the test that runs it"
+    of_kind = {config: f"kinds/{bundle.kind}.py::{test}" for config, test in kind_of(bundle).RUNS.items()}
+    met_in = MET_IN | of_kind | own
+    assert bundle.configs == set(met_in), "name the new config here, with the test that runs it"
     for kind, test in met_in.items():
         file, function = test.split("::")
         source = (ROOT / "tests" / "contract" / file).read_text()

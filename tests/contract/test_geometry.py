@@ -83,10 +83,9 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.fixture(scope="module")
-def predicted(bundle, shell, tmp_path_factory):
+def predicted(volumes, shell, tmp_path_factory):
     """All grids through the bundle's own inference.json, with a network whose answer is known."""
-    if bundle.dims != 3 or not bundle.segments:
-        pytest.skip(f"{bundle.name} does not segment volumes")
+    bundle = volumes
     folder = tmp_path_factory.mktemp("geometry of") / "my scans"
     for part in ("scans", "models"):
         (folder / part).mkdir(parents=True)
@@ -125,6 +124,7 @@ def predicted(bundle, shell, tmp_path_factory):
     return folder
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", GRIDS)
 def test_prediction_lies_on_the_anatomy(predicted, name):
     label, affine = volume(name)
@@ -147,3 +147,16 @@ def test_every_flip_would_be_seen(name):
     for flip in flips:
         wrong = np.flip(label, flip)
         assert min(dice(wrong == c, label == c) for c in BOXES) < 0.7
+
+
+@pytest.mark.parametrize("kind", ["inference", "evaluate"])
+def test_probabilities_are_decided_on_the_scans_own_grid(bundle, kind):
+    """First of all, unless asked for labels; the phantom above is so large that labels would pass."""
+    if bundle.dims != 3 or not bundle.segments:
+        pytest.skip(f"{bundle.name} does not segment volumes")
+    config = bundle.config(kind)
+    key = "postprocessing" if kind == "inference" else "validate#postprocessing"
+    first, *others = config[key]["transforms"]
+    assert first["_target_"] == "common.inference.decision.DecideOnOwnGridd"
+    assert (first["resample"], config["resample"]) == ("@resample", "probabilities")
+    assert "Invertd" not in {other["_target_"] for other in others}

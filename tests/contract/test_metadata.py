@@ -9,10 +9,15 @@ import re
 import jsonschema
 import pytest
 
-from tests.contract.bundle import ROOT
+from tests.contract.bundle import NAMES, ROOT, Bundle
+from tests.contract.kinds import kind_of
 
 SCHEMA_FILE = ROOT / "common" / "registry" / "meta_schema_20240725.json"
 SCHEMA = json.loads(SCHEMA_FILE.read_text())
+
+
+#: Any bundle will do where MONAI's command and the schema themselves are tried.
+ANY = Bundle(NAMES[0])
 
 
 def verify(shell, meta_file):
@@ -20,13 +25,13 @@ def verify(shell, meta_file):
     return shell.python("-m", "monai.bundle", "verify_metadata", *words)
 
 
-def test_monai_accepts_it(bundle, shell):
-    verify(shell, bundle.config_file("metadata")).ok()
+def test_monai_accepts_one(shell):
+    verify(shell, ANY.config_file("metadata")).ok()
 
 
-def test_monai_refuses_a_broken_one(bundle, shell, tmp_path):
+def test_monai_refuses_a_broken_one(shell, tmp_path):
     """The test above would be worthless if the schema were not read."""
-    broken = {key: value for key, value in bundle.metadata.items() if key != "task"}
+    broken = {key: value for key, value in ANY.metadata.items() if key != "task"}
     (tmp_path / "metadata.json").write_text(json.dumps(broken))
     told = verify(shell, tmp_path / "metadata.json")
     assert told.code != 0
@@ -34,27 +39,48 @@ def test_monai_refuses_a_broken_one(bundle, shell, tmp_path):
 
 
 @pytest.mark.parametrize("key", SCHEMA["required"])
-def test_every_required_key_is_required(bundle, key):
-    jsonschema.validate(bundle.metadata, SCHEMA)
-    broken = {k: v for k, v in bundle.metadata.items() if k != key}
+def test_every_required_key_is_required(key):
+    jsonschema.validate(ANY.metadata, SCHEMA)
+    broken = {k: v for k, v in ANY.metadata.items() if k != key}
     with pytest.raises(jsonschema.ValidationError, match=f"'{key}' is a required property"):
         jsonschema.validate(broken, SCHEMA)
 
 
 @pytest.mark.parametrize("key", SCHEMA["$defs"]["tensor"]["required"])
-def test_every_key_of_a_tensor_is_required(bundle, key):
-    broken = copy.deepcopy(bundle.metadata)
+def test_every_key_of_a_tensor_is_required(key):
+    broken = copy.deepcopy(ANY.metadata)
     del broken["network_data_format"]["inputs"]["image"][key]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(broken, SCHEMA)
 
 
+def test_a_kind_that_nobody_knows(monkeypatch):
+    """One line that says where the kind stands, and what a new one needs."""
+    guess = Bundle(ANY.name)
+    monkeypatch.setitem(guess.metadata, "kind", "divination")
+    with pytest.raises(LookupError, match=r"metadata\.json: \"kind\" is 'divination'; expected one of .*"):
+        kind_of(guess)
+
+
+@pytest.mark.always
+def test_fits_the_schema(bundle):
+    """What ``verify_metadata`` asks, without a process of its own."""
+    jsonschema.validate(bundle.config("metadata"), SCHEMA)
+
+
+@pytest.mark.always
+def test_says_what_kind_of_bundle_it_is(bundle):
+    assert kind_of(bundle)
+
+
+@pytest.mark.always
 def test_version_is_in_the_changelog(bundle):
     version = bundle.metadata["version"]
     assert re.fullmatch(r"\d\.\d\.\d", version), "MONAI sorts versions as text: one digit a field"
     assert bundle.metadata["changelog"][version]
 
 
+@pytest.mark.always
 def test_every_channel_has_a_name(bundle):
     """Of the output the values of the label map, of which nested channels have none for the background:
     MONAI Label takes its labels from there."""
@@ -64,16 +90,16 @@ def test_every_channel_has_a_name(bundle):
     ):
         assert set(tensor["channel_def"]) == {str(i) for i in range(number)}
         assert len(set(tensor["channel_def"].values())) == number
-    assert (bundle.output_format["channel_def"]["0"] == "background") == bundle.segments
-    assert bundle.output_format["num_channels"] == bundle.classes - bundle.is_nested
-    assert bundle.segments or not bundle.is_nested
+    kind_of(bundle).check_channels(bundle)
 
 
+@pytest.mark.always
 def test_says_what_it_is_for(bundle):
     for key in ("name", "intended_use", "data_source", "references"):
         assert bundle.metadata[key], key
 
 
+@pytest.mark.always
 def test_versions_are_those_of_the_requirements(bundle):
     """What is tested is what metadata.json promises."""
     pins = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))

@@ -10,6 +10,7 @@ import torch
 from common.bundles import parse_config
 from common.registry.zoo_checks import check_bundle
 from tests.contract.bundle import ROOT
+from tests.contract.kinds import kind_of
 
 
 def shape_of(tensor_format, n=2):
@@ -19,6 +20,7 @@ def shape_of(tensor_format, n=2):
     ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", ["repository root", "unpacked"])
 def test_verify_net_in_out(bundle, shell, path, request):
     """With the one documented variable, PYTHONPATH, set to either root."""
@@ -34,6 +36,7 @@ def test_verify_net_in_out(bundle, shell, path, request):
     assert "is verified with no error" in told.ok().out + told.err
 
 
+@pytest.mark.full
 def test_load(bundle, unpacked, shell, tmp_path):
     """``monai.bundle.load`` gives the network with the very weights of model.pt."""
     code = (
@@ -51,10 +54,10 @@ def test_load(bundle, unpacked, shell, tmp_path):
     assert all(torch.equal(loaded[key], saved[key]) for key in saved)
 
 
-def test_exported_network_computes_the_same(bundle, unpacked, shell, tmp_path):
+@pytest.mark.full
+def test_exported_network_computes_the_same(scriptable, unpacked, shell, tmp_path):
     """At another size than the one it was scripted with."""
-    if "torchscript" in bundle.metadata.get("export", {}):
-        pytest.skip(bundle.metadata["export"]["torchscript"])
+    bundle = scriptable
     weights = unpacked / "models" / "model.pt"
     words = ("--filepath", tmp_path / "model.ts", "--ckpt_file", weights)
     configs = (
@@ -80,6 +83,7 @@ def test_exported_network_computes_the_same(bundle, unpacked, shell, tmp_path):
 EXPORTS = {"weights", "TorchScript", "torch.export", "ONNX"}
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_exports_compute_the_same(unpacked):
     """TorchScript within 1e-5, ONNX within 1e-4, with trained weights; or exempt, as the bundle says."""
@@ -89,12 +93,14 @@ def test_exports_compute_the_same(unpacked):
     assert [finding for finding in findings if finding.result == "FAILED"] == []
 
 
+@pytest.mark.always
 def test_card_says_what_cannot_be_exported(bundle):
     card = " ".join((bundle.root / "docs" / "README.md").read_text().split())
     for kind, reason in bundle.metadata.get("export", {}).items():
         assert reason in card, f"the card must give the reason for export#{kind} in the same words"
 
 
+@pytest.mark.always
 def test_network_is_importable_alone(bundle, shell):
     """A researcher takes the network and nothing of ours that runs bundles."""
     target = bundle.config("inference")["network_def"]["_target_"]
@@ -107,10 +113,12 @@ def test_network_is_importable_alone(bundle, shell):
     assert ours <= allowed
 
 
+@pytest.mark.always
 def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
-    """Extra heads exist in training only; what segments takes ``dropout`` (MONAI Label scores with it)."""
-    dropout = {"network_def#dropout": 0.0} if bundle.learns and bundle.segments else {}
+    """Extra heads exist in training only; some kinds take ``dropout`` (MONAI Label scores with it)."""
+    dropout = {"network_def#dropout": 0.0} if bundle.learns and kind_of(bundle).TAKES_DROPOUT else {}
     network = parse_config(bundle.name, **dropout).get_parsed_content("network_def").eval()
+    assert any(True for _ in network.parameters()) == bundle.learns
     if not dropout:
         assert not any(
             isinstance(module, torch.nn.modules.dropout._DropoutNd) for module in network.modules()
@@ -123,6 +131,7 @@ def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
     assert pred.dtype == torch.float32
 
 
+@pytest.mark.always
 def test_weights_file_holds_nothing_but_tensors(bundle, trained):
     state = torch.load(trained.weights, weights_only=True)
     assert state.keys() == bundle.build_network().state_dict().keys()

@@ -38,10 +38,9 @@ def picture_of(label: np.ndarray) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def predicted(bundle, shell, tmp_path_factory):
+def predicted(pictures, shell, tmp_path_factory):
     """All pictures through the bundle's own inference.json, with a network whose answer is known."""
-    if bundle.dims != 2 or not bundle.segments:
-        pytest.skip(f"{bundle.name} does not segment pictures")
+    bundle = pictures
     folder = tmp_path_factory.mktemp("pictures of") / "my pictures"
     for part in ("scans", "models"):
         (folder / part).mkdir(parents=True)
@@ -86,6 +85,7 @@ def agreement(mask: np.ndarray, label: np.ndarray) -> float:
     return float((mask == label).mean())
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("name", [*SIZES, *KINDS, "exif"])
 def test_prediction_lies_on_the_picture(bundle, predicted, name):
     size = SIZES.get(name, (90, 120))
@@ -119,6 +119,7 @@ def not_an_image(path):
     path.write_text("This is a letter.")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [(cmyk, "CMYK"), (deep, "more than 8 bits"), (truncated, "truncated"), (not_an_image, "not an image")],
@@ -154,6 +155,7 @@ def data_set(pictures, tmp_path):
     return root
 
 
+@pytest.mark.full
 def test_label_outside_the_classes(pictures, data_set, make_run, shell):
     run = make_run()
     values = np.zeros((40, 50), np.uint8)
@@ -167,6 +169,7 @@ def test_label_outside_the_classes(pictures, data_set, make_run, shell):
     assert not (run.ckpt_dir / "plan.json").exists()
 
 
+@pytest.mark.full
 def test_own_data_trains(pictures, data_set, make_run, shell):
     """No phantom, no domains: what the card's second command does."""
     run = make_run()

@@ -6,6 +6,8 @@ import csv
 
 import pytest
 
+pytestmark = pytest.mark.full
+
 
 @pytest.mark.slow
 def test_mlflow_in_the_output_folder(bundle, make_run, shell):

@@ -38,6 +38,7 @@ def overlay(folder: Path, **config) -> Path:
     return path
 
 
+@pytest.mark.always
 def test_first_run_leaves_all_that_the_card_promises(bundle, trained):
     run = trained
     bundle.build_network().load_state_dict(weights(run.weights))  # strict: every key, no other
@@ -55,15 +56,15 @@ def test_first_run_leaves_all_that_the_card_promises(bundle, trained):
     assert not hidden, "temporary files are left"
 
 
-def test_full_network_trains(bundle, make_run, shell):
+@pytest.mark.full
+def test_full_network_trains(narrowed, make_run, shell):
     """Where the runs of the other tests are made with a narrow one."""
-    if not bundle.network:
-        pytest.skip(f"{bundle.name}'s quick runs have the full network")
-    run = make_run()
+    run, bundle = make_run(), narrowed
     shell.run([bundle.config_file("train")], {**run.full_network_overrides, "epochs": 1}).ok()
     parse_config(bundle.name).get_parsed_content("network_def").load_state_dict(weights(run.weights))
 
 
+@pytest.mark.always
 def test_progress_bar_shows_epoch_and_loss(trained):
     bar = re.findall(r"training: 100%.*", (trained.folder / "stderr.txt").read_text())[-1]
     assert "epoch=2/2" in bar
@@ -71,6 +72,7 @@ def test_progress_bar_shows_epoch_and_loss(trained):
     assert re.search(r"\d\d:\d\d<00:00", bar), "time gone and left"
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_interrupted_run_resumes_to_the_same_weights(bundle, trained, make_run, shell):
     """A power cut after the first epoch costs nothing: the end is bit for bit that of the unbroken run."""
@@ -95,21 +97,22 @@ def test_interrupted_run_resumes_to_the_same_weights(bundle, trained, make_run, 
     ]
 
 
+@pytest.mark.full
 def test_same_seed_same_weights(bundle, trained, make_run, shell):
     run = make_run()
     shell.run([bundle.config_file("train")], run.train_overrides, fresh=True).ok()
     assert equal(weights(run.weights), weights(trained.weights))
 
 
-def test_another_seed_other_weights(bundle, trained, make_run, shell):
+@pytest.mark.full
+def test_another_seed_other_weights(drawing, trained, make_run, shell):
     """Else the seed would do nothing, and the test above would pass for the wrong reason."""
-    if "seed" not in bundle.config("train"):
-        pytest.skip(f"nothing is drawn in {bundle.name}'s training")
     run = make_run()
-    shell.run([bundle.config_file("train")], {**run.train_overrides, "seed": 1}).ok()
+    shell.run([drawing.config_file("train")], {**run.train_overrides, "seed": 1}).ok()
     assert not equal(weights(run.weights), weights(trained.weights))
 
 
+@pytest.mark.full
 def test_goes_on_with_cases_that_a_program_gives(learner, bundle, trained, make_run, shell):
     """As MONAI Label calls it: its own cases in place of the data sets', another length, and old weights.
 
@@ -158,6 +161,7 @@ def always(augmentation: list) -> dict:
     return found
 
 
+@pytest.mark.full
 def test_paper_recipe_trains_through_every_augmentation(bundle, make_run, shell):
     """The published recipe on top of train.json; only sizes and lengths are small, and no chance left out."""
     run = make_run()
@@ -174,6 +178,7 @@ def test_paper_recipe_trains_through_every_augmentation(bundle, make_run, shell)
 ON_CPU = {"device": "$torch.device('cpu')"}
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
     """``torchrun`` on two processes (Gloo on the CPU): gradients, if any, are averaged, one process writes.
@@ -214,6 +219,7 @@ def measured_by_one_process(bundle, run) -> dict[str, float]:
     return {name: float(value) for name, value in evaluator.state.metrics.items()}
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_two_processes_with_the_same_patches_are_one(bundle, trained, make_run, shell):
     """The mean of two equal gradients is that gradient: weights and metrics are those of the one process."""
@@ -240,6 +246,7 @@ def test_two_processes_with_the_same_patches_are_one(bundle, trained, make_run, 
             )
 
 
+@pytest.mark.full
 def test_another_network_trains(learner, bundle, make_run, shell):
     """Whoever has a network of her own gives it as an override (user_wishes.md, 2)."""
     run = make_run()
@@ -259,6 +266,7 @@ def test_another_network_trains(learner, bundle, make_run, shell):
     assert any(key.startswith("model.0.") for key in weights(run.weights))
 
 
+@pytest.mark.full
 def test_loss_that_is_not_finite_stops_with_the_files(learner, bundle, make_run, shell):
     """Before the weights are touched, and the weights of before stay."""
     run = make_run(weights=True)

@@ -12,6 +12,7 @@ from monai.fl.utils.constants import FlStatistics, WeightType
 from monai.fl.utils.exchange_object import ExchangeObject
 
 from tests.contract.bundle import as_text
+from tests.contract.kinds import kind_of
 
 # Where train.json and inference.json may differ, and why.
 OWN = {
@@ -31,15 +32,17 @@ OWN = {
 }
 
 
+@pytest.mark.always
 def test_train_and_inference_share_their_nodes(bundle):
     """MONAI Label and ``load`` read one file only, so both spell them out; they must be the same."""
     train, inference = bundle.config("train"), bundle.config("inference")
     shared = (train.keys() & inference.keys()) - OWN.keys()
-    sizes = {"num_classes"} if bundle.segments else set()
-    assert {"bundle_root", "dataset_dir", "network_def", "image_transforms"} | sizes <= shared
+    everyones = {"bundle_root", "dataset_dir", "network_def", "image_transforms"}
+    assert everyones | kind_of(bundle).SHARED <= shared
     assert {key: train[key] for key in shared} == {key: inference[key] for key in shared}
 
 
+@pytest.mark.always
 def test_overlays_change_only_what_is_there(bundle):
     """A misspelt key in an overlay would add a new one; those that are new are read in the same file."""
     train = bundle.config("train")
@@ -52,6 +55,7 @@ def test_overlays_change_only_what_is_there(bundle):
             assert here or f"@{node}" in text or node in ("finalize",) or inner, f"{kind}: {key}"
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("kind", ["train", "inference"])
 def test_no_property_is_missing(bundle, kind, make_run, home, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
@@ -67,12 +71,14 @@ def test_no_property_is_missing(bundle, kind, make_run, home, monkeypatch):
     assert workflow.check_properties() == []
 
 
+@pytest.mark.always
 def test_nothing_imports_before_the_bundle_is_on_the_path(bundle):
     """MONAI puts the bundle root on sys.path in ``run``; an ``initialize`` list would import before that."""
-    for kind in bundle.kinds - {"metadata"}:
+    for kind in bundle.configs - {"metadata"}:
         assert "initialize" not in bundle.config(kind), kind
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_federated_client_trains(learner, bundle, make_run, home, monkeypatch):
     """Two rounds of one local epoch: weights go in, are trained, come out, and are scored."""
@@ -108,6 +114,7 @@ def test_federated_client_trains(learner, bundle, make_run, home, monkeypatch):
     client.finalize()
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_federated_client_in_a_process_of_its_own(learner, unpacked, make_run, shell):
     """As NVIDIA FLARE drives an unpacked bundle, with the client's default: differences are sent."""

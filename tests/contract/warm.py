@@ -4,8 +4,9 @@ Importing them takes some six seconds of a core, most of what a short command co
 this one has them already and nothing of the project: it imports the bundle and ``common`` itself, from the
 folder and with the environment that the command asks for.
 
-Run as a program it reads one command a line from its standard input (JSON: ``words`` behind ``python``,
-``folder``, ``environment``, ``out`` and ``err``, the files for both streams) and answers with its exit code.
+Run as a program it says how much CPU time its imports took, and then reads one command a line from its
+standard input (JSON: ``words`` behind ``python``, ``folder``, ``environment``, ``out`` and ``err``, the files
+for both streams) and answers with the command's exit code and CPU time.
 What a fork shares with its siblings and a fresh interpreter does not is the secret of string hashes and
 what random generators were seeded with at import; :func:`_become` seeds NumPy's anew.  Tests of
 determinism ask for a fresh interpreter.
@@ -22,11 +23,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 #: What nearly every command of a bundle imports.
 LIBRARIES = (
@@ -54,6 +56,10 @@ class WarmPython:
     server: subprocess.Popen
     streams: Path
 
+    #: CPU seconds of the imports, and of all commands so far.
+    start_seconds: ClassVar[float] = 0.0
+    command_seconds: ClassVar[float] = 0.0
+
     @classmethod
     @cache
     def start(cls) -> WarmPython:
@@ -69,6 +75,7 @@ class WarmPython:
         )
         atexit.register(shutil.rmtree, home, ignore_errors=True)
         atexit.register(server.stdin.close)
+        cls.start_seconds = float(server.stdout.readline())
         return cls(server, home)
 
     def told(self, words: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str, str]:
@@ -77,9 +84,10 @@ class WarmPython:
         command = {"words": words, "folder": str(folder), "environment": dict(environment)}
         command |= {name: str(file) for name, file in files.items()}
         print(json.dumps(command), file=self.server.stdin, flush=True)
-        code = int(self.server.stdout.readline())
+        code, seconds = self.server.stdout.readline().split()
+        WarmPython.command_seconds += float(seconds)
         out, err = (file.read_text() for file in files.values())
-        return code, out, err
+        return int(code), out, err
 
 
 def serve() -> None:
@@ -89,6 +97,7 @@ def serve() -> None:
     for name in LIBRARIES:
         __import__(name)
     gc.freeze()  # else the forks' collector would copy every page that it marks
+    print(time.process_time(), flush=True)
     for line in sys.stdin:
         command = json.loads(line)
         child = os.fork()
@@ -96,8 +105,8 @@ def serve() -> None:
             _become(command)
             _execute(command["words"])
             return
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        print(code, flush=True)
+        _, status, used = os.wait4(child, 0)
+        print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, flush=True)
 
 
 def _become(command: Mapping[str, Any]) -> None:

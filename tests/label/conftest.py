@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,13 +24,6 @@ from tests.contract.bundle import NAMES, ROOT, Bundle, Shell
 from tests.contract.conftest import home, shared, shell, trained  # noqa: F401
 
 START_S = 300  # importing everything on a busy machine
-#: What can be served; the others predict fields or signals.
-SERVED = [name for name in NAMES if Bundle(name).segments]
-
-
-@pytest.fixture(params=SERVED, scope="session")
-def bundle(request) -> Bundle:
-    return Bundle(request.param)
 
 
 @dataclass
@@ -55,16 +49,31 @@ class Server:
     def weights(self) -> Path:
         return self.model / "models" / "model.pt"
 
+    @property
+    def token(self) -> str:
+        """As it was printed for people."""
+        return re.search(r"as the password\n(\S+)\n", self.log.read_text()).group(1)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a client that has logged in."""
+        return {"Authorization": f"Bearer {self.token}"}
+
     def client(self, folder: Path):
-        """What 3D Slicer talks to the server with; results go into ``folder``."""
+        """What 3D Slicer talks to the server with, logged in as it does it; results go into ``folder``."""
         from monailabel.client import MONAILabelClient
 
-        return MONAILabelClient(self.url, tmpdir=str(folder))
+        client = MONAILabelClient(self.url, tmpdir=str(folder))
+        assert client.auth_enabled()
+        client.update_auth(client.auth_token("anyone", self.token))
+        assert client.auth_valid_token()
+        return client
 
 
 @pytest.fixture(scope="session")
-def checkout(bundle, shared, trained) -> Path:  # noqa: F811
+def checkout(segments, shared, trained) -> Path:  # noqa: F811
     """A copy of the checkout, its weights those of the quick training, its configs as quick."""
+    bundle = segments
     folder = shared / f"{bundle.name} checkout"
     ignore = shutil.ignore_patterns("__pycache__", "models", "eval", "data")
     for part in ("common", "tools"):

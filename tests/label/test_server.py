@@ -19,26 +19,14 @@ from PIL import Image
 
 pytest.importorskip("monailabel", reason="MONAI Label is not in this environment: make test-label")
 
+pytestmark = pytest.mark.full
+
 TRAIN_S = 900  # an epoch on a busy machine
 
 
 @pytest.fixture
 def client(server, tmp_path):
     return server.client(tmp_path)
-
-
-@pytest.fixture
-def volumes(bundle):
-    if bundle.dims != 3:
-        pytest.skip(f"{bundle.name} does not segment volumes")
-    return bundle
-
-
-@pytest.fixture
-def pictures(bundle):
-    if bundle.dims != 2:
-        pytest.skip(f"{bundle.name} does not segment pictures")
-    return bundle
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -163,7 +151,8 @@ def test_training_with_a_bad_label_says_which_and_the_server_lives(
     import requests
 
     url = f"{server.url}/train/{server.bundle.name}?run_sync=true"  # inside the server's own process
-    assert requests.post(url, json={"max_epochs": 1, "tracking": "None"}, timeout=TRAIN_S).status_code == 500
+    words = {"json": {"max_epochs": 1, "tracking": "None"}, "headers": server.headers, "timeout": TRAIN_S}
+    assert requests.post(url, **words).status_code == 500
     assert server.weights.read_bytes() == before
     assert client.info()["models"]
 
@@ -241,8 +230,8 @@ def test_without_weights_it_says_train_first(checkout, shell, bundle, tmp_path):
     assert "no weights yet. Train (python -m monai.bundle run" in told.error()
 
 
-def test_plan_remembers_what_the_network_was_built_for(trained, bundle):
+def test_plan_remembers_what_the_network_was_built_for(trained, segments):
     """``make label`` writes these counts into the configs that it serves."""
     plan = json.loads((trained.ckpt_dir / "plan.json").read_text())
-    assert plan["channels"] == bundle.input_format["num_channels"]
-    assert plan["classes"] == bundle.classes
+    assert plan["channels"] == segments.input_format["num_channels"]
+    assert plan["classes"] == segments.classes

@@ -8,6 +8,7 @@ Segmentation, MICCAI 2021 (arXiv 2103.03024), fig. 1; sizes as in the authors' c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Union
 
 import torch
@@ -31,7 +32,15 @@ WIDTHS = (64, 192, 384, 384)  # stem, layer1, layer2, layer3
 class CNNEncoder(nn.Module):
     """Feature pyramid: a 7x7x7 stem of stride (1, 2, 2), then three residual layers of stride 2."""
 
-    def __init__(self, in_channels: int, *, norm: Layer, act: Layer, weight_standardization: bool) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        widths: Sequence[int],
+        norm: Layer,
+        act: Layer,
+        weight_standardization: bool,
+    ) -> None:
         super().__init__()
         options = {"norm": norm, "act": act, "weight_standardization": weight_standardization}
 
@@ -39,10 +48,10 @@ class CNNEncoder(nn.Module):
             first = ResidualBlock(width_in, width, stride=2, **options)
             return nn.Sequential(first, *(ResidualBlock(width, width, **options) for _ in range(blocks - 1)))
 
-        self.stem = ConvNormAct(in_channels, WIDTHS[0], 7, stride=(1, 2, 2), **options)
-        self.layer1 = layer(WIDTHS[0], WIDTHS[1], blocks=3)
-        self.layer2 = layer(WIDTHS[1], WIDTHS[2], blocks=3)
-        self.layer3 = layer(WIDTHS[2], WIDTHS[3], blocks=2)
+        self.stem = ConvNormAct(in_channels, widths[0], 7, stride=(1, 2, 2), **options)
+        self.layer1 = layer(widths[0], widths[1], blocks=3)
+        self.layer2 = layer(widths[1], widths[2], blocks=3)
+        self.layer3 = layer(widths[2], widths[3], blocks=2)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(B, C, D, H, W) to maps of strides (1,2,2), (2,4,4), (4,8,8), (8,16,16), finest first."""
@@ -135,16 +144,24 @@ class UpBlock(nn.Module):
 class Decoder(nn.Module):
     """From the coarsest map back to the stem's size, with a classification head at every scale."""
 
-    def __init__(self, out_channels: int, *, norm: Layer, act: Layer, weight_standardization: bool) -> None:
+    def __init__(
+        self,
+        out_channels: int,
+        *,
+        widths: Sequence[int],
+        norm: Layer,
+        act: Layer,
+        weight_standardization: bool,
+    ) -> None:
         super().__init__()
         options = {"norm": norm, "act": act, "weight_standardization": weight_standardization}
-        self.up2 = UpBlock(WIDTHS[3], WIDTHS[2], **options)
-        self.up1 = UpBlock(WIDTHS[2], WIDTHS[1], **options)
-        self.up0 = UpBlock(WIDTHS[1], WIDTHS[0], **options)
-        self.head2 = nn.Conv3d(WIDTHS[2], out_channels, 1)
-        self.head1 = nn.Conv3d(WIDTHS[1], out_channels, 1)
-        self.head0 = nn.Conv3d(WIDTHS[0], out_channels, 1)
-        self.head = nn.Conv3d(WIDTHS[0], out_channels, 1)
+        self.up2 = UpBlock(widths[3], widths[2], **options)
+        self.up1 = UpBlock(widths[2], widths[1], **options)
+        self.up0 = UpBlock(widths[1], widths[0], **options)
+        self.head2 = nn.Conv3d(widths[2], out_channels, 1)
+        self.head1 = nn.Conv3d(widths[1], out_channels, 1)
+        self.head0 = nn.Conv3d(widths[0], out_channels, 1)
+        self.head = nn.Conv3d(widths[0], out_channels, 1)
 
     def forward(self, stem: Tensor, fine: Tensor, middle: Tensor, coarse: Tensor) -> list[Tensor]:
         """The four maps to logits at strides 1, (1,2,2), (2,4,4), (4,8,8); the first alone in eval mode."""
@@ -165,6 +182,7 @@ class CoTr(nn.Module):
     Args:
         in_channels: image channels.
         out_channels: classes with background; the paper's eleven abdominal organs make twelve.
+        widths: C of the encoder's four maps; the last two are the transformer's, a multiple of 6.
         dropout: probability in the transformer.
         axis_order: "paper": a token samples around its own voxel; "published": the coordinate order
             of the authors' code, for their numbers and weights.
@@ -184,6 +202,7 @@ class CoTr(nn.Module):
         in_channels: int = 1,
         out_channels: int = 12,
         *,
+        widths: Sequence[int] = WIDTHS,
         dropout: float = 0.1,
         axis_order: str = "paper",
         norm: Layer = INSTANCE_NORM,
@@ -191,9 +210,16 @@ class CoTr(nn.Module):
         weight_standardization: bool = False,
     ) -> None:
         super().__init__()
-        options = {"norm": norm, "act": act, "weight_standardization": weight_standardization}
+        options = {
+            "widths": widths,
+            "norm": norm,
+            "act": act,
+            "weight_standardization": weight_standardization,
+        }
         self.encoder = CNNEncoder(in_channels, **options)
-        self.transformer = DeTrans(dropout=dropout, axis_order=axis_order)
+        self.transformer = DeTrans(
+            widths[-1], feedforward=4 * widths[-1], dropout=dropout, axis_order=axis_order
+        )
         self.decoder = Decoder(out_channels, **options)
         self.reset_parameters()
 

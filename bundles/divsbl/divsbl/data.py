@@ -12,7 +12,7 @@ it is not given); ``image``: measurements (M,) or (M, W); ``label``: signals (N,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from ignite.engine import Engine, Events
 from torch import Tensor
 
 from common.blocks.sensing import BASES, basis_matrix
-from common.datasets.lists.datalist import DATALIST, CaseList, read_datalist, read_description
+from common.datasets.lists.case_list import CaseList, places_of
+from common.datasets.lists.datalist import DATALIST, read_datalist, read_description
 from common.errors import InputError
 from divsbl.files import SUFFIXES, read_signal
 from divsbl.recovery import LinearRecovery
@@ -91,7 +92,7 @@ def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> li
         cases = [{"image": str(folder)}]
     elif (folder / DATALIST).is_file():
         lists = read_datalist(folder, holdout=0)
-        cases = [{"image": case["image"]} for case in lists["test"] or lists["validation"]]
+        cases = (lists["test"] or lists["validation"]).flat_map(lambda case: [{"image": case["image"]}])
     elif folder.is_dir():
         files = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.stem != "operator")
         cases = [{"image": str(file)} for file in files]
@@ -117,11 +118,10 @@ class SignalChecks:
     def __init__(self, measurements: int, length: int | None) -> None:
         self.measurements, self.length = measurements, length
 
-    def of(self, cases: Iterable[dict], section: str, *, labels_needed: bool) -> list[str]:
-        """Lines that name list, place, key, what was found and what was expected."""
+    def of(self, cases: Sequence[dict], section: str, *, labels_needed: bool) -> list[str]:
+        """Lines that name the case's place in dataset.json, key, what was found and what was expected."""
         lines = []
-        for i, case in enumerate(cases):
-            place = f"{section}[{i}]"
+        for case, place in zip(cases, places_of(cases, section), strict=True):
             shape = self._check(lines, f"{place}.image", case["image"], self.measurements, "measurements")
             label = case.get("label") if self.length is not None else None
             if label:

@@ -13,8 +13,8 @@ from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from matplotlib.figure import Figure
 
+from common.evaluation.drawing.figure_file import save_figure
 from common.evaluation.tables import format_table, read_rows, write_rows
-from common.files import atomic_path
 from common.training.preview import FirstCases
 from divsbl.sweep import BlockSizeSweep
 
@@ -125,8 +125,7 @@ def draw_sweep(rows: list[dict], path: str | Path, *, measured: str = "NMSE") ->
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     axis.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, path)
 
 
 def draw_signals(cases: list[dict], path: str | Path, *, title: str = "") -> None:
@@ -158,8 +157,7 @@ def draw_signals(cases: list[dict], path: str | Path, *, title: str = "") -> Non
             line[0].set_title(case["name"], fontsize=9)
             line[0].legend(fontsize=8)
     figure.suptitle(title, fontsize=10)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, path)
 
 
 class SignalPreview(FirstCases):

@@ -21,7 +21,9 @@ from typing import Any
 from common.datasets.check.check import check_cases
 from common.datasets.check.facts import read_facts
 from common.datasets.check.voxels import has_suffix
-from common.datasets.lists.datalist import DATALIST, CaseList, labels_of, read_description
+from common.datasets.lists.case_list import CaseList, as_lists, places_of
+from common.datasets.lists.datalist import DATALIST, labels_of, read_description
+from common.datasets.lists.holdout import hold_out
 from common.errors import InputError
 
 __all__ = ["check_folder", "pair_datalist", "pairs_of", "pairs_to_register", "structures"]
@@ -39,7 +41,8 @@ def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
 
     Args:
         dataset_dir: folder with dataset.json.
-        holdout: share of the training entries that become the validation list where there is none.
+        holdout: share of the training entries that is held out where there is no validation list
+            (:func:`common.datasets.lists.holdout.hold_out`).
 
     Raises:
         InputError: the lists cannot be read, or files in them; see :func:`check_folder`.
@@ -47,20 +50,23 @@ def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
     folder = Path(dataset_dir).absolute()
     entries = _entries(folder)
     _raise(_problems(entries), folder)
-    training = entries["training"]
-    if not entries["validation"] and holdout > 0:
-        held = max(1, round(holdout * len(training)))
-        entries["training"], entries["validation"] = training[:-held], training[-held:]
-    lists = {"training": _training_pairs(entries["training"])}
+    atlas = _first_scan(entries["training"])
+    training, entries["validation"] = hold_out(
+        entries["training"],
+        entries["validation"],
+        holdout,
+        source=folder / DATALIST,
+        counted="training pairs or scans",
+    )
+    lists = {"training": _training_pairs(training)}
     if not lists["training"]:
         raise InputError(
             f"{folder / DATALIST}: training leaves no pair; expected a pair, or two scans, beside what "
             'is held out for validation: add cases or a "validation" list'
         )
-    atlas = next((entry for entry in training if "image" in entry), None)
     for section in ("validation", "test"):
-        lists[section] = [_onto(entry, atlas, folder) for entry in entries[section]]
-    return {section: CaseList(pairs, folder) for section, pairs in lists.items()}
+        lists[section] = entries[section].flat_map(lambda entry: [_onto(entry, atlas, folder)])
+    return as_lists(lists)
 
 
 def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = None) -> list[Case]:
@@ -78,7 +84,7 @@ def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = Non
     given = {"image": str(Path(fixed).absolute())} if fixed is not None else None
     if (folder / DATALIST).is_file():
         entries = _entries(folder)
-        atlas = given or next((entry for entry in entries["training"] if "image" in entry), None)
+        atlas = given or _first_scan(entries["training"])
         chosen = entries["test"] or entries["validation"]
     elif folder.is_dir():
         files = sorted(str(file) for file in folder.iterdir() if has_suffix(file) and file.is_file())
@@ -124,7 +130,7 @@ def check_folder(folder: str | Path) -> tuple[int, list[str]]:
     return sum(map(len, entries.values())), _problems(entries)
 
 
-def _entries(folder: Path) -> dict[str, list[Case]]:
+def _entries(folder: Path) -> dict[str, CaseList]:
     """The lists with absolute paths."""
     description, found = read_description(folder), {}
     for section in SECTIONS:
@@ -135,19 +141,31 @@ def _entries(folder: Path) -> dict[str, list[Case]]:
                 raise InputError(
                     f"{folder / DATALIST}: {section}[{index}] = {entry} is no pair; expected {_EXAMPLE}"
                 )
-        found[section] = [
+        absolute = [
             {key: str(folder / value) if key in _KEYS else value for key, value in entry.items()}
             for entry in listed
         ]
+        found[section] = CaseList(absolute, folder, places_of(absolute, section))
     if not found["training"] and not found["test"]:
         raise InputError(f"{folder / DATALIST}: training has no case; expected a list of {_EXAMPLE}")
     return found
 
 
-def _training_pairs(entries: Sequence[Case]) -> list[Case]:
-    pairs = [entry for entry in entries if "moving" in entry]
-    singles = [entry for entry in entries if "image" in entry]
-    return pairs + [_pair(one, other) for one, other in itertools.combinations(singles, 2)]
+def _training_pairs(entries: CaseList) -> CaseList:
+    """The pairs as they are listed, then every two single scans; a pair of two has two places."""
+    pairs = entries.flat_map(lambda entry: [entry] if "moving" in entry else [])
+    singles = entries.flat_map(lambda entry: [entry] if "image" in entry else [])
+    placed = list(zip(singles, singles.places, strict=True))
+    twos = list(itertools.combinations(placed, 2))
+    return pairs + CaseList(
+        [_pair(one, other) for (one, _), (other, _) in twos],
+        entries.folder,
+        [f"{one} onto {other}" for (_, one), (_, other) in twos],
+    )
+
+
+def _first_scan(entries: Iterable[Case]) -> Case | None:
+    return next((entry for entry in entries if "image" in entry), None)
 
 
 def _onto(entry: Case, atlas: Case | None, folder: Path) -> Case:

@@ -17,13 +17,14 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.networks.resnet_unet.network import ResNetUNet
+from common.networks.resnet_unet.network import WIDTHS, ResNetUNet
 
 __all__ = ["BRANCHES", "ORIENTATIONS", "GraTaNet"]
 
 #: Classes of the rotation branch, in order; degrees counter-clockwise.
 ORIENTATIONS = ("horizontal flip", "vertical flip", "90", "180", "270", "identity")
-_WIDTHS = (512, 256, 128, 64, 32)
+#: Channels of a branch's maps, behind the deepest map's own.
+_BRANCH_WIDTHS = (256, 128, 64, 32)
 
 
 class _Doubled(nn.Module):
@@ -44,28 +45,30 @@ def _double(x: Tensor) -> Tensor:
 
 
 class _ImageBranch(nn.Module):
-    """The deepest map (B, 512, H/32, W/32) to a picture.
+    """The deepest map (B, C, H/32, W/32) to a picture.
 
     Args:
+        deepest: C, 512 at full width.
         head: from 32 channels at the image's size to the branch's output.
     """
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, deepest: int, head: nn.Module) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(_Doubled(a, b) for a, b in pairwise(_WIDTHS)))
+        self.blocks = nn.Sequential(*(_Doubled(a, b) for a, b in pairwise((deepest, *_BRANCH_WIDTHS))))
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(_double(self.blocks(x)))
 
 
-def _same_size(channels: int) -> nn.Module:
-    return _ImageBranch(nn.Conv2d(_WIDTHS[-1], channels, 1))
+def _same_size(channels: int, deepest: int) -> nn.Module:
+    return _ImageBranch(deepest, nn.Conv2d(_BRANCH_WIDTHS[-1], channels, 1))
 
 
-def _twice_the_size(channels: int) -> nn.Module:
-    width = _WIDTHS[-1]
+def _twice_the_size(channels: int, deepest: int) -> nn.Module:
+    width = _BRANCH_WIDTHS[-1]
     return _ImageBranch(
+        deepest,
         nn.Sequential(
             nn.Conv2d(width, width, 5, padding=2),
             nn.Tanh(),
@@ -73,15 +76,15 @@ def _twice_the_size(channels: int) -> nn.Module:
             nn.Tanh(),
             nn.Conv2d(width, channels * 4, 3, padding=1),
             nn.PixelShuffle(2),
-        )
+        ),
     )
 
 
-def _orientation(channels: int) -> nn.Module:
+def _orientation(channels: int, deepest: int) -> nn.Module:
     return nn.Sequential(
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(_WIDTHS[0], 256),
+        nn.Linear(deepest, 256),
         nn.LeakyReLU(0.2),
         nn.Linear(256, 64),
         nn.LeakyReLU(0.2),
@@ -89,7 +92,7 @@ def _orientation(channels: int) -> nn.Module:
     )
 
 
-#: Name -> builder by the image's channels.
+#: Name -> builder by the channels of the image and of the deepest map.
 BRANCHES = {
     "reconstruction": _same_size,
     "rotation": _orientation,
@@ -105,6 +108,7 @@ class GraTaNet(ResNetUNet):
         in_channels: image channels.
         out_channels: sigmoid channels: nested classes without the background.
         branches: words of :data:`BRANCHES`; () for the published method.
+        widths: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
         dropout: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
 
     Raises:
@@ -117,15 +121,16 @@ class GraTaNet(ResNetUNet):
         out_channels: int = 2,
         *,
         branches: Sequence[str] = (),
+        widths: Sequence[int] = WIDTHS,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(in_channels, out_channels, dropout=dropout)
+        super().__init__(in_channels, out_channels, widths=widths, dropout=dropout)
         unknown = sorted(set(branches) - set(BRANCHES))
         if unknown:
             raise ValueError(
                 f"GraTaNet: branches has {unknown[0]!r}; expected words of {', '.join(BRANCHES)}"
             )
-        self.branches = nn.ModuleDict({name: BRANCHES[name](in_channels) for name in branches})
+        self.branches = nn.ModuleDict({name: BRANCHES[name](in_channels, widths[-1]) for name in branches})
 
     def auxiliary(self, deepest: Tensor) -> dict[str, Tensor]:
         """What each branch makes of the deepest map, ``encode(image)[-1]``, (B, 512, H/32, W/32).

@@ -16,6 +16,7 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
+from common.datasets.lists.case_list import flat_map
 from common.datasets.public.kits21_annotations import paint
 from common.errors import InputError
 from kits21.references import Reference, find_references
@@ -42,8 +43,8 @@ def entry_per_sample(
             "the training labels were made of: --annotations_dir RAW"
         )
     references = {reference.case: reference for reference in find_references(annotations_dir)}
-    entries = []
-    for case in cases:
+
+    def entries_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
         label = Path(case["label"])
         name = label.name.removesuffix(".gz").removesuffix(".nii")
         if name not in references or references[name].folder is None:
@@ -53,8 +54,9 @@ def entry_per_sample(
             )
         reference = Reference(name, label, references[name].folder)
         numbers = range(len(_samples(reference)))
-        entries += [{**case, "annotations": str(reference.folder), "sample": n} for n in numbers]
-    return entries
+        return [{**case, "annotations": str(reference.folder), "sample": n} for n in numbers]
+
+    return flat_map(cases, entries_of)
 
 
 def _samples(reference: Reference) -> list[Sample]:

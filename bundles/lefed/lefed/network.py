@@ -55,6 +55,7 @@ class LeFeD(nn.Module):
     Args:
         in_channels: image channels.
         out_channels: classes, background included.
+        widths: C of the five stages.
         dropout: probability that a channel of the deepest map is dropped in training.
         head_dropout: the same before each decoder's last convolution.
     """
@@ -63,13 +64,20 @@ class LeFeD(nn.Module):
     size_multiple = (16, 16, 16)
 
     def __init__(
-        self, in_channels: int = 1, out_channels: int = 2, *, dropout: float = 0.3, head_dropout: float = 0.5
+        self,
+        in_channels: int = 1,
+        out_channels: int = 2,
+        *,
+        widths: Sequence[int] = WIDTHS,
+        dropout: float = 0.3,
+        head_dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        self.encoder = VNetEncoder(in_channels, dropout=dropout)
-        self.decoder_a = VNetDecoder(out_channels, upsampling="transposed", dropout=head_dropout)
-        self.decoder_b = VNetDecoder(out_channels, upsampling="trilinear", dropout=head_dropout)
-        self.side_heads = SideHeads(WIDTHS[::-1], out_channels)
+        options = {"widths": widths, "dropout": head_dropout}
+        self.encoder = VNetEncoder(in_channels, widths=widths, dropout=dropout)
+        self.decoder_a = VNetDecoder(out_channels, upsampling="transposed", **options)
+        self.decoder_b = VNetDecoder(out_channels, upsampling="trilinear", **options)
+        self.side_heads = SideHeads(widths[::-1], out_channels)
 
     def forward(
         self,

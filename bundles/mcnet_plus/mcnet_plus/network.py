@@ -15,7 +15,7 @@ from typing import Union
 import torch
 from torch import Tensor, nn
 
-from common.networks.vnet.network import VNetDecoder, VNetEncoder
+from common.networks.vnet.network import WIDTHS, VNetDecoder, VNetEncoder
 from mcnet_plus.unet import UNetDecoder, UNetEncoder
 
 __all__ = ["MCNetPlus2d", "MCNetPlus3d"]
@@ -67,6 +67,7 @@ class MCNetPlus3d(_MutualDecoders):
         out_channels: classes, background included.
         upsamplings: of each decoder, "transposed", "trilinear" or "nearest"; K of them.  The first
             decoder is the one that predicts.  Two make MC-Net, one the plain V-Net.
+        widths: C of the five stages.
         dropout: probability that a channel of the deepest map, and of each decoder's last, is dropped.
         average: predict the decoders' mean.
 
@@ -83,12 +84,16 @@ class MCNetPlus3d(_MutualDecoders):
         out_channels: int = 2,
         *,
         upsamplings: Sequence[str] = ("transposed", "trilinear", "nearest"),
+        widths: Sequence[int] = WIDTHS,
         dropout: float = 0.5,
         average: bool = False,
     ) -> None:
         super().__init__(
-            VNetEncoder(in_channels, dropout=dropout),
-            [VNetDecoder(out_channels, upsampling=word, dropout=dropout) for word in upsamplings],
+            VNetEncoder(in_channels, widths=widths, dropout=dropout),
+            [
+                VNetDecoder(out_channels, upsampling=word, widths=widths, dropout=dropout)
+                for word in upsamplings
+            ],
             average=average,
         )
 
@@ -101,6 +106,7 @@ class MCNetPlus2d(_MutualDecoders):
         out_channels: classes, background included.
         upsamplings: of each decoder, "bilinear", "transposed", "nearest" or "bicubic"; the first decoder is
             the one that predicts.
+        widths: C of the five levels.
         dropout: elementwise, at the deepest level; less above it.
         average: predict the decoders' mean.
 
@@ -117,11 +123,12 @@ class MCNetPlus2d(_MutualDecoders):
         out_channels: int = 4,
         *,
         upsamplings: Sequence[str] = ("bilinear", "transposed", "nearest"),
+        widths: Sequence[int] = WIDTHS,
         dropout: float = 0.5,
         average: bool = False,
     ) -> None:
         super().__init__(
-            UNetEncoder(in_channels, dropout=dropout),
-            [UNetDecoder(out_channels, upsampling=word) for word in upsamplings],
+            UNetEncoder(in_channels, widths=widths, dropout=dropout),
+            [UNetDecoder(out_channels, upsampling=word, widths=widths) for word in upsamplings],
             average=average,
         )

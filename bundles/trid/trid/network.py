@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from common.blocks.feature_statistics import EFDMix, MixStyle, TriD
-from common.networks.resnet_unet.network import ResNetUNet
+from common.networks.resnet_unet.network import WIDTHS, ResNetUNet
 
 __all__ = ["TriDUNet"]
 
@@ -30,6 +30,7 @@ class TriDUNet(ResNetUNet):
         style_prob: that a call changes styles, for the whole batch at once.
         style_after: "layer0" (the stem) to "layer4"; the paper's choice is layers 1 and 2.
         depth: of the ResNet, 34 or 50.
+        widths: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
         dropout: of channels of the deepest map in training; the paper has none.
 
     Raises:
@@ -45,6 +46,7 @@ class TriDUNet(ResNetUNet):
         style_prob: float = 0.5,
         style_after: Sequence[str] = ("layer1", "layer2"),
         depth: int = 34,
+        widths: Sequence[int] = WIDTHS,
         dropout: float = 0.0,
     ) -> None:
         if style != "none" and style not in _STYLES:
@@ -53,6 +55,7 @@ class TriDUNet(ResNetUNet):
             in_channels,
             out_channels,
             depth=depth,
+            widths=widths,
             style=None if style == "none" else _STYLES[style](style_prob),
             style_after=style_after,
             dropout=dropout,

@@ -7,8 +7,10 @@ Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (vptt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from common.networks.pranet.network import PraNet
-from common.networks.resnet_unet.network import ResNetUNet
+from common.networks.resnet_unet.network import WIDTHS, ResNetUNet
 
 __all__ = ["FundusNet", "PolypNet"]
 
@@ -21,11 +23,21 @@ class FundusNet(ResNetUNet):
     Args:
         in_channels: image channels.
         out_channels: sigmoid channels: nested classes without the background.
+        widths: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
         dropout: of the deepest map; the paper has none.
     """
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 2, *, dropout: float = 0.0) -> None:
-        super().__init__(in_channels, out_channels, depth=34, tail_channels=32, dropout=dropout)
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 2,
+        *,
+        widths: Sequence[int] = WIDTHS,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, depth=34, widths=widths, tail_channels=32, dropout=dropout
+        )
 
 
 class PolypNet(PraNet):

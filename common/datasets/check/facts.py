@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from common.datasets.check.facts_cache import load_cached, save_cached, stamp
 from common.datasets.check.voxels import UnreadableError, Voxels, read_voxels
+from common.datasets.lists.case_list import places_of
 from common.pictures import label_channel
 
 __all__ = ["CaseFacts", "ImageFacts", "LabelFacts", "read_facts"]
@@ -91,8 +92,9 @@ class CaseFacts:
         sample: per channel, intensities at evenly strided voxels of the foreground (label not 0),
             at most 5000, in 6 significant digits; empty without a readable label on the same grid.
         sample_labels: the label value at each of these voxels.
-        split: the list of dataset.json that the case is in.
-        index: its place in that list.
+        split: the list of the run that the case is in.
+        name: the case as one finds it in dataset.json, ``training[12]``; a case held out for validation
+            stands there in the training list.
     """
 
     image: ImageFacts
@@ -100,12 +102,7 @@ class CaseFacts:
     sample: tuple[tuple[float, ...], ...] = ()
     sample_labels: tuple[float, ...] = ()
     split: str = "training"
-    index: int = 0
-
-    @property
-    def name(self) -> str:
-        """The case as one finds it in dataset.json: ``training[12]``."""
-        return f"{self.split}[{self.index}]"
+    name: str = "training[0]"
 
     @property
     def sample_mean(self) -> tuple[float, ...]:
@@ -134,14 +131,14 @@ def read_facts(
         The facts in the order of the cases, list after list.
     """
     lists = cases if isinstance(cases, Mapping) else {"training": cases}
-    places = [(split, index) for split, listed in lists.items() for index in range(len(listed))]
+    places = [(split, place) for split, listed in lists.items() for place in places_of(listed, split)]
     inputs = [(case.get(image_key), case.get(label_key)) for listed in lists.values() for case in listed]
     facts = [_cached_case(*files) if cache else None for files in inputs]
     unread = [number for number, known in enumerate(facts) if known is None]
     for number in tqdm(unread, desc="checking data", unit="case", disable=not unread):
         facts[number] = _read_case(*inputs[number], cache=cache)
     return [
-        replace(case, split=split, index=index) for case, (split, index) in zip(facts, places, strict=True)
+        replace(case, split=split, name=place) for case, (split, place) in zip(facts, places, strict=True)
     ]
 
 
@@ -168,7 +165,7 @@ def _read_case(image: Any, label: Any, *, cache: bool) -> CaseFacts:
     case = CaseFacts(image_facts, label_facts, sample, sample_labels)
     readable = image_facts.error is None and (label_facts is None or label_facts.error is None)
     if cache and readable and before is not None:
-        stored = {key: value for key, value in asdict(case).items() if key not in ("split", "index")}
+        stored = {key: value for key, value in asdict(case).items() if key not in ("split", "name")}
         save_cached(_files(image), _files(label), before, stored)
     return case
 

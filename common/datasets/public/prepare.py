@@ -6,7 +6,9 @@ is another data set of ``python -m common.datasets prepare``.
 
 from __future__ import annotations
 
+import os
 import pkgutil
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ __all__ = ["RawCase", "RawPicture", "Reader", "find_reader", "known_datasets", "
 
 _PACKAGE = "common.datasets.public"
 _SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts", "unlabelled": "Tr"}
+_NAME = re.compile(r"[^/\\:\x00-\x1f\x7f]+")
+_LONGEST_NAME = 200  # bytes; with a suffix and a temporary prefix a file system takes 255
 _FOLDERS = {"image": "images", "label": "labels"}  # of further labels the key itself
 
 
@@ -141,6 +145,7 @@ def prepare(
     if not source.is_dir():
         raise InputError(f"{source}: no such folder; expected the raw download of {name}: correct --source")
     listed = reader.list_cases(source, partial=partial)
+    _check_names([case for cases in listed.values() for case in cases], source)
     domains = {case: reader.domain_of(source, case) for cases in listed.values() for case in cases}
     if train_domains is not None:
         listed = _with_domains(listed, domains, train_domains, name)
@@ -158,6 +163,18 @@ def prepare(
         head = {**reader.description, **numbers, **({"domains": order} if order else {})}
         write_json(root / "dataset.json", {**head, **entries})
     return {section: len(cases) for section, cases in lists.items()}
+
+
+def _check_names(cases: Sequence[str], source: Path) -> None:
+    """Whether every case is a file's name of its own: lists give it, and files of ``target`` get it."""
+    for case in cases:
+        if case in (".", "..") or not _NAME.fullmatch(case) or len(os.fsencode(case)) > _LONGEST_NAME:
+            raise InputError(
+                f"{source}: a list names the case {case[:80]!r}; expected a file's name, without a folder"
+            )
+    if len(set(cases)) < len(cases):
+        twice = next(case for case in cases if cases.count(case) > 1)
+        raise InputError(f"{source}: the lists name {twice} twice; expected every case once")
 
 
 def _with_domains(

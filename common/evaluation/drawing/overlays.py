@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import Orientation
 
 from common.evaluation.drawing.colours import COLOURS
-from common.files import atomic_path
+from common.evaluation.drawing.figure_file import save_figure
 
 __all__ = ["draw_colour_picture", "draw_slices"]
 
@@ -128,5 +128,4 @@ def _finish(
         figure.legend(handles=handles, loc="outside right upper", frameon=False)
     if title:
         figure.suptitle(title, fontsize=11)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, path)

@@ -22,12 +22,11 @@ from torch.nn import functional
 
 __all__ = ["ResNetUNet", "UpBlock"]
 
-_WIDTHS = (64, 128, 256, 512)
+#: Channels of the encoder's four layers.
+WIDTHS = (64, 128, 256, 512)
 #: Depth -> MONAI's name of the block, blocks of the four layers, channels of a block's output per width.
 _DEPTHS = {34: ("basic", (3, 4, 6, 3), 1), 50: ("bottleneck", (3, 4, 6, 3), 4)}
 _STYLE_POSITIONS = ("layer0", "layer1", "layer2", "layer3", "layer4")
-#: Channels of every map of the decoder.
-DECODER_WIDTH = 256
 
 
 class UpBlock(nn.Module):
@@ -39,7 +38,7 @@ class UpBlock(nn.Module):
         out_channels: C of the result, half of it from either.
     """
 
-    def __init__(self, deep_channels: int, skip_channels: int, out_channels: int = DECODER_WIDTH) -> None:
+    def __init__(self, deep_channels: int, skip_channels: int, out_channels: int = 256) -> None:
         super().__init__()
         self.skip = nn.Conv2d(skip_channels, out_channels // 2, 1)
         self.deep = nn.ConvTranspose2d(deep_channels, out_channels // 2, 2, stride=2)
@@ -50,11 +49,10 @@ class UpBlock(nn.Module):
         return self.norm(functional.relu(torch.cat([self.deep(deep), self.skip(skip)], dim=1)))
 
 
-def _head(out_channels: int, tail_channels: int | None) -> nn.Sequential:
+def _head(in_channels: int, out_channels: int, tail_channels: int | None) -> nn.Sequential:
     head = nn.Sequential()
-    head.add_module(
-        "up", nn.ConvTranspose2d(DECODER_WIDTH, tail_channels or out_channels, kernel_size=2, stride=2)
-    )
+    up = nn.ConvTranspose2d(in_channels, tail_channels or out_channels, kernel_size=2, stride=2)
+    head.add_module("up", up)
     if tail_channels is not None:
         head.add_module("norm", nn.BatchNorm2d(tail_channels))
         head.add_module("act", nn.ReLU())
@@ -69,6 +67,7 @@ class ResNetUNet(nn.Module):
         in_channels: image channels.
         out_channels: sigmoid channels: nested classes without the background.
         depth: of the ResNet, 34 or 50.
+        widths: channels of the encoder's four layers; the decoder's maps have four times the first.
         tail_channels: C between the last up-sampling and the 1x1 head; None up-samples straight to the
             logits.
         style: changes maps (B, C, H, W) of the encoder, and only in training; None for none.  The same
@@ -91,6 +90,7 @@ class ResNetUNet(nn.Module):
         out_channels: int = 2,
         *,
         depth: int = 34,
+        widths: Sequence[int] = WIDTHS,
         tail_channels: int | None = 32,
         style: nn.Module | None = None,
         style_after: Sequence[str] = ("layer1", "layer2"),
@@ -110,7 +110,7 @@ class ResNetUNet(nn.Module):
         self.encoder = ResNet(
             block,
             list(blocks),
-            list(_WIDTHS),
+            list(widths),
             spatial_dims=2,
             n_input_channels=in_channels,
             conv1_t_stride=2,
@@ -119,14 +119,15 @@ class ResNetUNet(nn.Module):
         )
         self.style = nn.Identity() if style is None else style
         self.styled = [style is not None and name in style_after for name in _STYLE_POSITIONS]
-        skips = [_WIDTHS[0]] + [width * expansion for width in _WIDTHS]
+        skips = [widths[0]] + [width * expansion for width in widths]
+        decoder_width = 4 * widths[0]
         self.blocks = nn.ModuleList()
         deep = skips.pop()
         for skip in reversed(skips):
-            self.blocks.append(UpBlock(deep, skip))
-            deep = DECODER_WIDTH
+            self.blocks.append(UpBlock(deep, skip, decoder_width))
+            deep = decoder_width
         self.dropout = nn.Dropout2d(dropout)
-        self.head = _head(out_channels, tail_channels)
+        self.head = _head(decoder_width, out_channels, tail_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W), sizes multiples of 32, to logits (B, out_channels, H, W).
@@ -166,7 +167,7 @@ class ResNetUNet(nn.Module):
         return self.style(x) if self.styled[position] else x
 
     def decode(self, maps: list[Tensor]) -> Tensor:
-        """The five maps to the decoder's last one, (B, 256, H/2, W/2)."""
+        """The five maps to the decoder's last one, (B, 256, H/2, W/2) at full width."""
         x = self.dropout(functional.relu(maps[-1]))  # a style after layer4 may have made it negative
         for i, block in enumerate(self.blocks):
             x = block(x, maps[len(maps) - 2 - i])

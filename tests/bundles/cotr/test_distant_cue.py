@@ -78,7 +78,7 @@ def share_of_blobs_right(seed: int, **kind: int) -> float:
     return float((classes[blobs] == label[blobs]).float().mean())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_distant_cue_is_learnt_with_the_transformer_alone():
     two = [share_of_blobs_right(seed, levels=2, layers=6) for seed in SEEDS]
     one = [share_of_blobs_right(seed, levels=1, layers=6) for seed in SEEDS]

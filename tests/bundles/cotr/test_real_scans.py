@@ -20,7 +20,7 @@ COTR = Bundle("cotr")
 COARSE = {"num_classes": 2, "spacing": [5.0, 5.0, 5.0]}
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.release,
     pytest.mark.skipif(not (DATA / "la2018").is_dir(), reason=f"no real scans in {DATA}"),
 ]
 
@@ -35,7 +35,7 @@ def run(tmp_path_factory) -> Run:
 
 
 def predict(run: Run, images: Path, output: Path) -> None:
-    settings = {"dataset_dir": images, "output_dir": output, "ckpt_dir": run.ckpt_dir, "num_classes": 2}
+    settings = {**run.base, "dataset_dir": images, "output_dir": output, "num_classes": 2}
     Shell(ROOT, run.phantom).run([COTR.config_file("inference")], settings).ok()
 
 

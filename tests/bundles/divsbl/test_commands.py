@@ -150,6 +150,17 @@ def test_measurements_that_cannot_be_used(folder, value, says):
     assert "signals_training_001.npy" in str(caught.value)
 
 
+def test_held_out_case_is_named_by_its_place_in_the_file(folder):
+    file = folder / "dataset.json"
+    description = json.loads(file.read_text())
+    description["training"] += description.pop("validation")
+    file.write_text(json.dumps(description))
+    spoil(folder / "labelsTr" / "signals_validation_000.npy", np.ones(5))
+    last = len(description["training"]) - 1
+    with pytest.raises(ValueError, match=rf"training\[{last}\]\.label"):
+        measured_datalist(folder, measurements=M, length=N)
+
+
 def test_all_that_is_wrong_is_said_at_once(folder):
     spoil(folder / "imagesTr" / "signals_training_000.npy", np.ones(3))
     spoil(folder / "labelsTr" / "signals_validation_000.npy", np.ones(5))

@@ -228,6 +228,8 @@ def test_single_scans_are_paired(singles):
     assert [names_of(pair) for pair in lists["training"]] == ["ab", "ac", "bc"]
     assert [names_of(pair) for pair in lists["validation"]] == ["da"]
     assert [names_of(pair) for pair in lists["test"]] == ["da"]
+    assert lists["training"].places[2] == "training[1] onto training[2]"
+    assert lists["validation"].places == ["training[3]"]
     assert lists["training"][2]["moving_label"] == str(singles / "b_label.nii.gz")
     assert "fixed_label" in lists["test"][0]
     assert "moving_label" not in lists["test"][0]
@@ -258,7 +260,8 @@ def test_all_that_is_wrong_is_said_at_once(singles):
     ("description", "says"),
     [
         ({"training": [{"moving": "a.nii.gz"}]}, "is no pair"),
-        ({"training": [{"image": "a.nii.gz"}]}, "training leaves no pair"),
+        ({"training": [{"image": "a.nii.gz"}]}, r"too few training pairs or scans \(1\) to hold out"),
+        ({"training": [{"image": "a.nii.gz"}, {"image": "b.nii.gz"}]}, "training leaves no pair"),
         ({}, "training has no case"),
     ],
 )

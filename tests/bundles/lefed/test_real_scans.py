@@ -20,7 +20,7 @@ LEFED = Bundle("lefed")
 COARSE = {"spacing": [2.5, 2.5, 2.5], "cache_rate": 0.0, "intensity": "as_is"}
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.release,
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no real scans in {DATA}"),
 ]
 

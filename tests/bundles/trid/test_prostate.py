@@ -35,7 +35,7 @@ def test_train_evaluate_and_predict(tmp_path):
     assert row["dice"]
     assert row["asd_pixels"]
     assert (run.output_dir / "preview.png").is_file()
-    network = TriDUNet(in_channels=3, out_channels=1)
+    network = TriDUNet(in_channels=3, out_channels=1, widths=TRID.network["network_def#widths"])
     network.load_state_dict(torch.load(run.weights, weights_only=True))
     plan = json.loads((run.ckpt_dir / "plan.json").read_text())
     assert (plan["channels"], plan["classes"], plan["image_size"]) == (1, 2, [64, 64])

@@ -22,7 +22,7 @@ VPTTA = Bundle("vptta")
 def test_train_evaluate_and_predict(tmp_path):
     run = Run(VPTTA, tmp_path / "a run", tmp_path / "phantom")
     shell, polyp = Shell(ROOT, tmp_path), VPTTA.config_file("polyp")
-    overrides = {**run.base, **run.data, **VPTTA.quick["polyp"]}
+    overrides = {**run.places, **run.data, **VPTTA.quick["polyp"]}  # a network of its own
     shell.run([VPTTA.config_file("train"), polyp], overrides).ok()
     (row,) = rows_of(run)
     assert float(row["loss"]) > 0

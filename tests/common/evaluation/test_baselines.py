@@ -18,7 +18,7 @@ from common.evaluation.baselines import (
     mean_dice,
     mean_shape_prior,
 )
-from common.evaluation.labelled_cases import Case, load_cases, number_of_classes
+from common.evaluation.case_arrays import Case, LabelledData
 from common.phantoms import abdomen
 
 # With 16 training cases of seed 0, on 4 validation / 4 test cases: intensity 0.07 / 0.09, mean shape
@@ -141,7 +141,7 @@ def test_dice_of_nested_regions_by_hand():
 
 
 def test_predictions_have_each_cases_own_grid(folder):
-    cases = list(load_cases(folder, "validation", classes=12))
+    cases = list(LabelledData(folder, section="validation").scored())
     for predict in (mean_shape_prior, intensity_threshold):
         maps = predict(folder, limit=2)
         assert [m.shape for m in maps] == [case.label.shape for case in cases]
@@ -149,9 +149,14 @@ def test_predictions_have_each_cases_own_grid(folder):
 
 
 def test_fewer_classes(folder):
-    assert number_of_classes(folder) == 12
-    assert max(m.max() for m in mean_shape_prior(folder, classes=7)) == 6
-    assert next(load_cases(folder, "validation", classes=2)).label.max() == 1
+    """The organs from 7 on are background when asked for, and never by themselves."""
+    fewer = {value: 0 for value in range(7, 12)}
+    assert max(m.max() for m in mean_shape_prior(folder, label_map=fewer)) == 6
+    assert all(table.shape == (3, 6) for table in baseline_dice(folder, limit=1, label_map=fewer).values())
+    with pytest.raises(
+        InputError, match=r"has values {7, 8, 9, 10, 11}; expected 0 to 6 \(K = 7\): give  --cl"
+    ):
+        mean_shape_prior(folder, classes=7)
 
 
 def test_pictures_with_three_channels(tmp_path):
@@ -178,10 +183,14 @@ def _without(key):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_without("validation"), "no cases in the list 'validation'"),
+        (_without("validation"), r"too few labelled cases \(1\) to hold out"),
         (_without("labels"), "no 'labels'"),
-        (lambda d: d["validation"][0].pop("label"), r"validation\[0\] has no 'label'"),
-        (lambda d: d["validation"][0].update(image="gone.nii.gz"), "missing"),
+        (lambda d: d["validation"][0].pop("label"), r"validation\[0\] has no label.*--section"),
+        (lambda d: d["validation"][0].update(image="gone.nii.gz"), r"validation\[0\].image = .* is missing"),
+        (
+            lambda d: d["training"][0].update(label=["a", "b"]),
+            r"training\[0\].label = .* the path of one file",
+        ),
     ],
 )
 def test_bad_data_sets(tmp_path, damage, message):
@@ -194,6 +203,11 @@ def test_bad_data_sets(tmp_path, damage, message):
     path.write_text(json.dumps(dataset))
     with pytest.raises(InputError, match=message):
         mean_shape_prior(small)
+
+
+def test_a_list_that_is_not_there(folder):
+    with pytest.raises(InputError, match=r"'rest' is empty or not there; choose another with --section \(tr"):
+        intensity_threshold(folder, section="rest")
 
 
 def test_command(folder):
@@ -214,6 +228,6 @@ def test_command(folder):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(InputError, match=r"dataset\.json: cannot be read") as error:
+    with pytest.raises(InputError, match="no such folder") as error:
         baseline_dice(tmp_path / "none")
     assert "\n" not in str(error.value)

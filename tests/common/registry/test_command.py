@@ -56,7 +56,10 @@ def test_from_pack_to_get(shell, tmp_path):
         (["verify", "absent_v0.1.0.zip"], "absent_v0.1.0.zip: there is no such file"),
         (["index", "common", "--base-url", "https://example.org"], "common: holds no zip"),
         (["get", "cotr", "--index", "/nowhere"], "/nowhere/bundle_index.json: there is no such file"),
-        (["pack", "cotr", "--all", "perhaps"], "--all: 'perhaps'; expected one of true, false, yes, no"),
+        (
+            ["pack", "cotr", "--all", "perhaps"],
+            "--all 'perhaps': not a boolean; expected one of: true, false",
+        ),
         (["pack", "--all", "no"], "name the bundles, or give --all"),
         (["get", "cotr", "--index", "/nowhere", "--timeout", "soon"], "timeout soon, attempts 4; expected"),
     ],

@@ -143,4 +143,7 @@ def test_commands(dist, tmp_path):
     republish(dist, tmp_path)
     assert "method-zoo.lock says" in told("--lock", "yes", "--bundle_dir", "c").error()
     assert "--sha256 says" in told("--sha256", "ab" * 32, "--bundle_dir", "c").error()
-    assert "'maybe'; expected one of true, false" in told("--lock", "maybe", "--bundle_dir", "c").error()
+    assert (
+        "--lock 'maybe': not a boolean; expected one of: true, false"
+        in told("--lock", "maybe", "--bundle_dir", "c").error()
+    )

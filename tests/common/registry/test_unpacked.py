@@ -25,12 +25,10 @@ from common.registry.fetch import get
 from common.registry.index import index
 from common.registry.pack import pack
 from tests.common.registry.servers import HubHandler, Server, serving
-from tests.contract.bundle import NAMES, ROOT, TWO_BUNDLES, Bundle, Shell, Told, words_of
+from tests.contract.bundle import ROOT, Bundle, Shell, Told, words_of
 from tests.contract.test_network import shape_of
 
-#: The contract runs these commands on every bundle.  What is added here concerns MONAI's clients and the
-#: import path, not the method, so two bundles are enough.
-two_bundles = pytest.mark.parametrize("published", TWO_BUNDLES, indirect=True)
+pytestmark = pytest.mark.full
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,9 @@ def quick_plan(bundle: Bundle) -> dict:
     }
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def published(request, tmp_path_factory):
-    bundle, folder = Bundle(request.param), tmp_path_factory.mktemp("published")
+@pytest.fixture(scope="module")
+def published(bundle, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
     root = folder / "checkout"
     leave_out = shutil.ignore_patterns("data", "eval", "models", "common", "__pycache__")
     shutil.copytree(bundle.root, root / "bundles" / bundle.name, ignore=leave_out)
@@ -185,7 +183,7 @@ def test_run(published, hermit):
     assert len(written) == len(listed) >= quick["data"]["dataset_dir#test"]
 
 
-@two_bundles
+@pytest.mark.sample
 def test_load(published, hermit):
     code = (
         "import sys, torch, monai.bundle\n"
@@ -201,16 +199,14 @@ def test_load(published, hermit):
     assert all(torch.equal(loaded[key], saved[key]) for key in saved)
 
 
-@two_bundles
+@pytest.mark.sample
 def test_verify_net_in_out(published, hermit):
     told = hermit.monai("verify_net_in_out", "network_def")
     assert "is verified with no error" in told.out + told.err
 
 
-@two_bundles
-def test_ckpt_export(published, hermit):
-    if "torchscript" in published.bundle.metadata.get("export", {}):
-        pytest.skip(published.bundle.metadata["export"]["torchscript"])
+@pytest.mark.sample
+def test_ckpt_export(scriptable, published, hermit):
     weights, target = published.unpacked / "models" / "model.pt", hermit.home / "model.ts"
     hermit.monai("ckpt_export", "network_def", filepath=target, ckpt_file=weights)
     network = parse_config(published.bundle.name).get_parsed_content("network_def").eval()
@@ -230,7 +226,7 @@ def same_files(one: Path, other: Path) -> bool:
     return files(one) == files(other)
 
 
-@two_bundles
+@pytest.mark.sample
 def test_stock_client_by_url(published, tmp_path):
     """The command that the catalogue shows."""
     entries = json.loads((published.folder / "dist" / "bundle_index.json").read_text())
@@ -240,7 +236,7 @@ def test_stock_client_by_url(published, tmp_path):
     assert same_files(tmp_path / "bundles" / name, published.unpacked)
 
 
-@two_bundles
+@pytest.mark.sample
 def test_stock_client_by_huggingface_protocol(published, tmp_path, monkeypatch):
     """With the real huggingface_hub, by version and by the newest tag."""
     pytest.importorskip("huggingface_hub")

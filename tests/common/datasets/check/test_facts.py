@@ -144,7 +144,7 @@ def test_a_case_may_move_in_the_list_and_stay_cached(tiny, reads):
     tiny.save()
     again = read_facts(cases_of(tiny))
     assert reads == []
-    assert again[0] == dataclasses.replace(first[3], index=0)
+    assert again[0] == dataclasses.replace(first[3], name="training[0]")
 
 
 def test_bad_files_are_read_again_and_cache_can_be_off(tiny, reads):

@@ -1,4 +1,4 @@
-"""inference.json and evaluate.json with the weights of the quick training."""
+"""Bundles that segment: a label map for every image, on that image's own grid, in its own format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.contract.bundle import TORCHRUN, TWO_BUNDLES, Run, config_words, words_of
+from tests.contract.bundle import TORCHRUN, Bundle, Run, config_words, words_of
+
+RUNS = {
+    "inference": "test_one_mask_per_case_on_its_own_grid",
+    "evaluate": "test_evaluation_writes_both_tables",
+}
+SHARED = {"num_classes"}
+TAKES_DROPOUT = True
+
+
+def check_channels(bundle: Bundle) -> None:
+    """Values of the label map, of which nested channels have none for the background."""
+    assert bundle.output_format["channel_def"]["0"] == "background"
+    assert bundle.output_format["num_channels"] == bundle.classes - bundle.is_nested
 
 
 def prediction_of(run: Run, image) -> Path:
@@ -28,21 +41,23 @@ def grid_of(file) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
     return image.shape, image.affine, np.asanyarray(image.dataobj)
 
 
-def test_one_mask_per_case_on_its_own_grid(segments, make_run, shell):
+@pytest.mark.always
+def test_one_mask_per_case_on_its_own_grid(bundle, make_run, shell):
     run = make_run(weights=True)
-    shell.run([segments.config_file("inference")], run.inference_overrides).ok()
+    shell.run([bundle.config_file("inference")], run.inference_overrides).ok()
     listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
-    assert len(list(run.output_dir.glob(f"*_seg{segments.suffix}"))) == len(listed) > 1
+    assert len(list(run.output_dir.glob(f"*_seg{bundle.suffix}"))) == len(listed) > 1
     for case in listed:
         shape, affine, _ = grid_of(run.phantom / case["image"])
         mask_shape, mask_affine, values = grid_of(prediction_of(run, run.phantom / case["image"]))
         assert mask_shape == shape
         np.testing.assert_allclose(mask_affine, affine, atol=1e-4)
         assert values.dtype == np.uint8
-        assert values.max() < segments.classes
+        assert values.max() < bundle.classes
     assert (run.output_dir / "preview_inference.png").is_file()
 
 
+@pytest.mark.full
 def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
     """Padded inside, cut back to its own shape."""
     run = make_run(weights=True)
@@ -53,20 +68,21 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
     assert nib.load(prediction_of(run, small)).shape == (9, 7, 5)
 
 
-def test_evaluation_writes_both_tables(segments, make_run, shell):
+@pytest.mark.always
+def test_evaluation_writes_both_tables(bundle, make_run, shell):
     """Every case and class has a row, the summary a last row over the classes."""
     run = make_run(weights=True)
     plan = (run.ckpt_dir / "plan.json").read_bytes()
-    files = [segments.config_file("train"), segments.config_file("evaluate")]
+    files = [bundle.config_file("train"), bundle.config_file("evaluate")]
     told = shell.run(files, run.train_overrides).ok()
     tables = {}
     for part in ("cases", "summary"):
         with open(run.output_dir / f"evaluation_{part}.csv", newline="") as file:
             tables[part] = list(csv.DictReader(file))
-    classes = len(segments.scored)
+    classes = len(bundle.scored)
     listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
     assert len(tables["cases"]) == classes * len(listed)
-    assert {row["name"] for row in tables["cases"]} == segments.scored
+    assert {row["name"] for row in tables["cases"]} == bundle.scored
     assert len(tables["summary"]) == classes + 1
     assert all(0 <= float(row["dice"]) <= 1 for row in tables["cases"] if row["dice"])
     assert tables["summary"][-1]["name"] == "mean over classes"
@@ -75,12 +91,10 @@ def test_evaluation_writes_both_tables(segments, make_run, shell):
     assert (run.ckpt_dir / "plan.json").read_bytes() == plan
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cases", [3, 1])
-def test_two_processes_evaluate_as_one(segments, make_run, shell, cases):
+@pytest.mark.full
+@pytest.mark.parametrize("cases", [3, pytest.param(1, marks=pytest.mark.sample)])
+def test_two_processes_evaluate_as_one(bundle, make_run, shell, cases):
     """Three cases on two processes, and one case on two: the same tables, to the last letter."""
-    if cases == 1 and segments.name not in TWO_BUNDLES:
-        pytest.skip("a process without a case: once for volumes and once for pictures")
     one, two = make_run("one", weights=True), make_run("two", weights=True)
     lists = json.loads((one.phantom / "dataset.json").read_text())
     labelled = [case for name in ("training", "test") for case in lists[name] if "label" in case]
@@ -90,7 +104,7 @@ def test_two_processes_evaluate_as_one(segments, make_run, shell, cases):
         case.update({key: str(one.phantom / case[key]) for key in ("image", "label")})
     extra = one.folder.parent / "overlay.json"
     extra.write_text(json.dumps({"validate#dataset#data": listed}))
-    files = [segments.config_file(kind) for kind in ("train", "multi_gpu_train", "evaluate")]
+    files = [bundle.config_file(kind) for kind in ("train", "multi_gpu_train", "evaluate")]
     shell.run([files[0], files[2], extra], one.train_overrides).ok()
     overrides = words_of({**two.train_overrides, "device": "$torch.device('cpu')"})
     told = shell.python(*TORCHRUN, *config_words([*files, extra]), *overrides).ok()

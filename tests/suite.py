@@ -1,0 +1,213 @@
+"""What of the suite runs, and what is said about it at the end: the hooks of pytest behind ``make test``.
+
+``--full changed``, the default, runs the full set for the bundles that tests/selection.py chooses, ``all``
+for all of them, ``none`` for none.  A test named by its own id always runs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.of_bundles import bundle_of
+from tests.seconds import Seconds, slowness, take_of_all_tests, used, used_with_warm_start
+from tests.selection import Selection, bundle_names, samples, select
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / "tests" / "last_full.txt"
+SECONDS = ROOT / "tests" / "last_full_seconds.json"
+
+seconds = Seconds()
+_chosen: dict[str, Any] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("bundles")
+    group.addoption(
+        "--full", choices=["changed", "all", "none"], default="changed", help="which bundles run all"
+    )
+    group.addoption("--bundle", help="only the tests of this bundle")
+    group.addoption("--costly", type=int, default=0, metavar="N", help="list the N tests of most CPU seconds")
+    group.addoption("--record", action="store_true", help="on success note the commit and the seconds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose once, in the process that hands out the tests."""
+    if hasattr(config, "workerinput"):
+        _chosen.update(config.workerinput["chosen"])
+        return
+    mode, names = config.getoption("--full"), bundle_names(ROOT)
+    if config.getoption("--bundle") not in (None, *names):
+        raise pytest.UsageError(
+            f"--bundle {config.getoption('--bundle')}: expected one of {', '.join(names)}"
+        )
+    cost = {name: of["full"] for name, of in recorded_seconds().items() if "full" in of}
+    if mode == "changed":
+        selection = select(ROOT, cost)
+    else:
+        selection = Selection(dict.fromkeys(names, "asked for") if mode == "all" else {})
+    _chosen.update(
+        full=sorted(selection.full),
+        samples=sorted(samples(ROOT, selection.full, cost)),
+        lines=selection.lines() if mode == "changed" else [],
+        start=state_of_checkout(),
+    )
+
+
+def pytest_configure_node(node: Any) -> None:
+    """To every worker of pytest-xdist."""
+    node.workerinput["chosen"] = _chosen
+
+
+def recorded_seconds() -> dict[str, dict[str, float]]:
+    """Bundle -> set -> CPU seconds of the last full run."""
+    return json.loads(SECONDS.read_text()) if SECONDS.is_file() else {}
+
+
+def state_of_checkout() -> str:
+    """The commit, if the checkout is as it was committed, else ""."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    try:
+        return "" if git("status", "--porcelain") else git("rev-parse", "HEAD").strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def set_of(item: pytest.Item) -> str:
+    """ "release", "sample", "full" or "always"."""
+    return next((w for w in ("release", "sample", "full") if item.get_closest_marker(w)), "always")
+
+
+def runs(item: pytest.Item, mode: str, only: str | None) -> bool:
+    """Whether a test is of this run."""
+    name, which = bundle_of(item), set_of(item)
+    if only is not None and name != only:
+        return False
+    if which == "release":
+        return mode == "all"
+    if which == "sample":
+        return name in _chosen["samples"]
+    return which == "always" or name in _chosen["full"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    refuse_unmarked(items)
+    if any("::" in word for word in config.args):
+        return
+    mode, only = config.getoption("--full"), config.getoption("--bundle")
+    kept = [item for item in items if runs(item, mode, only)]
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
+
+
+def refuse_unmarked(items: list[pytest.Item]) -> None:
+    """The contract's tests say themselves whether they always run: one that forgets costs fifty times."""
+    contract = ROOT / "tests" / "contract"
+    marks = ("always", "full", "sample", "release")
+    forgotten = {
+        item.nodeid.partition("[")[0]
+        for item in items
+        if bundle_of(item) and contract in item.path.parents
+        if not any(item.get_closest_marker(mark) for mark in marks)
+    }
+    if forgotten:
+        raise pytest.UsageError(f"mark with always or full: {', '.join(sorted(forgotten))}")
+
+
+def counted(item: pytest.Item) -> Iterator[None]:
+    """Count the seconds of one phase of a test, and apart from them those of what all tests share."""
+    start = used()
+    try:
+        return (yield)
+    finally:
+        shared = take_of_all_tests()
+        item.user_properties += [("seconds", used() - start - shared), ("seconds always", shared)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    return (yield from counted(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    return (yield from counted(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    return (yield from counted(item))
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:
+    """Beside the seconds goes whose they are: the process that adds them up knows no items."""
+    if call.when == "teardown" and (name := bundle_of(item)):
+        which = "always" if set_of(item) == "always" else "full"
+        item.user_properties += [("bundle", name), ("set", which)]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when != "teardown":
+        return
+    known = dict(report.user_properties)
+    own = sum(value for key, value in report.user_properties if key == "seconds")
+    made = sum(value for key, value in report.user_properties if key == "seconds always")
+    seconds.tests[report.nodeid] = own
+    if "bundle" in known:
+        seconds.add(known["bundle"], known["set"], own)
+        seconds.add(known["bundle"], "always", made)
+
+
+def pytest_testnodedown(node: Any, error: Any) -> None:
+    seconds.total += getattr(node, "workeroutput", {}).get("seconds", 0.0)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail for a bundle whose tests take too long, else note what a full run has shown."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["seconds"] = used_with_warm_start()
+        return
+    if not seconds.spent:
+        return
+    seconds.total += used_with_warm_start()
+    factor = slowness()
+    costly = seconds.costly(session.config.getoption("--costly"))
+    _chosen["lines"] = [*_chosen["lines"], "", *seconds.lines(factor), *costly]
+    for name, spent in seconds.beyond(factor).items():
+        _chosen["lines"].append(f"FAILED: the tests of {name} that always run took {spent:.1f} CPU seconds")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+    if session.config.getoption("--record") and session.exitstatus == 0:
+        _chosen["lines"].append(record(session.config, factor))
+
+
+def record(config: pytest.Config, factor: float) -> str:
+    """Note the commit and the seconds of a full run that passed; what became of it in one line."""
+    commit, options = state_of_checkout(), config.option
+    partial = options.bundle or options.keyword or options.markexpr or options.full != "all"
+    if partial or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return "not recorded: not all tests were asked for"
+    if not commit or commit != _chosen["start"]:
+        return "not recorded: the files are not those of a commit"
+    RECORD.write_text(f"{commit}\n")
+    parts = {"always": seconds.of("always"), "full": seconds.of("full")}
+    names = sorted(parts["always"])
+    table = {name: {w: round(s[name] / factor, 1) for w, s in parts.items() if name in s} for name in names}
+    SECONDS.write_text(json.dumps(table, indent=4) + "\n")
+    return f"recorded in {RECORD.relative_to(ROOT)} and {SECONDS.name}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if any(_chosen.get("lines", [])):
+        terminalreporter.section("bundles and their CPU seconds")
+        for line in _chosen["lines"]:
+            terminalreporter.line(line)
