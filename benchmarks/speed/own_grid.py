@@ -1,6 +1,6 @@
 """Back to a scan's own grid: ours against MONAI's ``Invertd``, in time and in memory.
 
-    python -m benchmarks.speed.own_grid            # a CT of 256 x 256 x 80 voxels, 14 and 55 classes
+    python -m benchmarks.speed.own_grid            # a scan of 160 x 160 x 60 voxels, 14 and 55 classes
     python -m benchmarks.speed.own_grid --quick    # a small one: does it run?
 
 Four ways from the network's probabilities to a label map: ``Invertd`` on labels by nearest neighbour; ours on
@@ -29,12 +29,13 @@ from torch import Tensor
 
 from benchmarks.speed.memory import peak_bytes
 from benchmarks.speed.report import environment
+from common.commands import Switch
 from common.files import write_json
 from common.inference.decision import DecideOnOwnGridd
 
 __all__ = ["main", "ways"]
 
-SHAPE, CLASSES = (256, 256, 80), (14, 55)
+SHAPE, CLASSES = (160, 160, 60), (14, 55)
 QUICK, QUICK_CLASSES = (48, 40, 24), (5,)
 SPACING, PLAN = (0.9, 0.9, 3.0), (3.0, 1.2, 1.2)  # mm: of the scan (R, A, S), of the network (S, P, L)
 LARGEST_SHARE = 1e-4  # of voxels that may differ, by rounding
@@ -84,9 +85,9 @@ def _organs(sides: Sequence[int], classes: int) -> Tensor:
 def main(arguments: list[str] | None = None) -> None:
     """Measure all ways, alternating; print the medians; fail where the exact ones disagree."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.own_grid", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small volume")
+    parser.add_argument("--quick", action=Switch, help="a small volume")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--busy", action="store_true", help="one thread, processor time instead of wall time")
+    parser.add_argument("--busy", action=Switch, help="one thread, processor time instead of wall time")
     parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
     options = parser.parse_args(arguments)
     clock = time.perf_counter

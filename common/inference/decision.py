@@ -244,7 +244,7 @@ class DecideOnOwnGridd(MapTransform):
             (K, *T) of 0 and 1, uint8.  Otherwise channels are classes, of which the likeliest counts:
             a label map (1, *T), uint8 for up to 256 classes.
         resample: "probabilities", or "labels": decide on the network's grid and bring labels back by nearest
-            neighbour, which is faster and less exact.
+            neighbour, which is a little faster and less exact.
 
     Raises:
         InputError: another word for ``resample``.

@@ -147,3 +147,16 @@ def test_every_flip_would_be_seen(name):
     for flip in flips:
         wrong = np.flip(label, flip)
         assert min(dice(wrong == c, label == c) for c in BOXES) < 0.7
+
+
+@pytest.mark.parametrize("kind", ["inference", "evaluate"])
+def test_probabilities_are_decided_on_the_scans_own_grid(bundle, kind):
+    """First of all, unless asked for labels; the phantom above is so large that labels would pass."""
+    if bundle.dims != 3 or not bundle.segments:
+        pytest.skip(f"{bundle.name} does not segment volumes")
+    config = bundle.config(kind)
+    key = "postprocessing" if kind == "inference" else "validate#postprocessing"
+    first, *others = config[key]["transforms"]
+    assert first["_target_"] == "common.inference.decision.DecideOnOwnGridd"
+    assert (first["resample"], config["resample"]) == ("@resample", "probabilities")
+    assert "Invertd" not in {other["_target_"] for other in others}

@@ -117,10 +117,10 @@ def test_values_that_a_config_would_run(server, image, tmp_path):
 def test_what_belongs_into_the_data_folder_is_still_written(server, image, tmp_path):
     """An upload under a new id, and a session, which lies in the server's own folder."""
     scan = next(file for file in server.scans.iterdir() if file.name.startswith(f"{image}."))
-    client = server.client(tmp_path)
-    client.upload_image(str(scan), "another one")
+    server.client(tmp_path).upload_image(str(scan), "another one")
     (written,) = server.scans.glob("another one*")
     assert written.read_bytes() == scan.read_bytes()
+    client = server.client(tmp_path)  # another one, as in Slicer: it keeps the headers of an upload
     session = client.create_session(str(scan))["session_id"]
     assert (server.app / "sessions" / session).is_dir()
     client.remove_session(session)

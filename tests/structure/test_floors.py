@@ -14,7 +14,9 @@ COMMON = ROOT / "common"
 #: ``common`` counts as a folder.
 FLOORS = (
     ("errors", "processes", "tensors"),
-    ("bundles", "commands", "files"),
+    ("commands", "files"),
+    ("config_booleans",),
+    ("bundles",),
     ("checkpoints", "kernels", "pictures"),
     ("blocks", "losses"),
     ("datasets", "networks", "registration"),
