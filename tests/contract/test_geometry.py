@@ -149,6 +149,7 @@ def test_every_flip_would_be_seen(name):
         assert min(dice(wrong == c, label == c) for c in BOXES) < 0.7
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("kind", ["inference", "evaluate"])
 def test_probabilities_are_decided_on_the_scans_own_grid(bundle, kind):
     """First of all, unless asked for labels; the phantom above is so large that labels would pass."""
