@@ -17,6 +17,7 @@ TESTS = (
     "tests/contract/test_files.py",
     "tests/contract/test_metadata.py",
     "tests/contract/test_recipe.py",
+    "tests/contract/test_recipe_table.py",
     "tests/contract/test_network.py::test_eval_mode_gives_one_tensor_of_the_declared_channels",
     "tests/contract/test_training.py::test_first_run_leaves_all_that_the_card_promises",
     "tests/contract/test_workflow.py::test_train_and_inference_share_their_nodes",
