@@ -117,17 +117,21 @@ class EndWithWeights:
     """See that a training leaves weights, however short it is and whatever it was given.
 
     After the last epoch it validates where the interval has not just done so (3 epochs with an
-    interval of 6 would end without weights).  Where there is nothing to validate on, as after the
-    first scan labelled in MONAI Label, it writes the last epoch's weights itself.
+    interval of 6 would end without weights).  Where there is nothing to validate on, as in recipes that
+    train on every case or after the first scan labelled in MONAI Label, it writes the last epoch's weights
+    itself, unless :class:`KeepLowestLoss` has written others.
 
     Args:
         evaluator: of the validation; list this handler behind the one that runs it at intervals.
         network: whose weights.
         path: ``models/model.pt``.
+        which: as :class:`KeepWeights` takes it.
     """
 
-    def __init__(self, evaluator: Evaluator, network: nn.Module, path: str | Path) -> None:
-        self.evaluator, self.network, self.path = evaluator, network, path
+    def __init__(
+        self, evaluator: Evaluator, network: nn.Module, path: str | Path, *, which: str = "best"
+    ) -> None:
+        self.evaluator, self.network, self.path, self.which = evaluator, network, path, which
 
     def attach(self, trainer: Engine) -> None:
         """Look at the end of every epoch whether it is the last."""
@@ -138,8 +142,10 @@ class EndWithWeights:
         if trainer.state.epoch < trainer.state.max_epochs:
             return
         if not len(self.evaluator.data_loader):
-            logger.warning("no case to validate on: the weights of the last epoch are kept, good or bad")
-            KeepWeights(self.network, self.path).save()
+            if self.which == "best":
+                logger.warning("no case to validate on: the weights of the last epoch are kept, good or bad")
+            if self.which != "lowest_loss":
+                KeepWeights(self.network, self.path).save()
         elif self.evaluator.state.epoch != trainer.state.epoch:
             self.evaluator.run(trainer.state.epoch)
 

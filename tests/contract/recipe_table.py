@@ -49,7 +49,7 @@ COMMON = {
 #: Top-level keys of train.json and inference.json whose content the tests of readers, transforms and metrics
 #: hold; a table may have rows about them, and must about what an overlay writes there.
 ELSEWHERE = {
-    *("datalist", "plan", "plan_options", "names", "regions", "image_transforms", "label_reading"),
+    *("datalist", "plan", "plan_options", "names", "image_transforms", "label_reading"),
     *("label_transforms", "validate", "items_of", "item_transforms", "further_metrics", "scored_transforms"),
     *(
         "preprocessing",

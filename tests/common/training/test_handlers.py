@@ -168,6 +168,18 @@ def test_with_nothing_to_validate_on_the_last_weights_are_kept(tmp_path, caplog)
     assert "no case to validate on" in caplog.text
 
 
+@pytest.mark.parametrize(("which", "kept"), [("last", True), ("lowest_loss", False)])
+def test_recipes_that_train_on_every_case_keep_what_they_say(which, kept, tmp_path, caplog):
+    """The last weights, or those of the lowest loss, which another handler has written."""
+    path, network = tmp_path / "model.pt", torch.nn.Linear(2, 2)
+    torch.save({"lowest": torch.zeros(1)}, path)
+    evaluator = make_evaluator([])
+    evaluator.data_loader = []
+    make_trainer([EndWithWeights(evaluator, network, path, which=which)], network=network).run()
+    assert ("weight" in torch.load(path, weights_only=True)) is kept
+    assert "no case to validate on" not in caplog.text
+
+
 def test_weights_of_the_last_validation(tmp_path):
     path, network = tmp_path / "model.pt", torch.nn.Linear(2, 2)
     evaluator = make_evaluator([0.5, 0.1])
