@@ -14,18 +14,27 @@ from monai.bundle.utils import merge_kv
 from tests.contract.recipe_table import Section, named
 from tests.contract.resolved import Resolved, leaves, name_of, read
 
-__all__ = ["changed_leaves", "removed_keys"]
+__all__ = ["changed_leaves", "removed_keys", "with_node"]
 
 
 def changed_leaves(section: Section, raw: dict[str, Any]) -> Iterator[tuple[str, Resolved]]:
-    """Each covered leaf changed, and each list that holds one without its last item."""
+    """Each covered leaf changed, and each covered list without one of its items."""
     merged = Resolved(raw)
     paths = [path for path in (named(place, merged) for place, _ in leaves(raw)) if section.covers(path)]
-    lists = {path.rpartition("#")[0] for path in paths if path.rpartition("#")[2].isdigit()}
     for path in paths:
-        yield path, Resolved(_with(raw, path, changed))
-    for path in sorted(lists):
-        yield f"{path} without its last item", Resolved(_with(raw, path, lambda items: items[:-1]))
+        yield path, Resolved(with_node(raw, path, changed))
+    items = {item for path in paths for item in _items(path)}
+    for path, item in sorted(place for place in items if section.covers(place[0])):
+        without = with_node(raw, path, lambda found, n=item: found[:n] + found[n + 1 :])
+        yield f"{path} without item {item}", Resolved(without)
+
+
+def _items(path: str) -> Iterator[tuple[str, int]]:
+    """The lists that a path leads through, each with the item that is next."""
+    steps = path.split("#")
+    for i, step in enumerate(steps):
+        if step.isdigit():
+            yield "#".join(steps[:i]), int(step)
 
 
 def changed(value: Any) -> Any:
@@ -39,7 +48,7 @@ def changed(value: Any) -> Any:
     return "changed" if value is None else [*value, "changed"] if isinstance(value, list) else {"changed": 1}
 
 
-def _with(raw: dict[str, Any], path: str, change: Any) -> dict[str, Any]:
+def with_node(raw: dict[str, Any], path: str, change: Any) -> dict[str, Any]:
     """A copy in which one node has another value; only what lies above it is copied."""
     steps = path.split("#")
     top = node = copy.copy(raw)

@@ -49,19 +49,9 @@ COMMON = {
 #: Top-level keys of train.json and inference.json whose content the tests of readers, transforms and metrics
 #: hold; a table may have rows about them, and must about what an overlay writes there.
 ELSEWHERE = {
-    *("datalist", "plan", "plan_options", "names", "image_transforms", "label_reading"),
-    *("label_transforms", "validate", "items_of", "item_transforms", "further_metrics", "scored_transforms"),
-    *(
-        "preprocessing",
-        "postprocessing",
-        "dataset",
-        "dataloader",
-        "handlers",
-        "evaluator",
-        "stream",
-        "start",
-        "checkpoint",
-    ),
+    *("datalist", "plan", "plan_options", "names", "image_transforms", "label_reading", "label_transforms"),
+    *("items_of", "item_transforms", "scored_transforms", "preprocessing", "postprocessing", "dataset"),
+    *("dataloader", "validate", "further_metrics", "evaluator", "handlers", "stream", "start"),
 }
 #: Switches and words in ``train`` that are the same whatever the recipe.
 MACHINERY = {"_disabled_", "decollate", "print_lr", "epoch_level", "iteration_log", "num_workers"}
