@@ -1,4 +1,4 @@
-"""A new bundle keeps the contract before anything of it is filled in."""
+"""A new bundle passes the contract before any gap is filled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from common.new.gaps import gaps
 
 NAME = "throwaway"
-#: What a bundle's own files decide, at the price of one quick training; the rest is common's doing.
+#: The tests that depend on a bundle's own files, for one quick training; the rest depends on common.
 TESTS = (
     "tests/contract/test_files.py",
     "tests/contract/test_metadata.py",
@@ -26,7 +26,7 @@ TESTS = (
 
 
 def python(checkout: Path, *words: str) -> subprocess.CompletedProcess:
-    """A fresh process in the copy, which knows nothing of this run of pytest."""
+    """A fresh process in the copy, independent of this pytest run."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
     return subprocess.run(
         [sys.executable, *words], cwd=checkout, env=kept, capture_output=True, text=True, check=False
@@ -53,7 +53,7 @@ def test_command_lists_files_and_gaps(checkout, told):
     assert checked.stderr == f"error: {NAME}: {len(left)} gaps to fill, listed above\n"
 
 
-def test_untouched_bundle_keeps_the_contract(checkout, told):
+def test_untouched_bundle_passes_the_contract(checkout, told):
     assert told.returncode == 0, told.stderr
     words = ("-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-k", NAME, *TESTS)
     run = python(checkout, *words)
