@@ -20,7 +20,7 @@ TESTS = (
     "tests/contract/test_network.py::test_eval_mode_gives_one_tensor_of_the_declared_channels",
     "tests/contract/test_training.py::test_first_run_leaves_all_that_the_card_promises",
     "tests/contract/test_workflow.py::test_train_and_inference_share_their_nodes",
-    "tests/contract/test_workflow.py::test_overlays_change_only_what_is_there",
+    "tests/contract/test_workflow.py::test_overlays_change_only_existing_nodes",
     f"tests/bundles/{NAME}",
 )
 
