@@ -37,7 +37,7 @@ class Ranking:
 
     @property
     def order(self) -> list[int]:
-        """Teams from the best to the last; those that share a place keep the order in which they were given."""
+        """Teams from the best to the last; ties keep the order in which they were given."""
         return np.argsort(self.place, kind="stable").tolist()
 
 
