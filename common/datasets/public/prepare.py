@@ -1,7 +1,7 @@
 """A public data set's raw download, checked and written as a Decathlon-style folder.
 
-Readers of raw layouts are in :mod:`common.datasets.public`, one file per data set; a file added there
-is a data set more for ``python -m common.datasets prepare``.
+Readers of raw layouts are in :mod:`common.datasets.public`, one file per data set; adding a file
+there adds a data set to ``python -m common.datasets prepare``.
 """
 
 from __future__ import annotations
