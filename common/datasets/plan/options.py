@@ -25,7 +25,7 @@ class PlanOptions:
             dataset.json names.
         dims: spatial axes, 2 or 3; None for any.
         label_map: label values ``{from: to}``; what becomes 0 is not foreground.
-        spacing: mm along the axes of ``axcodes``, instead of the median of the cases.
+        spacing: mm along the axes of ``axcodes``, instead of the cases' own (see ``target_spacing``).
         intensity: scaling of every channel, instead of what the modality calls for: "zscore" of each
             channel; "minmax" of all together to 0..1; "imagenet" for 8-bit RGB, by its channels' public
             mean and sd; "as_is" if the files are scaled already.
