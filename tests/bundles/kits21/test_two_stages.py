@@ -98,7 +98,7 @@ def test_the_same_state_draws_the_same():
 
 def test_a_step_of_the_trainer_moves_both_stages():
     torch.manual_seed(0)
-    network = CoarseToFine()
+    network = CoarseToFine(filters=(4, 8, 8, 16, 16, 16))
     shape = (1, 1, 64, 32, 32)
     label = torch.randint(0, 4, shape, dtype=torch.uint8)
     batch = {
