@@ -180,7 +180,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["seconds"] = used_with_warm_start()
         return
-    if not seconds.spent:
+    if not seconds.tests:
         return
     seconds.total += used_with_warm_start()
     factor = slowness()
