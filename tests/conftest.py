@@ -13,8 +13,18 @@ import torch
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+from tests.contract.fixtures import home, make_run, shared, shell, trained, unpacked
 from tests.of_bundles import FIXTURES, bundle, pytest_generate_tests
 from tests.suite import *  # noqa: F403 (the hooks)
 
 globals().update(FIXTURES)
-__all__ = ["bundle", "pytest_generate_tests"]
+__all__ = [
+    "bundle",
+    "home",
+    "make_run",
+    "pytest_generate_tests",
+    "shared",
+    "shell",
+    "trained",
+    "unpacked",
+]

@@ -1,8 +1,8 @@
 """Tests that run for every bundle or for those of one kind, and which bundle a test belongs to.
 
-A test that asks for the fixture ``bundle`` runs for all of them.  One that asks for a fixture of ``THAT``
-runs for the bundles of which that is true, and a test of ``contract/kinds/KIND.py`` for those of its kind, so
-that nothing is collected only to be skipped.
+A test that asks for the fixture ``bundle`` runs for all of them, below ``bundles/NAME`` for that one.  One
+that asks for a fixture of ``THAT`` runs for the bundles of which that is true, and a test of
+``contract/kinds/KIND.py`` for those of its kind, so that nothing is collected only to be skipped.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     file = Path(metafunc.module.__file__)
     if file.parent == _KINDS:
         wanted.append(lambda bundle: bundle.kind == file.stem)
+    if _OWN_TESTS in file.parents:
+        wanted.append(lambda bundle: bundle.name == file.relative_to(_OWN_TESTS).parts[0])
     names = [name for name in NAMES if all(true_of(Bundle(name)) for true_of in wanted)]
     metafunc.parametrize("bundle", names, ids=names, indirect=True, scope="session")
 

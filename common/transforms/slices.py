@@ -130,9 +130,9 @@ class KeepLabelledSlicesd(MapTransform):
 
 
 class ClipSlicesd(MapTransform):
-    """Clip every slice of every channel to percentiles of its own voxels above 0.
+    """Clip the voxels above 0 of every slice of every channel to percentiles of these voxels.
 
-    Slices without such a voxel stay as they are.
+    All others stay as they are, the background's zeros among them.
 
     Args:
         keys: slices (C, X, Y) or volumes (C, X, Y, Z).
@@ -156,11 +156,11 @@ class ClipSlicesd(MapTransform):
         if not len(positive):
             return one
         low, high = np.percentile(positive.cpu().numpy(), self.percentiles)
-        return one.clamp(float(low), float(high))
+        return torch.where(one > 0, one.clamp(float(low), float(high)), one)
 
 
 class ScaleSlicesd(MapTransform):
-    """Every slice of every channel to mean 0 and standard deviation 1.
+    """Every slice of every channel to mean 0 and standard deviation 1 (of all voxels: divided by n).
 
     Args:
         keys: slices (C, X, Y) or volumes (C, X, Y, Z).
@@ -173,8 +173,12 @@ class ScaleSlicesd(MapTransform):
         """Scale every key; float32."""
         result = dict(data)
         for key in self.key_iterator(result):
-            result[key] = _by_slice(result[key], lambda one: (one - one.mean()) / one.std().clamp_min(1e-8))
+            result[key] = _by_slice(result[key], _scaled)
         return result
+
+
+def _scaled(one: Tensor) -> Tensor:
+    return (one - one.mean()) / one.std(correction=0).clamp_min(1e-8)
 
 
 def _by_slice(image: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:

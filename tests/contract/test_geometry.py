@@ -149,11 +149,10 @@ def test_every_flip_would_be_seen(name):
         assert min(dice(wrong == c, label == c) for c in BOXES) < 0.7
 
 
+@pytest.mark.always
 @pytest.mark.parametrize("kind", ["inference", "evaluate"])
-def test_probabilities_are_decided_on_the_scans_own_grid(bundle, kind):
+def test_probabilities_are_decided_on_the_scans_own_grid(bundle, volumes, kind):
     """By default, unless labels are asked for; the phantom above is so large that labels would pass too."""
-    if bundle.dims != 3 or not bundle.segments:
-        pytest.skip(f"{bundle.name} does not segment volumes")
     config = bundle.config(kind)
     key = "postprocessing" if kind == "inference" else "validate#postprocessing"
     first, *others = config[key]["transforms"]

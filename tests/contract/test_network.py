@@ -117,7 +117,7 @@ def test_network_is_importable_on_its_own(bundle, shell):
 def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
     """Extra heads exist in training only; some kinds take ``dropout`` (MONAI Label scores with it)."""
     dropout = {"network_def#dropout": 0.0} if bundle.learns and kind_of(bundle).TAKES_DROPOUT else {}
-    network = parse_config(bundle.name, **dropout).get_parsed_content("network_def").eval()
+    network = bundle.parse(**dropout).get_parsed_content("network_def").eval()
     assert any(True for _ in network.parameters()) == bundle.learns
     if not dropout:
         assert not any(

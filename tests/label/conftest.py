@@ -21,7 +21,6 @@ import pytest
 from PIL import Image
 
 from tests.contract.bundle import NAMES, ROOT, Bundle, Shell
-from tests.contract.conftest import home, shared, shell, trained  # noqa: F401
 
 START_S = 300  # for importing everything on a busy machine
 
@@ -71,7 +70,7 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def checkout(segments, shared, trained) -> Path:  # noqa: F811
+def checkout(segments, shared, trained) -> Path:
     """A copy of the checkout with the quick training's weights and equally quick configs."""
     bundle = segments
     folder = shared / f"{bundle.name} checkout"
@@ -96,7 +95,7 @@ def checkout(segments, shared, trained) -> Path:  # noqa: F811
 
 
 @pytest.fixture(scope="session")
-def scans(shared, trained, bundle) -> Path:  # noqa: F811
+def scans(shared, trained, bundle) -> Path:
     """The phantom's scans or pictures without labels; among scans also one with oblique, reordered axes."""
     folder = shared / f"{bundle.name} scans"
     folder.mkdir()
@@ -124,7 +123,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:  # noqa: F811
+def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:
     """The command of ``make label`` on a free port; it is gone when the tests end."""
     port, app, log = free_port(), shared / f"{bundle.name} label", shared / f"{bundle.name} server.txt"
     words = ["--studies", scans, "--models", bundle.name, "--app", app, "--port", port]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from common.datasets.check.facts import CaseFacts, read_facts
 from common.datasets.check.findings import raise_on_findings
@@ -21,6 +20,7 @@ from common.datasets.check.label_values import mapped_labels
 from common.datasets.lists.case_list import CaseList
 from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_description
 from common.datasets.plan.options import PlanOptions
+from common.datasets.plan.target_spacing import target_spacing
 from common.errors import InputError
 from common.files import write_json
 
@@ -50,7 +50,7 @@ def make_plan(
         dataset: its name.
 
     Returns:
-        ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, median of each axis of ``axcodes``; absent
+        ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, see :func:`target_spacing`; absent
         for pictures), ``intensity`` (per channel ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile],
         "mean", "sd"}`` of the pooled foreground samples, or ``{"scheme": word}`` with one of the words
         of ``PlanOptions.intensity``) and ``labels``.
@@ -64,8 +64,7 @@ def make_plan(
     if options.spacing is not None:
         plan["spacing"] = _checked_spacing(options.spacing)
     elif volumes:
-        oriented = [_spacing_along(one.affine, one.spacing, options.axcodes) for one in volumes]
-        plan["spacing"] = [round(float(mm), 4) for mm in np.median(oriented, axis=0)]
+        plan["spacing"] = target_spacing(volumes, options.axcodes)
     channels = options.channels
     if channels is None:
         channels = facts[0].image.channels if facts else 0
@@ -138,15 +137,6 @@ def load_plan(path: str | Path, default: dict[str, Any]) -> dict[str, Any]:
             f"{path}: is no plan ({error}); expected the JSON that training writes: train again, or remove it"
         ) from error
     return plan
-
-
-def _spacing_along(affine: Any, spacing: Sequence[float], axcodes: str) -> list[float]:
-    """Spacing of the file's axes, in mm, put in the order of ``axcodes``."""
-    order = ornt_transform(io_orientation(np.array(affine)), axcodes2ornt(tuple(axcodes)))
-    along = [0.0] * 3
-    for axis, (target, _) in enumerate(order):
-        along[int(target)] = spacing[axis]
-    return along
 
 
 def _checked_spacing(spacing: Sequence[float]) -> list[float]:

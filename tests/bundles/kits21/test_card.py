@@ -9,6 +9,7 @@ import shlex
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from tests.common.datasets.raw_kits21 import RawKits21
 from tests.contract.bundle import ROOT, Shell
@@ -16,6 +17,7 @@ from tests.contract.bundle import ROOT, Shell
 CARD = ROOT / "bundles" / "kits21" / "docs" / "README.md"
 
 
+@pytest.mark.full
 def test_printed_scoring_commands(tmp_path):
     """The labels made by ``prepare`` serve as predictions: they agree perfectly with the references."""
     raw = RawKits21(tmp_path / "the release", cases=2)

@@ -116,9 +116,9 @@ def test_training_starts_from_weights_of_other_data(tmp_path, caplog):
         start_from(after, tmp_path / "none.pt")
 
 
-def test_command_starts_from_them(tmp_path):
+def test_command_starts_from_them(trained, tmp_path):
     """With a learning rate of 0 the training must end with them."""
-    run = Run(KITS21, tmp_path / "a run", tmp_path / "phantom")
+    run = Run(KITS21, tmp_path / "a run", trained.phantom)
     torch.manual_seed(7)  # not the run's seed, with which the run initialises its own weights
     given = KITS21.build_network().state_dict()
     torch.save(given, tmp_path / "other.pt")

@@ -80,6 +80,7 @@ def test_annotation_on_another_grid_is_refused(raw, prepared):
         PlausibleLabeld()(read(entries[0]))
 
 
+@pytest.mark.full
 def test_trains_on_the_samples(raw, prepared, tmp_path):
     """plausible.json on top of train.json: different weights from the majority's, the same plan."""
     plausible = KITS21.config_file("plausible")

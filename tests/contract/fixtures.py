@@ -1,4 +1,4 @@
-"""Fixtures of the contract; a test that requests ``bundle`` runs for each (tests/of_bundles.py)."""
+"""The runs that tests of a bundle share: a quick training, an unpacked copy, a place for another run."""
 
 from __future__ import annotations
 
