@@ -1,4 +1,4 @@
-"""A new bundle keeps what the contract always asks before anything of it is filled in."""
+"""A new bundle passes what the contract always asks, before any gap is filled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "throwaway"
 
 
 def python(checkout: Path, *words: str) -> subprocess.CompletedProcess:
-    """A fresh process in the copy, which knows nothing of this run of pytest."""
+    """A fresh process in the copy, independent of this pytest run."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
     return subprocess.run(
         [sys.executable, *words], cwd=checkout, env=kept, capture_output=True, text=True, check=False
@@ -43,7 +43,7 @@ def test_command_lists_files_and_gaps(checkout, told):
     assert checked.stderr == f"error: {NAME}: {len(left)} gaps to fill, listed above\n"
 
 
-def test_untouched_bundle_keeps_the_contract(checkout, told):
+def test_untouched_bundle_passes_the_contract(checkout, told):
     assert told.returncode == 0, told.stderr
     words = ("-n", "0", "-q", "-p", "no:cacheprovider", "--full", "none", "-k", NAME)
     run = python(checkout, "-m", "pytest", *words, "tests/contract", f"tests/bundles/{NAME}")

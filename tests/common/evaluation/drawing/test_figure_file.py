@@ -1,4 +1,4 @@
-"""Names are drawn as they are: no formula, no line break, no end of the picture."""
+"""Names are drawn literally: no formulas, no line breaks, no failed figures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def name(request) -> str:
 
 @pytest.fixture(autouse=True)
 def no_warnings():
-    """None of the font, none of a layout that was given up."""
+    """No warnings about fonts or an abandoned layout."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         yield
