@@ -19,7 +19,7 @@ from common.files import atomic_path
 from common.registration.field_file import write_field
 from common.registration.world import displacement_in_mm, resample_field, warp_in_world
 from common.tensors.plain import plain
-from easr_dcn.pictures import draw_checkerboard
+from easr_dcn.drawing import draw_checkerboard
 
 __all__ = ["WritePaird"]
 

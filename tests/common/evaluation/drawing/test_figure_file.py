@@ -86,9 +86,9 @@ def test_teams_of_a_challenge(name, tmp_path):
 
 
 def test_pair(name, tmp_path):
-    pictures = importlib.import_module("easr_dcn.pictures")
+    drawing = importlib.import_module("easr_dcn.drawing")
     image = MetaTensor(torch.rand(2, 12, 12, 12), affine=torch.eye(4))
-    pictures.draw_pair(image, torch.zeros(3, 12, 12, 12), tmp_path / "p.png", title=name)
+    drawing.draw_pair(image, torch.zeros(3, 12, 12, 12), tmp_path / "p.png", title=name)
     assert_drawn(tmp_path / "p.png")
 
 
