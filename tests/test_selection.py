@@ -169,3 +169,8 @@ def test_files_that_reach_every_bundle(root, path):
 def test_samples_are_the_cheapest_of_each_number_of_dimensions(root):
     assert samples(root, BUNDLES, {"liver": 1, "brain": 2}) == {"liver", "retina"}
     assert samples(root, ["heart"], {}) == {"heart"}
+
+
+def test_a_recipes_table_asks_for_no_full_set(root):
+    write(root, "tests/bundles/liver/recipe.json", "{}")
+    assert not select(root, {}).full

@@ -86,6 +86,7 @@ def test_both_compute_the_same(theirs):
         torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
+@pytest.mark.full
 def test_import_by_the_command(theirs, tmp_path):
     file, target = tmp_path / "model_final_checkpoint.model", tmp_path / "model.pt"
     torch.save({"epoch": 1000, "state_dict": theirs.state_dict()}, file)
@@ -116,6 +117,7 @@ def test_training_starts_from_weights_of_other_data(tmp_path, caplog):
         start_from(after, tmp_path / "none.pt")
 
 
+@pytest.mark.full
 def test_command_starts_from_them(trained, tmp_path):
     """With a learning rate of 0 the training must end with them."""
     run = Run(KITS21, tmp_path / "a run", trained.phantom)
