@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if not seconds.tests:
         return
-    seconds.total += used_with_warm_start()
+    workers = session.config.pluginmanager.hasplugin("dsession")  # have told theirs
+    seconds.total += time.process_time() if workers else used_with_warm_start()
     factor = slowness()
     costly = seconds.costly(session.config.getoption("--costly"))
     _chosen["lines"] = [*_chosen["lines"], "", *seconds.lines(factor), *costly]
