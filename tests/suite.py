@@ -184,7 +184,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     seconds.total += time.process_time() if workers else used_with_warm_start()
     factor = slowness()
     costly = seconds.costly(session.config.getoption("--costly"))
-    _chosen["lines"] = [*_chosen["lines"], "", *seconds.lines(factor), *costly]
+    table = seconds.lines(factor, whole=is_whole(session.config))
+    _chosen["lines"] = [*_chosen["lines"], "", *table, *costly]
     for name, spent in seconds.beyond(factor).items():
         _chosen["lines"].append(f"FAILED: the tests of {name} that always run took {spent:.1f} CPU seconds")
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -192,11 +193,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         _chosen["lines"].append(record(session.config, factor))
 
 
+def is_whole(config: pytest.Config) -> bool:
+    """Whether no word of the command leaves tests out, but for --full."""
+    option = config.option
+    by_name = option.bundle or option.keyword or option.markexpr or option.deselect or option.ignore
+    return not by_name and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
 def record(config: pytest.Config, factor: float) -> str:
     """Note the commit and the seconds of a full run that passed; what became of it in one line."""
-    commit, options = state_of_checkout(), config.option
-    partial = options.bundle or options.keyword or options.markexpr or options.full != "all"
-    if partial or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+    commit = state_of_checkout()
+    if not is_whole(config) or config.getoption("--full") != "all":
         return "not recorded: not all tests were asked for"
     if not commit or commit != _chosen["start"]:
         return "not recorded: the files are not those of a commit"
