@@ -75,7 +75,7 @@ label: .venv-label/run   # for 3D Slicer: MODELS=cotr STUDIES=FOLDER PORT=8000
 	$(LABEL_BIN)/python -m tools.label --studies "$(STUDIES)" --models "$(MODELS)" --port $(PORT)
 
 test-label: .venv-label/run
-	$(LABEL_BIN)/python -m pytest tests/label --full all
+	$(LABEL_BIN)/python -m pytest tests/label tests/tools/label --full all
 
 test-browser: .venv/test   # installs Debian's chromium where there is none
 	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \

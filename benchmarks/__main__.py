@@ -18,6 +18,7 @@ import torch
 from benchmarks.speed import bundles, ops
 from benchmarks.speed.measure import Clock, Row, copy_bandwidth, environment_variable, measure
 from benchmarks.speed.report import document, environment, save, table
+from common.commands import Switch
 from common.files import write_text
 
 KINDS = {"op": ops, "bundle": bundles}
@@ -39,7 +40,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             choices=available(kind),
             help="only this one; repeatable",
         )
-    parser.add_argument("--quick", action="store_true", help="small sizes and few repeats: does it run?")
+    parser.add_argument("--quick", action=Switch, help="small sizes and few repeats: does it run?")
     parser.add_argument(
         "--save",
         type=Path,
@@ -59,7 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--busy",
-        action="store_true",
+        action=Switch,
         help="CPU with other work on it: one thread, processor time not wall time",
     )
     chosen = parser.parse_args(arguments)

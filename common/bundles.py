@@ -32,7 +32,7 @@ def bundle_folder(name: str, *, root: Path | None = None) -> Path:
 
     Args:
         name: of the bundle.
-        root: the folder that holds ``common``; found by itself.
+        root: the folder that holds ``common``; the one this file is in by default.
 
     Raises:
         InputError: no bundle has this name.
@@ -45,10 +45,10 @@ def bundle_folder(name: str, *, root: Path | None = None) -> Path:
 
 
 def bundle_in(folder: Path) -> str:
-    """The name of the bundle that a folder is; the folder itself may have any name.
+    """The name of the bundle in a folder; the folder itself may have any name.
 
     Raises:
-        InputError: the folder is no bundle.
+        InputError: the folder is not a bundle.
     """
     names = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
     names = [name for name in names if name != "common"]
@@ -79,9 +79,13 @@ def parse_config(name: str, config: str = "inference", **overrides: Any) -> Any:
     """The MONAI ``ConfigParser`` of ``configs/<config>.json`` with overrides, nothing built yet."""
     from monai.bundle import ConfigParser
 
+    from common.config_booleans import read_booleans
+
     folder = bundle_folder(name) / "configs"
     parser = ConfigParser()
     parser.read_config(str(folder / f"{config}.json"))
     parser.read_meta(str(folder / "metadata.json"))
     parser.update(overrides)
+    if overrides:
+        read_booleans(parser.get(), [ConfigParser.load_config_file(file) for file in folder.glob("*.json")])
     return parser

@@ -1,4 +1,4 @@
-"""Before a run: every key and argument of its config is looked at, and errors become one line.
+"""Before a run: every key and argument of its config is checked, and errors become one line.
 
 The first item of ``run`` in a bundle's configs is ``$common.preflight.begin()``.  It sees the
 config with all overrides applied, and refuses
@@ -7,6 +7,8 @@ config with all overrides applied, and refuses
 * a reference to a key that does not exist;
 * a key that nothing reads: not referred to, and not one of those that MONAI, MONAI Label or FL read;
 * the words ``false`` and ``null``, which a command line hands over as text, and text counts as true.
+
+Where a boolean belongs, the words of :data:`common.commands.BOOLEANS` become one, and others are refused.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
 from monai.bundle.config_item import ConfigComponent
 
+from common.config_booleans import read_booleans
 from common.errors import InputError, show_input_errors_as_one_line
 from common.training.tracking import fit_tracking
 
@@ -73,6 +76,8 @@ def begin() -> None:
     show_input_errors_as_one_line()
     workflow = _calling_workflow()
     siblings = [ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))]
+    if read_booleans(workflow.parser.get(), siblings):
+        workflow.parser.ref_resolver.reset()
     check_config(workflow.parser.get(), siblings)
     fit_tracking(workflow.parser)
 
@@ -93,11 +98,11 @@ def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]
 
     Args:
         config: as ``ConfigParser.get()`` returns it.
-        siblings: the other configs of the bundle: what one of them refers to is known, though an
-            overlay may have replaced its only reader in this run.
+        siblings: the other configs of the bundle: a key that one of them refers to is known, even if an
+            overlay has replaced its only reader in this run.
 
     Raises:
-        InputError: names the key, what is wrong and the closest valid name.
+        InputError: the message names the key, what is wrong and the closest valid name.
     """
     config = {key: value for key, value in config.items() if key != "_meta_"}
     for path, node in _components(config, ""):
@@ -197,7 +202,7 @@ def _check_reference(config: Mapping[str, Any], reference: str) -> None:
         elif isinstance(node, Mapping) and key in node:
             node = node[key]
         elif isinstance(node, str) or (isinstance(node, Mapping) and "_target_" in node):
-            return  # something that an expression makes; it is known only when it runs
+            return  # made by an expression; known only when it runs
         else:
             names = list(node) if isinstance(node, Mapping) else []
             option = f" Give it with --{reference}" if node is config else ""

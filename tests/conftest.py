@@ -1,7 +1,7 @@
-"""Settings that must stand before torch and triton are imported, and the hooks of the suite.
+"""Settings needed before torch and triton are imported, and the suite's hooks.
 
-Two processes run the tests on two cores: one thread each, since threads that wait for one another on a
-loaded machine cost many times what they save.  Without a GPU, Triton's kernels run through its interpreter.
+Two processes run the tests on two cores: one thread each, since on a loaded machine threads that wait for one
+another cost many times what they save.  Without a GPU, Triton's kernels run through its interpreter.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What of the suite runs, and what is said about it at the end: the hooks of pytest behind ``make test``.
+"""Which tests run, and the report at the end: the pytest hooks behind ``make test``.
 
 ``--full changed``, the default, runs the full set for the bundles that tests/selection.py chooses, ``all``
 for all of them, ``none`` for none.  A test named by its own id always runs.
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose once, in the process that hands out the tests."""
+    """Choose once, in the process that distributes the tests."""
     if hasattr(config, "workerinput"):
         _chosen.update(config.workerinput["chosen"])
         return
@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_configure_node(node: Any) -> None:
-    """To every worker of pytest-xdist."""
+    """Pass the choice to every pytest-xdist worker."""
     node.workerinput["chosen"] = _chosen
 
 
@@ -71,7 +71,7 @@ def recorded_seconds() -> dict[str, dict[str, float]]:
 
 
 def state_of_checkout() -> str:
-    """The commit, if the checkout is as it was committed, else ""."""
+    """The commit if the checkout has no changes, else ""."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -88,7 +88,7 @@ def set_of(item: pytest.Item) -> str:
 
 
 def runs(item: pytest.Item, mode: str, only: str | None) -> bool:
-    """Whether a test is of this run."""
+    """Whether a test belongs to this run."""
     name, which = bundle_of(item), set_of(item)
     if only is not None and name != only:
         return False
@@ -111,21 +111,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def refuse_unmarked(items: list[pytest.Item]) -> None:
-    """The contract's tests say themselves whether they always run: one that forgets costs fifty times."""
+    """Fail contract tests that do not say whether they always run: one that forgets costs fifty times over.
+
+    The test itself fails, since an error at collection is lost in a worker of pytest-xdist.
+    """
     contract = ROOT / "tests" / "contract"
     marks = ("always", "full", "sample", "release")
-    forgotten = {
-        item.nodeid.partition("[")[0]
-        for item in items
-        if bundle_of(item) and contract in item.path.parents
-        if not any(item.get_closest_marker(mark) for mark in marks)
-    }
-    if forgotten:
-        raise pytest.UsageError(f"mark with always or full: {', '.join(sorted(forgotten))}")
+    for item in items:
+        of_contract = bundle_of(item) and contract in item.path.parents
+        if of_contract and not any(item.get_closest_marker(mark) for mark in marks):
+            item.runtest = _unmarked
+
+
+def _unmarked() -> None:
+    pytest.fail("mark this test with pytest.mark.always or pytest.mark.full", pytrace=False)
 
 
 def counted(item: pytest.Item) -> Iterator[None]:
-    """Count the seconds of one phase of a test, and apart from them those of what all tests share."""
+    """Count the seconds of one phase of a test, and separately those of what all tests share."""
     start = used()
     try:
         return (yield)
@@ -150,7 +153,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:
-    """Beside the seconds goes whose they are: the process that adds them up knows no items."""
+    """The report carries the owner along with the seconds: the process that adds them up has no items."""
     if call.when == "teardown" and (name := bundle_of(item)):
         which = "always" if set_of(item) == "always" else "full"
         item.user_properties += [("bundle", name), ("set", which)]
@@ -174,7 +177,7 @@ def pytest_testnodedown(node: Any, error: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail for a bundle whose tests take too long, else note what a full run has shown."""
+    """Fail for a bundle whose tests take too long; otherwise record a full run's results."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["seconds"] = used_with_warm_start()
         return
@@ -201,7 +204,7 @@ def is_whole(config: pytest.Config) -> bool:
 
 
 def record(config: pytest.Config, factor: float) -> str:
-    """Note the commit and the seconds of a full run that passed; what became of it in one line."""
+    """Record the commit and seconds of a full run that passed; returns the outcome in one line."""
     commit = state_of_checkout()
     if not is_whole(config) or config.getoption("--full") != "all":
         return "not recorded: not all tests were asked for"

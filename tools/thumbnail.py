@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import fire
 import numpy as np
 from PIL import Image
 
 from common.bundles import bundle_folder
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.files import atomic_path
 
 __all__ = ["panels", "thumbnail"]
@@ -69,5 +69,4 @@ def thumbnail(bundle: str, *, row: int = 1, column: int = 1, source: str | None 
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire(thumbnail, name="python -m tools.thumbnail")
+    run_commands(thumbnail, "python -m tools.thumbnail")

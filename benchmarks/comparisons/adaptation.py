@@ -21,7 +21,8 @@ import torch
 
 from benchmarks.comparisons.budget import load_bundle, run_bundle
 from common.checkpoints.store import read_checkpoint
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.evaluation.metrics.nested import NestedDice
 from common.evaluation.tables import format_table, write_rows
 
@@ -59,7 +60,6 @@ def stream(
         methods: some of ``METHODS``; all by default.
         overrides: further keys of train.json, such as ``--dataset_dir#test 4``.
     """
-    show_input_errors_as_one_line()
     unknown = sorted(set(methods or METHODS) - set(METHODS))
     if unknown:
         raise InputError(f"methods: {unknown[0]}: unknown; expected some of: {', '.join(METHODS)}")
@@ -149,6 +149,4 @@ def _row(method: str, rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire({"stream": stream, "report": report}, name="python -m benchmarks.comparisons.adaptation")
+    run_commands({"stream": stream, "report": report}, name="python -m benchmarks.comparisons.adaptation")

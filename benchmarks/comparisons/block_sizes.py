@@ -13,7 +13,6 @@ import importlib
 import time
 from pathlib import Path
 
-import fire
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,7 +20,8 @@ from tqdm import tqdm
 
 import common  # noqa: F401 (puts the bundles on sys.path)
 from common.blocks.sensing import basis_matrix, gaussian_operator
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.evaluation.tables import format_table, write_rows
 from common.phantoms.signals.kinds import KINDS
 
@@ -141,5 +141,4 @@ def _by_size(rows: list[dict]) -> list[dict]:
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire(run, name="python -m benchmarks.comparisons.block_sizes")
+    run_commands(run, name="python -m benchmarks.comparisons.block_sizes")

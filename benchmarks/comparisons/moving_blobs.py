@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from common.commands import run_commands
 from common.evaluation.tables import format_table, write_rows
 from common.registration.jacobian import folded_share
 from common.registration.local_correlation import LocalCorrelationLoss
@@ -132,6 +133,4 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire(run, name="python -m benchmarks.comparisons.moving_blobs")
+    run_commands(run, name="python -m benchmarks.comparisons.moving_blobs")

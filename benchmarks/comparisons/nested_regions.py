@@ -24,7 +24,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.comparisons.budget import budget_overlay, run_settings, train_and_score
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.evaluation.tables import format_table
 from common.files import write_json
 
@@ -57,7 +58,6 @@ def train(
         seed: of weights and patches.
         overrides: further keys of train.json, such as ``--iterations_per_epoch 5``.
     """
-    show_input_errors_as_one_line()
     if method not in METHODS:
         raise InputError(f"method {method}: unknown; expected one of: {', '.join(METHODS)}")
     folder = Path(target).absolute() / method / f"seed{seed}"
@@ -104,6 +104,4 @@ def _row(method: str, target: Path) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.comparisons.nested_regions")
+    run_commands({"train": train, "report": report}, name="python -m benchmarks.comparisons.nested_regions")

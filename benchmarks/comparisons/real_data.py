@@ -28,9 +28,10 @@ from monai.networks.nets import DynUNet
 from torch import Tensor
 
 from benchmarks.comparisons.budget import evaluate_trained, train_within_budget
-from common.errors import show_input_errors_as_one_line
+from common.commands import run_commands
+from common.datasets import read_datalist
 from common.evaluation.baselines import mean_shape_prior
-from common.evaluation.labelled_cases import load_cases
+from common.evaluation.case_arrays import read_cases
 from common.evaluation.metrics.surface import HausdorffDistance95, NormalizedSurfaceDice
 from common.evaluation.tables import format_table
 from common.files import write_json
@@ -80,7 +81,6 @@ def train(
         bundle: whose recipe is used.
         overrides: further keys of train.json, such as ``--spacing "[1.25,1.25,1.25]"``.
     """
-    show_input_errors_as_one_line()
     folder = Path(target).absolute() / network
     overlay: dict[str, Any] = {
         "+imports": ["$import benchmarks.comparisons.real_data"],
@@ -134,7 +134,7 @@ def report(dataset_dir: str, *, num_classes: int, target: str, tolerance: float 
 def _prior_row(dataset_dir: str, num_classes: int, tolerance: float) -> dict[str, Any]:
     begin = time.process_time()
     maps = mean_shape_prior(dataset_dir, section="test", classes=num_classes, rule="peak")
-    cases = load_cases(dataset_dir, "test", classes=num_classes)
+    cases = read_cases(read_datalist(dataset_dir, holdout=0)["test"], classes=num_classes)
     metrics = {
         "dice": DiceMetric(include_background=False, num_classes=num_classes),
         "hd95_mm": HausdorffDistance95(num_classes),
@@ -160,6 +160,4 @@ def _as_tensor(label: np.ndarray, affine: np.ndarray) -> MetaTensor:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.comparisons.real_data")
+    run_commands({"train": train, "report": report}, name="python -m benchmarks.comparisons.real_data")

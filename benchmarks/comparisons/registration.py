@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from benchmarks.comparisons.budget import budget_overlay, evaluate_trained, run_settings, train_and_score
 from common.checkpoints.store import save_state
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.evaluation.tables import format_table
 from common.files import write_json
 from common.registration.local_correlation import LocalCorrelationLoss
@@ -122,7 +123,6 @@ def train(
         seed: of weights and pairs.
         overrides: further keys of train.json, such as ``--spacing "[5,6,7]"``.
     """
-    show_input_errors_as_one_line()
     if network not in NETWORKS:
         raise InputError(f"network {network}: unknown; expected one of: {', '.join(NETWORKS)}")
     folder = Path(target).absolute() / network / f"seed{seed}"
@@ -199,6 +199,4 @@ def _number(cell: str) -> float | None:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.comparisons.registration")
+    run_commands({"train": train, "report": report}, name="python -m benchmarks.comparisons.registration")

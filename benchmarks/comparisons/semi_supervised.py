@@ -25,7 +25,8 @@ import torch
 from ignite.engine import Engine
 
 from benchmarks.comparisons.budget import CpuBudget, budget_overlay, run_settings, train_and_score
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.evaluation.tables import format_table
 from common.files import write_json
 from common.tensors.plain import plain
@@ -84,7 +85,6 @@ def train(
             ``"{'patch_size':[112,112,80],'stride':[18,18,4]}"``.
         overrides: further keys of train.json, such as ``--num_labelled 8 --patch_size "[64,64,48]"``.
     """
-    show_input_errors_as_one_line()
     if method not in METHODS:
         raise InputError(f"method {method}: unknown; expected one of: {', '.join(METHODS)}")
     bundle, differs = METHODS[method]
@@ -175,6 +175,4 @@ def _row(method: str, target: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.comparisons.semi_supervised")
+    run_commands({"train": train, "report": report}, name="python -m benchmarks.comparisons.semi_supervised")

@@ -21,8 +21,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.comparisons.budget import budget_overlay, run_settings, train_and_score
+from common.commands import run_commands
 from common.datasets import domains_of, read_datalist
-from common.errors import InputError, show_input_errors_as_one_line
+from common.errors import InputError
 from common.evaluation.tables import format_table
 from common.files import write_json
 
@@ -50,7 +51,6 @@ def train(
         seed: of weights, batches and styles.
         overrides: further keys of train.json, such as ``--image_size "[128,128]"``.
     """
-    show_input_errors_as_one_line()
     if style not in STYLES:
         raise InputError(f"style {style}: unknown; expected one of: {', '.join(STYLES)}")
     domains = domains_of(dataset_dir, read_datalist(dataset_dir, holdout=0))
@@ -107,6 +107,4 @@ def _row(style: str, target: Path) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    import fire
-
-    fire.Fire({"train": train, "report": report}, name="python -m benchmarks.comparisons.unseen_domains")
+    run_commands({"train": train, "report": report}, name="python -m benchmarks.comparisons.unseen_domains")

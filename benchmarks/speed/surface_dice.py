@@ -27,6 +27,7 @@ from monai.metrics import compute_dice, compute_surface_dice
 
 import common  # noqa: F401 (puts the bundles on sys.path)
 from benchmarks.speed.report import environment
+from common.commands import Switch
 from common.files import write_json
 
 metrics = importlib.import_module("kits21.metrics")  # once common has made it findable
@@ -86,9 +87,9 @@ def monai_scores(reference: np.ndarray, prediction: np.ndarray) -> list[float]:
 def main(arguments: list[str] | None = None) -> None:
     """Measure both, alternating, print the medians and the largest difference; fail if they differ."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.surface_dice", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small volume")
+    parser.add_argument("--quick", action=Switch, help="a small volume")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--busy", action="store_true", help="one thread, processor time instead of wall time")
+    parser.add_argument("--busy", action=Switch, help="one thread, processor time instead of wall time")
     parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
     options = parser.parse_args(arguments)
     clock = time.perf_counter

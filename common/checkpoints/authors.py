@@ -1,8 +1,9 @@
-"""Authors' checkpoints -> ours: keys renamed, and told which are missing or left over."""
+"""Authors' checkpoints -> ours: keys are renamed, and missing or left-over ones reported."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,15 @@ def import_checkpoint(
         overrides: config values that shape the network, such as ``--num_classes 14``.
 
     Returns:
-        What was matched, renamed and left out, for people.
+        A report for people: what was matched, renamed and left out.
 
     Raises:
         InputError: the file cannot be read or does not fit; nothing is written then.
     """
     converter = bundle_package(bundle, "checkpoint")
+    if trust:
+        told = f"{source}: --trust is given: unpickling the file whole, which runs any code that it holds"
+        print(told, file=sys.stderr, flush=True)
     published = state_of(read_checkpoint(source, trust=trust), source)
     state = converter.from_authors(published)
     network = parse_config(bundle, **overrides).get_parsed_content("network_def")

@@ -1,4 +1,4 @@
-"""Data sets in the Decathlon layout: their lists, a check that repairs, and the plan that training needs.
+"""Data sets in the Decathlon layout: lists, a check that says what to repair, and the plan for training.
 
 The names load on first use, so that importing the package costs nothing.  As a command:
 ``python -m common.datasets --help``.
@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "CaseList": "lists.case_list",
     "read_datalist": "lists.datalist",
     "inference_list": "lists.datalist",
     "labels_of": "lists.datalist",
@@ -23,6 +24,7 @@ _HOME = {
     "Finding": "check.findings",
     "check_cases": "check.check",
     "raise_on_findings": "check.findings",
+    "PlanOptions": "plan.options",
     "make_plan": "plan.plan",
     "training_plan": "plan.plan",
     "plan_of_cases": "plan.reused_plan",

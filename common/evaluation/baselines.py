@@ -1,7 +1,7 @@
-"""Two predictors that a network must beat: intensity alone, and place alone.
+"""Two predictors that a network must beat: intensity alone, and position alone.
 
 ``IntensityThreshold`` knows how bright each class is, ``MeanShapePrior`` where it usually lies.
-Both work on any labelled Decathlon-style folder, 2D or 3D, with one channel or more.
+Both work on any labelled data set with dataset.json, 2D or 3D, with one channel or more.
 
     python -m common.evaluation.baselines DIR --section validation
 
@@ -10,17 +10,17 @@ Axes: C channels, K classes with background first, *S spatial as the reader give
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import fire
 import numpy as np
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 from scipy.ndimage import gaussian_filter
 
-from common.errors import InputError, show_input_errors_as_one_line
-from common.evaluation.labelled_cases import Case, load_cases, number_of_classes
+from common.commands import run_commands
+from common.errors import InputError
+from common.evaluation.case_arrays import Case, LabelledData
 
 __all__ = [
     "IntensityThreshold",
@@ -33,7 +33,7 @@ __all__ = [
     "mean_shape_prior",
 ]
 
-_SMALLEST_SD = 1e-3  # of the foreground's own sd: a constant class stays a very narrow one
+_SMALLEST_SD = 1e-3  # of the foreground's own sd: a constant class gets a very narrow Gaussian
 _LARGEST_GRID = 96  # voxels per axis of the prior: 12 classes take about 40 MB
 
 
@@ -44,7 +44,7 @@ class IntensityThreshold:
         classes: K.
         class_prior: weigh classes by their frequency, as Bayes' rule says; without it a rare class
             is found more often, at the price of false alarms.
-        smoothing: sd in voxels of a Gaussian filter before everything else; 0: none.
+        smoothing: sd in voxels of a Gaussian filter applied first; 0: none.
     """
 
     def __init__(self, *, classes: int, class_prior: bool = True, smoothing: float = 0.0) -> None:
@@ -65,7 +65,7 @@ class IntensityThreshold:
         self.mean = total / seen  # (C, K)
         variance = np.maximum(square / seen - self.mean**2, 0)
         self.sd = np.maximum(np.sqrt(variance), _SMALLEST_SD * np.sqrt(variance.max(axis=1, keepdims=True)))
-        self.sd[self.sd == 0] = 1.0  # a constant channel says nothing
+        self.sd[self.sd == 0] = 1.0  # a constant channel carries no information
         self.frequency = count / count.sum()
         return self
 
@@ -89,10 +89,9 @@ class IntensityThreshold:
 
 
 class MeanShapePrior:
-    """The same label map for everybody: class frequencies of the training labels by place.
+    """The same label map for every case: class frequencies of the training labels by position.
 
-    Place is a voxel's position within its own volume, each axis from 0 to 1, after volumes are
-    turned to RAS+.
+    Positions are relative to the volume, each axis from 0 to 1, after volumes are turned to RAS+.
 
     Args:
         classes: K.
@@ -149,7 +148,7 @@ def _turn(label: np.ndarray, affine: np.ndarray, *, back: bool = False) -> np.nd
 
 
 def _sample(label: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Nearest neighbour to another size, both boxes covering the same place."""
+    """Nearest neighbour to another size, both grids covering the same box."""
     index = [((np.arange(n) + 0.5) / n * old).astype(int) for n, old in zip(shape, label.shape, strict=True)]
     return label[np.ix_(*index)]
 
@@ -167,7 +166,7 @@ def dice_per_region(prediction: np.ndarray, reference: np.ndarray, *, nested: Se
     Args:
         prediction: label map (*S).
         reference: label map (*S).
-        nested: label values from the outermost region to the innermost; region r holds those from place r.
+        nested: label values from the outermost region to the innermost; region r holds those from index r on.
     """
     masks = [[np.isin(x, nested[r:]) for x in (prediction, reference)] for r in range(len(nested))]
     return np.array([dice_per_class(*map(np.int64, both), classes=2)[0] for both in masks])
@@ -183,29 +182,36 @@ def mean_dice(scores: np.ndarray) -> float:
 Predictor = IntensityThreshold | MeanShapePrior
 
 
+def _fit_and_predict(predictor: Predictor, data: LabelledData) -> list[np.ndarray]:
+    predictor.fit(data.training())
+    return [predictor.predict(case) for case in data.scored()]
+
+
 def intensity_threshold(
     folder: str | Path,
     *,
     section: str = "validation",
     classes: int | None = None,
     limit: int | None = None,
+    label_map: Mapping[int, int] | None = None,
     class_prior: bool = True,
 ) -> list[np.ndarray]:
-    """Label maps (*S) of ``section``'s cases by an ``IntensityThreshold`` fitted on ``training``.
+    """Label maps (*S) of ``section``'s cases by an ``IntensityThreshold`` fitted on the training cases.
 
     Args:
-        folder: a Decathlon-style data set.
+        folder: a data set with dataset.json; without a validation list the cases that a training holds
+            out are the validation cases, and unlabelled training cases are left out.
         section: the list to predict.
-        classes: K; none: as many as ``dataset.json`` names.
-        limit: fit on only so many cases.
+        classes: K; None: as many as ``dataset.json`` names.
+        limit: fit on at most this many cases.
+        label_map: label values ``{from: to}``.
         class_prior: see ``IntensityThreshold``.
 
     Raises:
-        InputError: the data set cannot be read.
+        InputError: the data set cannot be read, or a label has values outside 0 to K - 1.
     """
-    classes = classes or number_of_classes(folder)
-    predictor = IntensityThreshold(classes=classes, class_prior=class_prior)
-    return _fit_and_predict(predictor, folder, section, classes, limit)
+    data = LabelledData(folder, section=section, classes=classes, limit=limit, label_map=label_map)
+    return _fit_and_predict(IntensityThreshold(classes=data.classes, class_prior=class_prior), data)
 
 
 def mean_shape_prior(
@@ -214,11 +220,12 @@ def mean_shape_prior(
     section: str = "validation",
     classes: int | None = None,
     limit: int | None = None,
+    label_map: Mapping[int, int] | None = None,
     rule: str = "argmax",
 ) -> list[np.ndarray]:
     """Label maps (*S) of ``section``'s cases by a ``MeanShapePrior``; arguments as above, and its rule."""
-    classes = classes or number_of_classes(folder)
-    return _fit_and_predict(MeanShapePrior(classes=classes, rule=rule), folder, section, classes, limit)
+    data = LabelledData(folder, section=section, classes=classes, limit=limit, label_map=label_map)
+    return _fit_and_predict(MeanShapePrior(classes=data.classes, rule=rule), data)
 
 
 def baseline_dice(
@@ -227,38 +234,33 @@ def baseline_dice(
     section: str = "validation",
     classes: int | None = None,
     limit: int | None = None,
+    label_map: Mapping[int, int] | None = None,
     nested: Sequence[int] | None = None,
 ) -> dict[str, np.ndarray]:
     """(cases, K - 1) Dice of every variant of both predictors, by the variant's name; arguments as above.
 
     With ``nested`` (:func:`dice_per_region`) it is (cases, R), of the nested regions.
     """
-    classes = classes or number_of_classes(folder)
+    data = LabelledData(folder, section=section, classes=classes, limit=limit, label_map=label_map)
     predictors: dict[str, Predictor] = {
-        "intensity, class prior": IntensityThreshold(classes=classes),
-        "intensity, no prior": IntensityThreshold(classes=classes, class_prior=False),
+        "intensity, class prior": IntensityThreshold(classes=data.classes),
+        "intensity, no prior": IntensityThreshold(classes=data.classes, class_prior=False),
     }
     for rule in MeanShapePrior.RULES:
-        predictors[f"mean shape, {rule}"] = MeanShapePrior(classes=classes, rule=rule)
+        predictors[f"mean shape, {rule}"] = MeanShapePrior(classes=data.classes, rule=rule)
     scores = {}
     for name, predictor in predictors.items():
-        maps = _fit_and_predict(predictor, folder, section, classes, limit)
-        cases = load_cases(folder, section, classes=classes)
-        pairs = ((m, case.label) for m, case in zip(maps, cases, strict=True))
+        maps = _fit_and_predict(predictor, data)
+        pairs = ((m, case.label) for m, case in zip(maps, data.scored(), strict=True))
         scores[name] = np.stack(
             [
-                dice_per_region(*pair, nested=nested) if nested else dice_per_class(*pair, classes=classes)
+                dice_per_region(*pair, nested=nested)
+                if nested
+                else dice_per_class(*pair, classes=data.classes)
                 for pair in pairs
             ]
         )
     return scores
-
-
-def _fit_and_predict(
-    predictor: Predictor, folder: str | Path, section: str, classes: int, limit: int | None
-) -> list[np.ndarray]:
-    predictor.fit(load_cases(folder, "training", classes=classes, limit=limit, skip_unlabelled=True))
-    return [predictor.predict(case) for case in load_cases(folder, section, classes=classes)]
 
 
 def main(
@@ -267,18 +269,21 @@ def main(
     classes: int | None = None,
     limit: int | None = None,
     nested: Sequence[int] | None = None,
+    label_map: Mapping[int, int] | None = None,
 ) -> None:
-    """Print the mean Dice per class of both predictors, fitted on the training list.
+    """Print the mean Dice per class of both predictors, fitted on the labelled training cases.
 
     Args:
-        folder: a Decathlon-style data set.
+        folder: a data set with dataset.json.
         section: the list to score: validation or test.
-        classes: number of classes with background; none: as dataset.json names them.
-        limit: fit on only so many training cases.
+        classes: number of classes with background; by default as many as dataset.json names.
+        limit: fit on at most this many training cases.
         nested: score nested regions instead of classes: label values from the outermost to the innermost,
             such as "[1,3,2]" for KiTS21.
+        label_map: label values to replace first: '{255: 0}'.
     """
-    scores = baseline_dice(folder, section=section, classes=classes, limit=limit, nested=nested)
+    options = {"section": section, "classes": classes, "limit": limit, "label_map": label_map}
+    scores = baseline_dice(str(folder), nested=nested, **options)
     head = [f"{k:>5d}" for k in range(1, next(iter(scores.values())).shape[1] + 1)]
     print(f"{'Dice by region' if nested else 'Dice by class':<24s}  mean {' '.join(head)}")
     for name, table in scores.items():
@@ -287,5 +292,4 @@ def main(
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire(main)
+    run_commands(main, name="python -m common.evaluation.baselines")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fire
-
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.recipes.checkout import (
     ROOT,
     bundles_with_recipe,
@@ -20,7 +19,7 @@ def main(*bundles: str, check: bool = False) -> None:
 
     Args:
         bundles: names; all by default.
-        check: write nothing, and fail where a file is not as it would be written.
+        check: write nothing, and fail where a file differs from what would be written.
     """
     texts = {}
     for name in bundles or bundles_with_recipe():
@@ -39,5 +38,4 @@ def main(*bundles: str, check: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire(main, name="python -m common.recipes")
+    run_commands(main, "python -m common.recipes")

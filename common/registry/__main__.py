@@ -6,17 +6,17 @@ import json
 import sys
 from pathlib import Path
 
-import fire
-
 from common.bundles import bundle_folder, bundle_names
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from common.registry.download import Patience
 from common.registry.entries import facts_of, split_key
 from common.registry.fetch import get as fetch
 from common.registry.fetch import read_index
 from common.registry.index import index as write_index
+from common.registry.lock import LOCK
 from common.registry.pack import pack as pack_one
-from common.registry.text_table import aligned
+from common.registry.text_table import aligned, printable
 from common.registry.verify import verify as verify_one
 from common.registry.zoo_checks import check_bundle, require_packages
 
@@ -39,7 +39,7 @@ def list_bundles(index: str | None = None) -> None:
         (
             name,
             version,
-            str(facts.get("modality", "")),
+            facts.get("modality", ""),
             f"{facts.get('dimensions', '?')}D",
             facts.get("task", ""),
         )
@@ -53,7 +53,7 @@ def pack(*names: str, target: str = "dist", all: bool = False) -> None:
     """Write NAME_v<version>.zip for the named bundles.
 
     Args:
-        names: of bundles.
+        names: the bundles.
         target: folder for the zips.
         all: every bundle of the checkout.
     """
@@ -64,7 +64,7 @@ def pack(*names: str, target: str = "dist", all: bool = False) -> None:
 
 
 def index(folder: str, base_url: str, org: str = "method-zoo") -> None:
-    """Write bundle_index.json, index.html and hf/ beside the zips of a folder.
+    """Write bundle_index.json, index.html, pictures/ and hf/ beside the zips of a folder.
 
     Args:
         folder: holds the zips.
@@ -79,6 +79,8 @@ def get(
     name: str,
     index: str,
     version: str | None = None,
+    sha256: str | None = None,
+    lock: bool = False,
     bundle_dir: str = ".",
     timeout: float = Patience.timeout,
     attempts: int = Patience.attempts,
@@ -86,23 +88,31 @@ def get(
     """Fetch a bundle, check it against the index, unpack it into BUNDLE_DIR/NAME.
 
     Args:
-        name: of the bundle.
+        name: the bundle.
         index: URL or path of bundle_index.json, or of its folder.
-        version: which; the newest by default.
+        version: by default the one in the lock file, else the newest.
+        sha256: that the zip must have, from a source other than the server.
+        lock: fetch what ./method-zoo.lock says, or add the bundle to it if it is new there.
         bundle_dir: where bundles lie.
-        timeout: seconds after which a silent connection is given up.
+        timeout: seconds without progress after which a connection is given up.
         attempts: connections in all, before giving up.
     """
     if not (isinstance(timeout, int | float) and timeout > 0 and isinstance(attempts, int) and attempts > 0):
         raise InputError(f"get: timeout {timeout}, attempts {attempts}; expected numbers above 0")
-    patience = Patience(timeout=timeout, attempts=attempts)
-    version = None if version is None else str(version)
-    folder = fetch(str(name), str(index), version=version, bundle_dir=str(bundle_dir), patience=patience)
+    folder = fetch(
+        str(name),
+        str(index),
+        version=None if version is None else str(version),
+        sha256=None if sha256 is None else str(sha256),
+        lock=LOCK if lock else None,
+        bundle_dir=str(bundle_dir),
+        patience=Patience(timeout=timeout, attempts=attempts),
+    )
     print(f"{folder}: checked and unpacked; its commands are in docs/README.md")
 
 
 def verify(*zips: str, index: str | None = None) -> None:
-    """Check packed bundles, and against an index where one is given.
+    """Check packed bundles, also against an index if one is given.
 
     Args:
         zips: files as pack writes them.
@@ -141,7 +151,6 @@ def verify_bundle(*bundles: str, all: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
     commands = {
         "list": list_bundles,
         "pack": pack,
@@ -150,4 +159,7 @@ if __name__ == "__main__":
         "verify": verify,
         "verify-bundle": verify_bundle,
     }
-    fire.Fire(commands, name="python -m common.registry")
+    try:
+        run_commands(commands, name="python -m common.registry")
+    except InputError as error:  # it may quote an index or a server
+        sys.exit(f"error: {printable(str(error))}")

@@ -1,127 +1,95 @@
-"""A model card's Markdown as HTML: headings, paragraphs, lists, tables, code, links, pictures.
+"""Untrusted Markdown as HTML: CommonMark with tables, for model cards and descriptions of methods.
 
-Whatever is not Markdown is shown as the text it is, HTML included.
+Raw HTML in a page is shown as the text it is.  Pictures and links go where the caller says, or nowhere.
 """
 
 from __future__ import annotations
 
-import html
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 
-__all__ = ["card_to_html"]
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
-_ITEM = re.compile(r"\s{0,3}(?:[-*]|\d+\.)\s+(.*)")
-_HEADING = re.compile(r"(#{1,6})\s+(.*)")
-_RULE = re.compile(r"\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
-
-#: Path of a picture in the card -> where the page finds it, or None to leave it out.
-Pictures = Callable[[str], str | None]
+__all__ = ["Places", "card_to_html"]
 
 
-def card_to_html(markdown: str, pictures: Pictures) -> str:
-    """HTML of a card; its title becomes an ``h2``."""
-    return "\n".join(_html_of(kind, lines, pictures) for kind, lines in _blocks(markdown.splitlines()))
+@dataclass(frozen=True)
+class Places:
+    """How the targets of a page map to addresses on the web page that shows it.
+
+    Args:
+        picture: path of a picture -> its address, or None to leave it out.
+        link: target of a link -> its address, or None to show the text alone.
+        heading: name of a heading as GitHub makes it ("axis-order") -> ``id`` of the element.
+    """
+
+    picture: Callable[[str], str | None]
+    link: Callable[[str], str | None]
+    heading: Callable[[str], str]
 
 
-def _blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Runs of lines that belong together, with their kind."""
-    block: list[str] = []
-    kind = ""
-    for line in [*lines, ""]:
-        found = _kind(line, kind)
-        if (found != kind or found == "heading") and block:
-            yield kind, block
-            block = []
-        kind = found
-        if found:
-            block.append(line)
+def card_to_html(markdown: str, places: Places) -> str:
+    """HTML of a page; its title becomes an ``h2``."""
+    parser = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
+    # Where pictures and links go is decided below, whatever they begin with.
+    parser.validateLink = lambda _: True
+    parser.add_render_rule("table_open", lambda *_: '<div class="wide"><table>\n')
+    parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    tokens = parser.parse(markdown)
+    for token, name in zip(_headings(tokens), _names(tokens), strict=True):
+        token.attrSet("id", places.heading(name))
+    for token in tokens:
+        _fit_to_page(token)
+        if token.children is not None:
+            token.children = list(_placed(token.children, places))
+    return parser.renderer.render(tokens, parser.options, {})
 
 
-def _kind(line: str, before: str) -> str:
-    if before == "fence":
-        return "fence end" if line.startswith("```") else "fence"
-    if line.startswith("```"):
-        return "fence"
-    if line.startswith("    ") and before in ("", "code", "fence end"):
-        return "code"
-    if not line.strip():
-        return "code" if before == "code" else ""
-    if _HEADING.match(line):
-        return "heading"
-    if line.lstrip().startswith("|"):
-        return "table"
-    return "list" if _ITEM.match(line) or before == "list" else "paragraph"
+def _headings(tokens: list[Token]) -> list[Token]:
+    return [token for token in tokens if token.type == "heading_open"]
 
 
-def _html_of(kind: str, lines: list[str], pictures: Pictures) -> str:
-    if kind == "heading":
-        marks, text = _HEADING.match(lines[0]).groups()
-        level = min(len(marks) + 1, 6)
-        return f"<h{level}>{_inline(text, pictures)}</h{level}>"
-    if kind == "code":
-        return _code(line[4:] for line in lines)
-    if kind == "fence":
-        return _code(iter(lines[1:]))
-    if kind == "fence end":
-        return ""
-    if kind == "table":
-        return _table(lines, pictures)
-    if kind == "list":
-        return _list(lines, pictures)
-    return f"<p>{_inline(' '.join(lines), pictures)}</p>"
+def _names(tokens: list[Token]) -> Iterator[str]:
+    """The anchors of headings as GitHub makes them: lower case, hyphens for spaces, repeats numbered."""
+    seen: Counter[str] = Counter()
+    for heading, inline in pairwise(tokens):
+        if heading.type == "heading_open":
+            text = "".join(part.content for part in inline.children or [])
+            name = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+            yield f"{name}-{seen[name]}" if seen[name] else name
+            seen[name] += 1
 
 
-def _code(lines: Iterator[str]) -> str:
-    return f"<pre><code>{html.escape(chr(10).join(lines).rstrip())}</code></pre>"
+def _fit_to_page(token: Token) -> None:
+    if token.type in ("heading_open", "heading_close"):
+        token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+    elif token.type == "th_open":
+        token.attrSet("scope", "col")
+    align = str(token.attrs.pop("style", "")).removeprefix("text-align:")  # the page allows no inline styles
+    if align:
+        token.attrSet("class", align)
 
 
-def _list(lines: list[str], pictures: Pictures) -> str:
-    items: list[str] = []
-    for line in lines:
-        found = _ITEM.match(line)
-        if found:
-            items.append(found.group(1))
-        else:
-            items[-1] += " " + line.strip()
-    tag = "ol" if re.match(r"\s*\d", lines[0]) else "ul"
-    return f"<{tag}>{''.join(f'<li>{_inline(item, pictures)}</li>' for item in items)}</{tag}>"
-
-
-def _table(lines: list[str], pictures: Pictures) -> str:
-    rows = [
-        re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|"))
-        for line in lines
-        if not _RULE.fullmatch(line)
-    ]
-    cells = [[_inline(cell.strip(), pictures) for cell in row] for row in rows]
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in cells[0])
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells[1:])
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _inline(text: str, pictures: Pictures) -> str:
-    """Code spans are put aside while pictures, links and emphasis become tags."""
-    spans: list[str] = []
-
-    def aside(found: re.Match[str]) -> str:
-        spans.append(f"<code>{html.escape(found.group(1))}</code>")
-        return f"\0{len(spans) - 1}\0"
-
-    marked = _marked(html.escape(re.sub(r"`([^`]+)`", aside, text.replace("\0", ""))), pictures)
-    return re.sub(r"\0(\d+)\0", lambda found: spans[int(found.group(1))], marked)
-
-
-def _marked(text: str, pictures: Pictures) -> str:
-    def picture(found: re.Match[str]) -> str:
-        place = pictures(html.unescape(found.group(2)))
-        return f'<img src="{html.escape(place)}" alt="{found.group(1)}" loading="lazy">' if place else ""
-
-    def link(found: re.Match[str]) -> str:
-        shown, target = found.groups()
-        return f'<a href="{target}">{shown}</a>' if re.match("https?://", target) else shown
-
-    text = re.sub(r"!\[([^\]]*)\]\(([^)\s]+)\)", picture, text)
-    text = re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", link, text)
-    text = re.sub(r"\*\*(\S(?:.*?\S)?)\*\*", r"<strong>\1</strong>", text)
-    return re.sub(r"(?<![\w*])\*(\S(?:.*?\S)?)\*(?![\w*])", r"<em>\1</em>", text)
+def _placed(tokens: list[Token], places: Places) -> Iterator[Token]:
+    """The parts of a paragraph, with pictures and links mapped to their addresses or dropped."""
+    linked: list[bool] = []
+    for token in tokens:
+        if token.type == "image":
+            address = places.picture(str(token.attrs["src"]))
+            if address is None:
+                continue
+            token.attrSet("src", address)
+            token.attrSet("loading", "lazy")
+        elif token.type == "link_open":
+            address = places.link(str(token.attrs["href"]))
+            linked.append(address is not None)
+            if address is None:
+                continue
+            token.attrSet("href", address)
+        elif token.type == "link_close" and not linked.pop():
+            continue
+        yield token

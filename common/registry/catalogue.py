@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
-import posixpath
 import re
 import shlex
-import shutil
+import urllib.parse
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.files import atomic_path, write_text
-from common.registry.archive import open_zip
-from common.registry.card import card_to_html
+from common.registry.archive import copy_member, open_zip
 from common.registry.entries import key_of, newest, split_key
+from common.registry.pages import pages_to_html, read_pages
 
 __all__ = ["write_catalogue"]
 
@@ -34,27 +34,54 @@ def write_catalogue(folder: Path, zips: Sequence[Path], entries: Mapping[str, En
     """Write ``index.html`` and the ``pictures/`` that it shows.
 
     Args:
-        folder: of the zips; the page lies beside them.
-        zips: packed bundles, already verified.
+        folder: to write to.
+        zips: packed bundles, already verified; the page is to lie beside them.
         entries: of the index, by key.
     """
-    shutil.rmtree(folder / _PICTURES, ignore_errors=True)
     versions: dict[str, list[str]] = defaultdict(list)
     for path in zips:
         name, version = split_key(path.stem)
         versions[name].append(version)
     latest = {key_of(name, newest(found)) for name, found in versions.items()}
-    shown = {path.stem: path for path in zips if path.stem in latest}
-    tiles = [_tile(folder, path, entries[key], versions[entries[key]["name"]]) for key, path in shown.items()]
-    page = _TEMPLATE.read_text(encoding="utf-8")
+    shown = [path for path in zips if path.stem in latest]
+    pages, pictures = {}, {}
+    for path in shown:
+        entry = entries[path.stem]
+        with open_zip(path) as archive:
+            pages[entry["name"]] = read_pages(archive, entry["name"])
+            pictures[entry["name"]] = _write_pictures(folder, archive, entry)
+    tiles, cards = [], []
+    for path in shown:
+        name = entries[path.stem]["name"]
+        text = _text(path, entries[path.stem], versions[name])
+        tiles.append(_tile(entries[path.stem], text, pictures[name]))
+        cards.append(_CARD.format(**text, pages=pages_to_html(name, pictures[name], pages)))
     values = {
-        "filters": "\n".join(_filter(key, [entries[one] for one in shown]) for key in _FILTERS),
+        "filters": "\n".join(_filter(key, [entries[path.stem] for path in shown]) for key in _FILTERS),
         "tiles": "\n".join(tiles),
+        "cards": "\n".join(cards),
         "count": str(len(tiles)),
     }
-    for key, value in values.items():
+    (folder / "index.html").write_text(_page(values), encoding="utf-8")
+
+
+def _page(values: Mapping[str, str]) -> str:
+    """The template filled in; its own script and style are the only ones that a browser accepts."""
+    page = _TEMPLATE.read_text(encoding="utf-8")
+    allowed = {
+        f"{tag}-src": f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for tag, text in re.findall(r"<(script|style)>(.*?)</\1>", page, re.DOTALL)
+    }
+    policy = {
+        "default-src": "'none'",
+        **allowed,
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    for key, value in {**values, "policy": "; ".join(f"{k} {v}" for k, v in policy.items())}.items():
         page = page.replace(f"<!-- {key} -->", value)
-    write_text(folder / "index.html", page)
+    return page
 
 
 def _values(entry: Entry, key: str) -> list[str]:
@@ -73,36 +100,37 @@ def _filter(key: str, entries: Sequence[Entry]) -> str:
     )
 
 
-def _tile(folder: Path, path: Path, entry: Entry, versions: Sequence[str]) -> str:
+def _text(path: Path, entry: Entry, versions: Sequence[str]) -> dict[str, str]:
+    """What the templates of tile and card show, as HTML."""
     name = entry["name"]
-    with open_zip(path) as archive:
-        pictures = _write_pictures(folder, archive, entry)
-        card = archive.read(f"{name}/docs/README.md").decode()
-    text = {key: html.escape(str(value)) for key, value in entry.items()}
-    data = "".join(f' data-{key}="{html.escape("|".join(_values(entry, key)))}"' for key in _FILTERS)
-    chips = [*(value for key in ("modality", "dimensions", "paradigm") for value in _values(entry, key))]
-    chips.append("with weights" if entry["weights"] else "no weights: train it")
     older = sorted(set(versions) - {entry["version"]})
-    preview = pictures.get("preview.png") or next(iter(pictures.values()), None)
-    return _TILE.format(
-        **text,
-        data=data,
-        words=html.escape(" ".join(str(entry[key]) for key in _SEARCHED).casefold()),
-        preview=_preview(preview, entry),
-        chips="".join(f"<li>{html.escape(chip)}</li>" for chip in chips),
-        megabytes=f"{entry['size'] / 1e6:.1f}",
-        older=html.escape(f"; also {', '.join(older)}" if older else ""),
-        zip=html.escape(path.name),
-        download=_command(
+    return {
+        **{key: html.escape(str(value)) for key, value in entry.items()},
+        "megabytes": f"{entry['size'] / 1e6:.1f}",
+        "older": html.escape(f"; also {', '.join(older)}" if older else ""),
+        "zip": html.escape(path.name),
+        "download": _command(
             f"python -m monai.bundle download --name {name} "
             f"--url {shlex.quote(entry['source'])} --bundle_dir ."
         ),
-        get=_command(
+        "get": _command(
             f"python -m common.registry get {name} "
             f"--index {shlex.quote(entry['source'].removesuffix(path.name))} "
             f"--version {entry['version']} --bundle_dir ."
         ),
-        card=card_to_html(card, lambda place: pictures.get(posixpath.normpath(place))),
+    }
+
+
+def _tile(entry: Entry, text: Mapping[str, str], pictures: Mapping[str, str]) -> str:
+    chips = [*(value for key in ("modality", "dimensions", "paradigm") for value in _values(entry, key))]
+    chips.append("with weights" if entry["weights"] else "no weights: train it")
+    preview = pictures.get("preview.png") or next(iter(pictures.values()), None)
+    return _TILE.format(
+        **text,
+        data="".join(f' data-{key}="{html.escape("|".join(_values(entry, key)))}"' for key in _FILTERS),
+        words=html.escape(" ".join(str(entry[key]) for key in _SEARCHED).casefold()),
+        preview=_preview(preview, entry),
+        chips="".join(f"<li>{html.escape(chip)}</li>" for chip in chips),
     )
 
 
@@ -114,15 +142,19 @@ def _command(line: str) -> str:
 
 
 def _write_pictures(folder: Path, archive: zipfile.ZipFile, entry: Entry) -> dict[str, str]:
-    """The card's pictures, copied beside the page: path below docs/ -> path from the page."""
+    """The pictures of a bundle's pages, beside the catalogue: path below docs/ -> path from the catalogue.
+
+    Their folder is named after the zip's content, so that those of an earlier catalogue stay whole until
+    it is replaced.
+    """
     docs = f"{entry['name']}/docs/"
+    content = f"{_PICTURES}/{entry['name']}_v{entry['version']}_{entry['sha256'][:8]}"
     found = {}
     for member in archive.namelist():
         if member.startswith(docs) and member.lower().endswith(_SUFFIXES):
             place = member.removeprefix(docs)
-            found[place] = f"{_PICTURES}/{entry['name']}/{place}"
-            with atomic_path(folder / found[place]) as temporary:
-                temporary.write_bytes(archive.read(member))
+            found[place] = f"{content}/{place}"
+            copy_member(archive, member, folder / found[place])
     return found
 
 
@@ -130,7 +162,9 @@ def _preview(picture: str | None, entry: Entry) -> str:
     if picture is None:
         return f'<div class="picture none" aria-hidden="true">{_values(entry, "dimensions")[0]}</div>'
     alt = html.escape(f"Preview of {entry['name']}")
-    return f'<img class="picture" src="{html.escape(picture)}" alt="{alt}" loading="lazy">'
+    return (
+        f'<img class="picture" src="{html.escape(urllib.parse.quote(picture))}" alt="{alt}" loading="lazy">'
+    )
 
 
 _SEARCHED = ("name", "title", "task", "description", "modality", "paradigm", "reference")
@@ -144,10 +178,13 @@ _TILE = """<article id="{name}" data-words="{words}"{data}>
 <ul class="chips" aria-label="Properties">{chips}</ul>
 <p class="reference">{reference}</p>
 {download}
-<div class="actions"><button type="button" class="more" aria-haspopup="dialog" data-opens="card-{name}">\
+<div class="actions"><button type="button" class="more" aria-haspopup="dialog" data-opens="{name}">\
 Model card</button><a href="{zip}" download>Zip, {megabytes} MB</a></div>
 </div>
-<dialog id="card-{name}" aria-label="Model card of {name}">
+</article>"""
+
+# Outside of the tile, so that it opens even while a search hides the tile.
+_CARD = """<dialog id="card-{name}" aria-label="Model card of {name}">
 <form method="dialog"><button aria-label="Close the model card">Close</button></form>
 <section class="get"><h2>Download</h2>
 <p>With MONAI alone:</p>
@@ -155,6 +192,5 @@ Model card</button><a href="{zip}" download>Zip, {megabytes} MB</a></div>
 <p>Checked against the index, from a checkout of Method Zoo:</p>
 {get}
 <p class="digest">Version {version}{older}. SHA-256 <code>{sha256}</code></p></section>
-<div class="card">{card}</div>
-</dialog>
-</article>"""
+{pages}
+</dialog>"""

@@ -1,4 +1,4 @@
-"""Bytes from an ``http``, ``https`` or ``file`` URL, in bounded time: resumed, retried, never too many."""
+"""Downloads from ``http``, ``https`` and ``file`` URLs: bounded in time and size, resumed, retried."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from typing import Any
 from tqdm import tqdm
 
 from common.errors import InputError
+from common.registry.connection import ExcessError, Meter, SlowError, open_url
 
 __all__ = ["Patience", "as_url", "download", "read_small"]
 
 _CHUNK = 1 << 16
-_SMALL = 64 << 20  # an index of thousands of bundles is far below
+_SMALL = 4 << 20  # an index of thousands of bundles
 _SCHEMES = ("http", "https", "file")
 
 
@@ -29,8 +30,10 @@ _SCHEMES = ("http", "https", "file")
 class Patience:
     """How long to wait, and how often to try.
 
+    A file of n bytes takes at most ``attempts * (timeout + n / slowest)`` seconds, plus the pauses.
+
     Args:
-        timeout: seconds for a connection, and for ``slowest * timeout`` bytes to arrive on it.
+        timeout: seconds without progress after which a connection is given up.
         attempts: connections in all; each goes on where the last one broke off.
         pause: seconds before the second attempt; doubles with each further one.
         slowest: bytes a second below which a connection counts as stalled.
@@ -39,7 +42,7 @@ class Patience:
     timeout: float = 20
     attempts: int = 4
     pause: float = 1
-    slowest: float = 256
+    slowest: float = 8192
 
 
 class _BrokenError(Exception):
@@ -50,9 +53,12 @@ def as_url(place: str) -> str:
     """A URL as it is, a path as a ``file`` URL.
 
     Raises:
-        InputError: a scheme that is not read.
+        InputError: it is not a URL, or its scheme is not supported.
     """
-    scheme = urllib.parse.urlsplit(place).scheme
+    try:
+        scheme = urllib.parse.urlsplit(place).scheme
+    except ValueError as error:
+        raise InputError(f"{place}: is no URL ({error})") from error
     if scheme in _SCHEMES:
         return place
     if "://" in place:
@@ -64,7 +70,7 @@ def read_small(url: str, patience: Patience) -> bytes:
     """A small file as bytes.
 
     Raises:
-        InputError: it cannot be had, or is not small.
+        InputError: it cannot be fetched, or is not small.
     """
     parts: list[bytes] = []
     _Transfer(url, patience, most=_SMALL).into(parts.append, parts.clear)
@@ -75,7 +81,8 @@ def download(url: str, target: Path, size: int, patience: Patience) -> None:
     """Write ``size`` bytes of a URL to ``target``, with a progress bar on stderr.
 
     Raises:
-        InputError: it cannot be had, or has another size; what arrived stays in ``target``.
+        InputError: it cannot be fetched, or has another size; what arrived stays in ``target``.
+        OSError: ``target`` cannot be written.
     """
     bar = tqdm(total=size, unit="B", unit_scale=True, desc=target.name, file=sys.stderr, mininterval=0.5)
     with bar, target.open("wb") as file:
@@ -96,7 +103,7 @@ def download(url: str, target: Path, size: int, patience: Patience) -> None:
 
 @dataclass
 class _Transfer:
-    """One file over as many connections as patience allows."""
+    """One file, over no more connections than patience allows."""
 
     url: str
     patience: Patience
@@ -104,18 +111,15 @@ class _Transfer:
     received: int = field(default=0, init=False)
 
     def into(self, write: Callable[[bytes], object], restart: Callable[[], object]) -> int:
-        """Hand all bytes to ``write`` in order; ``restart`` is called when they begin anew."""
+        """Hand all bytes to ``write`` in order; ``restart`` is called when they start over."""
+        if self.url.startswith("file:"):
+            return self._pass(_file_chunks(self.url), write)
         fault: Exception | None = None
         for attempt in range(self.patience.attempts):
             if attempt:
                 time.sleep(self.patience.pause * 2 ** (attempt - 1))
             try:
-                for chunk in self._chunks(restart):
-                    self.received += len(chunk)
-                    if self.received > self.most:
-                        raise InputError(f"{self.url}: sends more than the expected {self.most} bytes")
-                    write(chunk)
-                return self.received
+                return self._pass(self._chunks(restart), write)
             except _BrokenError as error:
                 fault = error
         raise InputError(
@@ -123,43 +127,64 @@ class _Transfer:
             "arrived. Try again later, or check the network and the proxy"
         ) from fault
 
+    def _pass(self, chunks: Iterator[bytes], write: Callable[[bytes], object]) -> int:
+        for chunk in chunks:
+            self.received += len(chunk)
+            if self.received > self.most:
+                raise InputError(f"{self.url}: sends more than the expected {self.most} bytes")
+            write(chunk)
+        return self.received
+
     def _chunks(self, restart: Callable[[], object]) -> Iterator[bytes]:
-        request = urllib.request.Request(self.url, headers={"User-Agent": "method-zoo"})
-        if self.received and not self.url.startswith("file:"):
-            request.add_header("Range", f"bytes={self.received}-")
+        meter = Meter(self.patience.timeout, self.patience.slowest)
+        headers = {"User-Agent": "method-zoo"}
+        if self.received:
+            headers["Range"] = f"bytes={self.received}-"
         try:
-            with urllib.request.urlopen(request, timeout=self.patience.timeout) as response:
+            with open_url(self.url, headers, meter) as response:
                 if self.received and not self._goes_on(response):
-                    self.received = 0
-                    restart()
-                yield from self._body(response)
+                    self._start_over(restart)
+                meter.allow_body(self.most - self.received)
+                yield from _body(response)
+        except ExcessError as error:
+            raise InputError(f"{self.url}: {error}") from error
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code < 500 and error.code not in (408, 416, 429):
                 raise InputError(f"{self.url}: the server says {error.code} {error.reason}") from error
-            self.received = 0 if error.code == 416 else self.received  # another file than before
+            if error.code == 416:  # another file than before
+                self._start_over(restart)
             raise _BrokenError(f"the server says {error.code} {error.reason}") from error
-        except (OSError, http.client.HTTPException) as error:
-            if isinstance(getattr(error, "reason", error), FileNotFoundError | IsADirectoryError):
-                raise InputError(f"{self.url}: there is no such file") from error
+        except (OSError, http.client.HTTPException, SlowError) as error:
             raise _BrokenError(str(getattr(error, "reason", error)) or type(error).__name__) from error
 
-    def _goes_on(self, response: Any) -> bool:
+    def _start_over(self, restart: Callable[[], object]) -> None:
+        self.received = 0
+        restart()
+
+    def _goes_on(self, response: http.client.HTTPResponse) -> bool:
         """Whether the body begins where the last one ended."""
         found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-        return response.status == 206 and found is not None and int(found.group(1)) == self.received
+        return response.status == 206 and found is not None and found.group(1) == str(self.received)
 
-    def _body(self, response: Any) -> Iterator[bytes]:
-        announced = response.headers.get("Content-Length")
-        left = int(announced) if announced and announced.isdigit() else None
-        since, arrived = time.monotonic(), 0
-        while chunk := response.read1(_CHUNK):
-            yield chunk
-            arrived += len(chunk)
-            left = None if left is None else left - len(chunk)
-            waited = time.monotonic() - since
-            if waited > self.patience.timeout:
-                if arrived < self.patience.slowest * waited:
-                    raise _BrokenError(f"stalled: {arrived} bytes in {waited:.0f} s")
-                since, arrived = time.monotonic(), 0
-        if left:
-            raise _BrokenError(f"the connection ended {left} bytes early")
+
+def _body(response: Any) -> Iterator[bytes]:
+    while chunk := response.read1(_CHUNK):
+        yield chunk
+    if response.length:
+        raise _BrokenError(f"the connection ended {response.length} bytes early")
+
+
+def _file_chunks(url: str) -> Iterator[bytes]:
+    parts = urllib.parse.urlsplit(url)
+    path = Path(urllib.request.url2pathname(parts.path))
+    try:
+        if parts.netloc not in ("", "localhost") or not path.is_file():
+            raise InputError(f"{url}: there is no such file")
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{url}: cannot be read ({error})") from error

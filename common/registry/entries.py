@@ -1,4 +1,4 @@
-"""Entries of an index: what is said of one version of a bundle, and which version is the newest.
+"""Entries of an index: the facts about one version of a bundle, and the order of versions.
 
 An index has the shape of the model zoo's ``model_info.json``: ``<name>_v<version>`` -> ``checksum``
 (SHA-1 of the zip) and ``source`` (its URL), and beside these what :func:`facts_of` and
@@ -16,7 +16,7 @@ from common.errors import InputError
 __all__ = ["facts_of", "key_of", "newest", "split_key", "version_order", "zip_name"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 # The kind of task is the first of these words in metadata.json's "task".
 _TASK_TYPES = ("segmentation", "detection", "classification", "registration", "reconstruction", "synthesis")
 
@@ -25,7 +25,7 @@ def key_of(name: str, version: str) -> str:
     """``cotr_v0.1.0``.
 
     Raises:
-        InputError: MONAI's client would cut this name or version at the wrong place.
+        InputError: MONAI's client would split such a name or version in the wrong place.
     """
     if not _NAME.fullmatch(name) or "_v" in name:
         raise InputError(
@@ -50,7 +50,7 @@ def zip_name(name: str, version: str) -> str:
 
 
 def version_order(version: str) -> tuple[int, ...]:
-    """Sorts versions as numbers (0.10.0 after 0.9.0); what is no version sorts first."""
+    """Sorts versions as numbers (0.10.0 after 0.9.0); anything else sorts first."""
     return tuple(map(int, version.split("."))) if _VERSION.fullmatch(version) else ()
 
 
@@ -63,7 +63,7 @@ def facts_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What people search for, from a bundle's ``metadata.json``.
 
     ``paradigm`` (default "supervised") and ``reference`` (a short one; by default the first of
-    ``references``) are keys of our own there.
+    ``references``) are our own additions to it.
     """
     image = next(iter(metadata["network_data_format"]["inputs"].values()))
     pred = next(iter(metadata["network_data_format"]["outputs"].values()))

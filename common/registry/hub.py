@@ -1,6 +1,6 @@
 """The part of Hugging Face's protocol that downloads a repository, laid out as plain files.
 
-Below ``hf/`` lies what ``huggingface_hub`` asks for, each file under the very path of its URL:
+Below ``hf/`` lies what ``huggingface_hub`` asks for, each file at the path of its URL:
 
     api/models/ORG/NAME/refs                        tags and branches
     api/models/ORG/NAME/revision/REVISION           of a tag, a branch or a commit: its files
@@ -8,7 +8,7 @@ Below ``hf/`` lies what ``huggingface_hub`` asks for, each file under the very p
     ORG/NAME/resolve/COMMIT/PATH                    a file
 
 A server of this tree ignores query strings and answers GET and HEAD with ``Content-Length`` and
-``ETag``, as they all do.  One header is special: below ``resolve/COMMIT/`` answers need
+``ETag``, as every server does.  One header is special: below ``resolve/COMMIT/`` answers need
 ``X-Repo-Commit: COMMIT``; for nginx:
 
     location ~ ^/[^/]+/[^/]+/resolve/([0-9a-f]+)/ { add_header X-Repo-Commit $1; }
@@ -34,25 +34,21 @@ __all__ = ["write_hub"]
 
 
 def write_hub(target: Path, zips: Sequence[Path], entries: Mapping[str, Mapping[str, Any]], org: str) -> None:
-    """Replace the tree below ``target``; a version is a tag, its commit the SHA-1 of its zip.
+    """Write the tree below ``target``; a version is a tag, its commit the SHA-1 of its zip.
 
     Args:
-        target: the folder ``hf``.
+        target: the folder ``hf``, new.
         zips: packed bundles, already verified.
         entries: of the index, by key.
         org: owner of all repositories.
     """
-    building = target.with_name(f".{target.name}")
-    shutil.rmtree(building, ignore_errors=True)
     versions: dict[str, dict[str, str]] = defaultdict(dict)
     for path in zips:
         name, version = split_key(path.stem)
         versions[name][version] = entries[path.stem]["checksum"]
-        _write_version(building, path, org, name, version, versions[name][version])
+        _write_version(target, path, org, name, version, versions[name][version])
     for name, commits in versions.items():
-        _write_refs(building / "api" / "models" / org / name, commits)
-    shutil.rmtree(target, ignore_errors=True)
-    building.rename(target)
+        _write_refs(target / "api" / "models" / org / name, commits)
 
 
 def _write_version(root: Path, path: Path, org: str, name: str, version: str, commit: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +15,25 @@ from common.errors import InputError
 from common.files import write_json
 from common.registry.archive import common_version, digests, open_zip
 from common.registry.catalogue import write_catalogue
+from common.registry.disk import explained_disk_errors
 from common.registry.entries import facts_of, key_of, split_key
 from common.registry.hub import write_hub
+from common.registry.leftovers import remove_leftovers, temporary_beside
+from common.registry.replace import replace_made
 from common.registry.verify import verify
 
 __all__ = ["index"]
 
 
+# Files that refer to others, those that refer to these, and so on.
+_LAST = ("hf/api/*/tree/*", "hf/api/*/revision/*", "hf/api/*/refs", "index.html", "bundle_index.json")
+
+
 def index(folder: str | Path, base_url: str, *, org: str = "method-zoo") -> dict[str, dict[str, Any]]:
-    """Write ``bundle_index.json``, ``index.html`` and ``hf/`` for all zips of a folder.
+    """Write ``bundle_index.json``, ``index.html``, ``pictures/`` and ``hf/`` for all zips of a folder.
+
+    Everything is made aside and then takes the place of what an earlier call made; what else lies in the
+    folder stays.
 
     Args:
         folder: holds the zips; everything is written there.
@@ -31,23 +44,41 @@ def index(folder: str | Path, base_url: str, *, org: str = "method-zoo") -> dict
         The index: key -> entry.
 
     Raises:
-        InputError: no zip, or one that is not as packing writes it.
+        InputError: no zip, one that is not as packing writes it, a file of somebody else in the way, or
+            a folder that cannot be written.
     """
     folder = Path(folder)
-    zips = sorted(folder.glob("*.zip"))
-    if not zips:
-        raise InputError(f"{folder}: holds no zip; pack bundles first (python -m common.registry pack --all)")
-    base_url = str(base_url).rstrip("/")
-    entries = {}
-    for path in zips:
-        metadata = verify(path)
-        key = key_of(split_key(path.stem)[0], metadata["version"])
-        entries[key] = _entry(path, metadata, f"{base_url}/{path.name}")
-    _require_one_common_per_version(zips)
-    write_hub(folder / "hf", zips, entries, org)
-    write_catalogue(folder, zips, entries)
-    write_json(folder / "bundle_index.json", entries)
+    with explained_disk_errors(folder, "the index and the catalogue that were there are whole"):
+        zips = sorted(path for path in folder.glob("*.zip") if not path.name.startswith("."))
+        if not zips:
+            raise InputError(
+                f"{folder}: holds no zip; pack bundles first (python -m common.registry pack --all)"
+            )
+        base_url = str(base_url).rstrip("/")
+        entries = {}
+        for path in zips:
+            metadata = verify(path)
+            key = key_of(split_key(path.stem)[0], metadata["version"])
+            entries[key] = _entry(path, metadata, f"{base_url}/{path.name}")
+        _require_one_common_per_version(zips)
+        with _aside(folder) as building:
+            write_hub(building / "hf", zips, entries, org)
+            write_catalogue(building, zips, entries)
+            write_json(building / "bundle_index.json", entries)
+            replace_made(folder, building, _LAST)
     return entries
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """A temporary folder in ``folder``, gone afterwards, as are those of killed runs."""
+    remove_leftovers(folder / "index")
+    building = temporary_beside(folder / "index")
+    building.mkdir()
+    try:
+        yield building
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def _entry(path: Path, metadata: dict[str, Any], source: str) -> dict[str, Any]:
@@ -76,7 +107,7 @@ def _entry(path: Path, metadata: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 def _require_one_common_per_version(zips: list[Path]) -> None:
-    """Two bundles may share a process if their ``common`` has one version, so that must mean one content."""
+    """Bundles with one version of ``common`` may share a process, so one version must be one content."""
     first: dict[str, tuple[str, Path]] = {}
     for path in zips:
         name = split_key(path.stem)[0]

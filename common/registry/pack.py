@@ -9,15 +9,18 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from common.bundles import bundle_folder
 from common.errors import InputError
 from common.files import atomic_path
+from common.registry.disk import explained_disk_errors
 from common.registry.entries import zip_name
+from common.registry.leftovers import remove_leftovers
 
 __all__ = ["pack"]
 
@@ -25,8 +28,8 @@ Content = Path | bytes
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
-_WEIGHTS = ("model.pt", "plan.json")  # of models/; checkpoints of a training stay at home
-_BENCH = ("common/recipes/", "common/registry/")  # what makes bundles, and no bundle needs
+_WEIGHTS = ("model.pt", "plan.json")  # of models/; a training's checkpoints are not packed
+_BENCH = ("common/new/", "common/recipes/", "common/registry/")  # make bundles; no bundle needs them
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md")
 
 # Becomes <name>/_packed.py; the package's __init__.py imports it before anything else.
@@ -54,7 +57,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
         root: the checkout.
 
     Raises:
-        InputError: no such bundle, or its files or its metadata are incomplete; nothing is written then.
+        InputError: no such bundle, its files or its metadata are incomplete, or the folder cannot be
+            written; nothing is written then.
     """
     root = Path(root)
     folder = bundle_folder(name, root=root)
@@ -64,8 +68,10 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
     members = _members(folder, name, root / "common")
-    with atomic_path(path) as temporary:
-        _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
+    with explained_disk_errors(path.parent, f"{path.name} was not written, nor changed if it was there"):
+        remove_leftovers(path)
+        with atomic_path(path) as temporary:
+            _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
     return path
 
 
@@ -99,7 +105,7 @@ def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
 
 
 def _files(folder: Path, prefix: str) -> dict[str, Content]:
-    """The files below a folder without caches, hidden ones and what editors leave."""
+    """The files below a folder without caches, hidden files and backups of editors."""
     found: dict[str, Content] = {}
     for path in folder.rglob("*"):
         parts = path.relative_to(folder).parts
@@ -130,7 +136,14 @@ def _guarded(init: str, name: str) -> bytes:
 
 
 def _write(path: Path, members: dict[str, Content]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+    with path.open("wb") as target:
+        _write_zip(target, members)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _write_zip(target: BinaryIO, members: dict[str, Content]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
             content = members[name]
             info = zipfile.ZipInfo(name, _DATE)

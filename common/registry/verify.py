@@ -1,4 +1,4 @@
-"""Is a zip a bundle as packing writes it, and the one that an index names?"""
+"""Check that a zip is a bundle as ``pack`` writes it, and the one that an index names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def verify(path: str | Path, entry: Mapping[str, Any] | None = None) -> dict[str
 
     Args:
         path: ``<name>_v<version>.zip``.
-        entry: of an index; the digests must then be those of the entry.
+        entry: of an index, whose digests the zip must then have.
 
     Raises:
         InputError: the first thing that is wrong.
@@ -58,7 +58,7 @@ def _check_files(archive: zipfile.ZipFile, name: str) -> None:
 
 
 def require_digest(path: str | Path, entry: Mapping[str, Any], shown: str = "") -> None:
-    """Hold a file against its entry.
+    """Compare a file with its entry.
 
     Args:
         path: the file.

@@ -1,11 +1,11 @@
-"""What the model zoo's ``verify_bundle.py`` asks of a bundle, asked of ours as a user has them.
+"""The checks of the model zoo's ``verify_bundle.py``, run on bundles as users get them.
 
 Every check runs MONAI's own command where there is one, in a fresh process, in an empty folder, with
-the root of the unpacked bundle as its only path.  The bundle is looked at in a temporary copy: nothing
-is written into its folder, and a bundle without weights is checked with untrained ones.
+the root of the unpacked bundle as its only path.  The checks work on a temporary copy: nothing
+is written into the bundle's folder, and a bundle without weights is checked with untrained ones.
 
 A network that cannot be exported says so in ``configs/metadata.json``, with the reason:
-``"export": {"torchscript": "why not", "onnx": "why not"}``; without TorchScript ``torch.export`` must do.
+``"export": {"torchscript": "why not", "onnx": "why not"}``; without TorchScript ``torch.export`` must work.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _PACKAGES = ("jsonschema", "onnx", "onnxscript", "onnxruntime")
 
 
 class _FailedError(Exception):
-    """A check has found something; the message says what."""
+    """A check failed; the message says why."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check said of one bundle: ``result`` is "good", "exempt" or "FAILED"."""
+    """The outcome of one check on one bundle: ``result`` is "good", "exempt" or "FAILED"."""
 
     bundle: str
     check: str
@@ -61,7 +61,7 @@ class Finding:
 
 
 def require_packages() -> None:
-    """The checks need more than a bundle does.
+    """Make sure that the packages which only the checks need are installed.
 
     Raises:
         InputError: names what is not installed.
@@ -127,7 +127,7 @@ class _Bundle:
         return self.root / "models" / "model.pt"
 
     def run(self, *words: str | Path) -> str:
-        """``python words`` as a stranger runs it; the last line of its output."""
+        """Run ``python words`` as a user without a checkout does; the last line of its output."""
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
         environment = {
@@ -160,7 +160,7 @@ class _Bundle:
 
 
 def _cause(stderr: str) -> str:
-    """The line of a process's last words that names the error."""
+    """The line of an error output that names the error."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", stderr) if line.strip()]
     # Torch's own exceptions have a module's path and names of every kind (GuardOnDataDependentSymNode).
     named = [line for line in lines if re.match(r"error: |[\w.]*(Error|Exception)\b|torch(\.\w+)+: ", line)]

@@ -30,7 +30,7 @@ def _parser(root: Path) -> ConfigParser:
 
 
 def properties(root: Path, kind: str) -> str:
-    """All that MONAI asks of a workflow of this kind is there, and refers to what it should."""
+    """Every property that MONAI requires of such a workflow exists and refers to the right thing."""
     workflow = ConfigWorkflow(
         config_file=str(root / "configs" / f"{kind}.json"), workflow_type=kind, logging_file=False
     )
@@ -42,7 +42,7 @@ def properties(root: Path, kind: str) -> str:
 
 
 def make_weights(root: Path, target: str) -> str:
-    """The network as it is initialised."""
+    """Save the weights that the network is initialised with."""
     torch.manual_seed(0)
     network = _parser(root).get_parsed_content("network_def")
     torch.save(network.state_dict(), target)

@@ -23,7 +23,7 @@ class SigmoidRampUp:
         self.largest, self.length, self.every = largest, length, every
 
     def __call__(self, iteration: int) -> float:
-        """The weight at an iteration, counted from 0."""
+        """The weight at an iteration; UA-MT counts from 1, so the first step is one iteration shorter."""
         if self.length <= 0:
             return self.largest
         step = min(iteration // self.every, self.length)

@@ -24,7 +24,7 @@ class SemiSupervisedTrainer(SupervisedTrainer):
 
     Args:
         consistency_loss: of the network's training output for the whole batch.
-        consistency_weight: w, of the iteration counted from 0.
+        consistency_weight: w, of the iteration counted from 1.
         supervised_weight: of ``loss_function``.
         settings: as ``monai.engines.SupervisedTrainer`` takes them; ``loss_function`` is the
             supervised one.
@@ -78,7 +78,7 @@ class SemiSupervisedTrainer(SupervisedTrainer):
         """
         supervised = self.supervised_loss(self.labelled_part(pred, len(label)), label)
         consistency = self.consistency_loss(pred)
-        weight = self.consistency_weight(self.state.iteration - 1)
+        weight = self.consistency_weight(self.state.iteration)
         self.state.output |= {
             "supervised_loss": supervised.detach(),
             "consistency_loss": consistency.detach(),

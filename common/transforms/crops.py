@@ -16,10 +16,11 @@ __all__ = ["RandPaddedCropd"]
 
 
 class RandPaddedCropd(MapTransform, Randomizable):
-    """Cut one random patch, the same from every key; pad with zeros where a side is not larger than it.
+    """Cut one random patch, the same from every key; pad with zeros if any side is not larger than the patch.
 
-    Such a side gets (patch - side) // 2 + ``margin`` voxels on both ends.  The patch starts anywhere in
-    [0, side - patch), upper end excluded.  Source: UA-MT's code (lefed/docs/method.md#transforms and
+    Then every side gets (patch - side) // 2 + ``margin`` voxels on both ends, where that is above 0: sides
+    that are a little longer than the patch are padded too.  The patch starts anywhere in [0, side - patch),
+    upper end excluded.  Source: UA-MT's code (lefed/docs/method.md#transforms and
     mcnet_plus/docs/method.md#transforms).
 
     Args:
@@ -43,10 +44,10 @@ class RandPaddedCropd(MapTransform, Randomizable):
 
     def pads(self, shape: Sequence[int]) -> list[int]:
         """Voxels to add at both ends of each axis."""
-        return [
-            (patch - side) // 2 + self.margin if side <= patch else 0
-            for side, patch in zip(shape, self.size, strict=True)
-        ]
+        sides = list(zip(shape, self.size, strict=True))
+        if all(side > patch for side, patch in sides):
+            return [0] * len(sides)
+        return [max((patch - side) // 2 + self.margin, 0) for side, patch in sides]
 
     def randomize(self, shape: Sequence[int]) -> None:
         """Draw where the patch starts in a padded volume whose size before was ``shape``."""

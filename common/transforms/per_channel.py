@@ -1,59 +1,76 @@
-"""Apply a transform to random channels of an image."""
+"""Random transforms of an image that draw anew for each of its channels."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-import numpy as np
+import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, Randomizable, Transform
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Randomizable
 from torch import Tensor
+
+from common.tensors.plain import plain
 
 __all__ = ["RandPerChanneld"]
 
 
-class RandPerChanneld(MapTransform, Randomizable):
+class RandPerChanneld(MapTransform, Randomizable, ABC):
     """With some probability act at all, and then on each channel with a probability of its own.
 
+    A transform says what is drawn for a channel (:meth:`draw`), and what becomes of it (:meth:`change`).
+
     Args:
-        keys: images (C, *spatial).
-        transform: array transform of one channel (1, *spatial), random or not.
+        keys: images (C, *spatial); each is drawn for apart.
         prob: probability that anything happens.
         channel_prob: probability of each channel, once it does.
+        allow_missing_keys: pass cases without a key.
     """
 
     def __init__(
-        self, keys: KeysCollection, *, transform: Transform, prob: float, channel_prob: float
+        self,
+        keys: KeysCollection,
+        *,
+        prob: float,
+        channel_prob: float = 1.0,
+        allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(keys)
-        self.transform, self.prob, self.channel_prob = transform, prob, channel_prob
-        self.chosen: list[bool] = []
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        self.prob, self.channel_prob = prob, channel_prob
+        self.drawn: list[Any] = []
 
-    def set_random_state(
-        self, seed: int | None = None, state: np.random.RandomState | None = None
-    ) -> RandPerChanneld:
-        """Seed this transform and the one inside."""
-        super().set_random_state(seed, state)
-        if isinstance(self.transform, Randomizable):
-            self.transform.set_random_state(seed, state)
-        return self
+    @abstractmethod
+    def draw(self) -> Any:
+        """What decides the change of one channel; not None."""
 
-    def randomize(self, channels: Any) -> None:
-        """Draw the channels to act on."""
+    @abstractmethod
+    def change(self, channel: Tensor, drawn: Any) -> Tensor:
+        """A channel (*spatial), float32, to another of the same size."""
+
+    def randomize(self, channels: int) -> None:
+        """Draw for every channel; None where it stays as it is."""
         acts = self.R.random() < self.prob
-        self.chosen = [acts and self.R.random() < self.channel_prob for _ in range(channels)]
+        self.drawn = [
+            self.draw() if acts and (self.channel_prob >= 1 or self.R.random() < self.channel_prob) else None
+            for _ in range(channels)
+        ]
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
-        """Draw and apply for every key."""
+        """Draw and apply for every key; float32 where anything happened."""
         result = dict(data)
         for key in self.key_iterator(result):
             image = result[key]
             self.randomize(image.shape[0])
-            if any(self.chosen):
-                image = image.clone()
-                for i, chosen in enumerate(self.chosen):
-                    if chosen:
-                        image[i : i + 1] = self.transform(image[i : i + 1])
-                result[key] = image
+            if any(drawn is not None for drawn in self.drawn):
+                values = plain(image).to(torch.float32)
+                channels = [
+                    channel if drawn is None else self.change(channel, drawn)
+                    for channel, drawn in zip(values, self.drawn, strict=True)
+                ]
+                changed = torch.stack(channels)
+                result[key] = (
+                    MetaTensor(changed, meta=image.meta) if isinstance(image, MetaTensor) else changed
+                )
         return result

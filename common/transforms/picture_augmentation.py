@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable
+from scipy.ndimage import fourier_gaussian, gaussian_filter, map_coordinates
 from torch import Tensor
-from torch.nn import functional
+
+from common.transforms.draws import around_one
+from common.transforms.label_shares import resample_shares
 
 __all__ = ["Deformation", "RandDeformPictured", "deform_picture"]
 
@@ -43,30 +47,27 @@ def deform_picture(image: Tensor, deformation: Deformation, *, is_label: bool = 
     """Resample (C, H, W) once; what comes from outside is 0.
 
     Args:
-        image: pictures are resampled by cubic splines, labels linearly class by class, so that a
-            pixel gets the class with the largest share.
+        image: pictures are resampled by cubic splines; of labels a pixel gets the class of which it holds
+            a half.
         deformation: see :class:`Deformation`.
         is_label: (1, H, W) of class numbers.
     """
-    grid = _sampling_grid(image.shape[1:], deformation)[None]
-    if not is_label:
-        return _sample(image.float(), grid, "bicubic")
-    values = torch.unique(image)
-    shares = torch.cat([_sample((image == value).float(), grid, "bilinear") for value in values])
-    inside = shares.sum(dim=0, keepdim=True) >= 0.5
-    return torch.where(inside, values[shares.argmax(dim=0, keepdim=True)], torch.zeros_like(values[0]))
+    places = _places(image.shape[1:], deformation)
+
+    def resampled(channel: np.ndarray, order: int) -> np.ndarray:
+        return map_coordinates(channel, places, order=order, mode="constant", cval=0.0)
+
+    if is_label:
+        channels = [resample_shares(one, partial(resampled, order=1)) for one in image.numpy()]
+    else:
+        channels = [resampled(one, order=3) for one in image.float().numpy()]
+    return torch.from_numpy(np.stack(channels))
 
 
-def _sample(image: Tensor, grid: Tensor, mode: str) -> Tensor:
-    return functional.grid_sample(image[None], grid, mode=mode, padding_mode="zeros", align_corners=False)[0]
-
-
-def _sampling_grid(shape: Sequence[int], deformation: Deformation) -> Tensor:
-    """(H, W, 2), x and y in -1..1 as ``grid_sample`` takes them."""
-    height, width = shape
-    y, x = np.meshgrid(
-        np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij"
-    )
+def _places(shape: Sequence[int], deformation: Deformation) -> np.ndarray:
+    """(2, H, W): row and column that each pixel is taken from."""
+    centre = [(side - 1) / 2 for side in shape]
+    y, x = np.meshgrid(*(np.arange(n) - c for n, c in zip(shape, centre, strict=True)), indexing="ij")
     if deformation.displacement is not None:
         y, x = y + deformation.displacement[0], x + deformation.displacement[1]
     if deformation.angle is not None:
@@ -74,7 +75,7 @@ def _sampling_grid(shape: Sequence[int], deformation: Deformation) -> Tensor:
         y, x = cos * y - sin * x, sin * y + cos * x
     if deformation.scale is not None:
         y, x = y * deformation.scale, x * deformation.scale
-    return torch.from_numpy(np.stack([2 * x / width, 2 * y / height], axis=-1)).float()
+    return np.stack([y + centre[0], x + centre[1]])
 
 
 class RandDeformPictured(MapTransform, Randomizable):
@@ -82,7 +83,8 @@ class RandDeformPictured(MapTransform, Randomizable):
 
     The deformation's smoothness is sigma = s * H pixels with s drawn once for both axes; its largest
     displacement along each axis is drawn between sigma / 8 and sigma / 2.  With ``alpha`` it is another:
-    noise from [-1, 1], smoothed with a sigma in pixels, times alpha; both are drawn once for both axes.
+    noise from [-1, 1], 0 outside, smoothed with a sigma in pixels, times alpha; both are drawn once for both
+    axes.
 
     Args:
         keys: pictures (C, H, W), all of one size.
@@ -90,7 +92,7 @@ class RandDeformPictured(MapTransform, Randomizable):
         prob: of each of the three.
         angle: largest rotation in degrees, to either side.
         scale: smallest and largest scale around 1; half of the time below 1, half above.
-        smoothness: range of s; a sigma below a pixel deforms nothing.
+        smoothness: range of s.
         alpha: range of alpha; None: the deformation by ``smoothness``.
         sigma: range in pixels, with ``alpha``.
         allow_missing_keys: pass cases without a key.
@@ -121,30 +123,27 @@ class RandDeformPictured(MapTransform, Randomizable):
         angle = self.R.uniform(-self.angle, self.angle) if self.R.random() < self.prob else None
         scale = None
         if self.R.random() < self.prob:
-            low, high = self.scale
-            scale = self.R.uniform(low, 1) if self.R.random() < 0.5 else self.R.uniform(1, high)
+            scale = around_one(self.R.uniform, *self.scale)
         self.drawn = Deformation(angle=angle, scale=scale, displacement=displacement)
 
-    def _displacement(self, shape: Sequence[int]) -> np.ndarray | None:
+    def _displacement(self, shape: Sequence[int]) -> np.ndarray:
         if self.alpha is not None:
             alpha, sigma = self.R.uniform(*self.alpha), self.R.uniform(*self.sigma)
-            return np.stack([alpha * self._smooth_noise(shape, sigma) for _ in shape]).astype(np.float32)
+            fields = [
+                alpha * gaussian_filter(self._noise(shape), sigma, mode="constant", cval=0.0) for _ in shape
+            ]
+            return np.stack(fields).astype(np.float32)
         sigma = self.R.uniform(*self.smoothness) * shape[0]
-        if sigma < 1:
-            return None
         fields = []
         for _ in shape:
-            field = self._smooth_noise(shape, sigma)
+            # Smoothed by a periodic Gaussian: its transform is known, however wide it is.
+            field = np.fft.ifft2(fourier_gaussian(np.fft.fft2(self._noise(shape)), sigma)).real
             largest = max(float(np.abs(field).max()), 1e-12)
             fields.append(self.R.uniform(sigma / 8, sigma / 2) * field / largest)
         return np.stack(fields).astype(np.float32)
 
-    def _smooth_noise(self, shape: Sequence[int], sigma: float) -> np.ndarray:
-        """(H, W): noise from [-1, 1], smoothed."""
-        # Smoothed by a periodic Gaussian: its transform is known, however wide it is.
-        rows, columns = (np.fft.fftfreq(n) for n in shape)
-        window = np.exp(-2 * (np.pi * sigma) ** 2 * (rows[:, None] ** 2 + columns**2))
-        return np.fft.ifft2(np.fft.fft2(self.R.uniform(-1, 1, tuple(shape))) * window).real
+    def _noise(self, shape: Sequence[int]) -> np.ndarray:
+        return self.R.uniform(-1, 1, tuple(shape))
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Draw once, apply to every key."""

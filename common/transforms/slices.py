@@ -20,7 +20,7 @@ from torch import Tensor
 
 from common.datasets.check.facts import read_facts
 from common.datasets.check.label_values import as_label_map
-from common.datasets.lists.datalist import CaseList
+from common.datasets.lists.case_list import flat_map
 from common.errors import InputError
 from common.tensors.plain import plain
 
@@ -79,14 +79,16 @@ def _items(
     numbers: Callable[[Mapping[str, Any], int, int], Sequence[int] | None],
 ) -> list[dict[str, Any]]:
     """A case that cannot be cut stays as one item: the check of the data says what is wrong with it."""
-    items: list[dict[str, Any]] = []
-    for case, facts in zip(cases, read_facts([{"image": case["image"]} for case in cases]), strict=True):
-        found: Sequence[int] | None = None
-        if facts.image.error is None and facts.image.affine is not None:  # else a picture, or unreadable
-            axis = list(io_orientation(facts.image.affine)[:, 0]).index(2)
-            found = numbers(case, axis, facts.image.shape[axis])
-        items += [{**case, "slice": number} for number in ([0] if found is None else found)]
-    return CaseList(items, cases.folder) if isinstance(cases, CaseList) else items
+    images = iter(read_facts([{"image": case["image"]} for case in cases]))
+
+    def items_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
+        image, found = next(images).image, None
+        if image.error is None and image.affine is not None:  # else a picture, or unreadable
+            axis = list(io_orientation(image.affine)[:, 0]).index(2)
+            found = numbers(case, axis, image.shape[axis])
+        return [{**case, "slice": number} for number in ([0] if found is None else found)]
+
+    return flat_map(cases, items_of)
 
 
 class TakeSliced(MapTransform):
@@ -128,9 +130,9 @@ class KeepLabelledSlicesd(MapTransform):
 
 
 class ClipSlicesd(MapTransform):
-    """Clip every slice of every channel to percentiles of its own voxels above 0.
+    """Clip the voxels above 0 of every slice of every channel to percentiles of these voxels.
 
-    Slices without such a voxel stay as they are.
+    All others stay as they are, the background's zeros among them.
 
     Args:
         keys: slices (C, X, Y) or volumes (C, X, Y, Z).
@@ -154,11 +156,11 @@ class ClipSlicesd(MapTransform):
         if not len(positive):
             return one
         low, high = np.percentile(positive.cpu().numpy(), self.percentiles)
-        return one.clamp(float(low), float(high))
+        return torch.where(one > 0, one.clamp(float(low), float(high)), one)
 
 
 class ScaleSlicesd(MapTransform):
-    """Every slice of every channel to mean 0 and standard deviation 1.
+    """Every slice of every channel to mean 0 and standard deviation 1 (of all voxels: divided by n).
 
     Args:
         keys: slices (C, X, Y) or volumes (C, X, Y, Z).
@@ -171,8 +173,12 @@ class ScaleSlicesd(MapTransform):
         """Scale every key; float32."""
         result = dict(data)
         for key in self.key_iterator(result):
-            result[key] = _by_slice(result[key], lambda one: (one - one.mean()) / one.std().clamp_min(1e-8))
+            result[key] = _by_slice(result[key], _scaled)
         return result
+
+
+def _scaled(one: Tensor) -> Tensor:
+    return (one - one.mean()) / one.std(correction=0).clamp_min(1e-8)
 
 
 def _by_slice(image: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:

@@ -1,6 +1,6 @@
 """Random rotation and scaling with a crop to the patch, in one resampling.
 
-Volumes are (C, D, H, W).  Source: cotr/docs/method.md#augmentation.
+Volumes are (C, D, H, W).  Source: cotr/docs/method.md#augmentation (nnU-Net's, by batchgenerators).
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import Affine, CenterSpatialCrop, MapTransform, Randomizable
-from monai.transforms.utils import create_rotate, create_scale
+from monai.data import MetaTensor
+from monai.transforms import MapTransform, Randomizable
+from monai.transforms.utils import create_rotate
+from scipy.ndimage import affine_transform
 from torch import Tensor
 
-from common.transforms.planned import resample_per_class
+from common.tensors.plain import plain
+from common.transforms.draws import around_one
+from common.transforms.label_shares import resample_shares
 
-__all__ = ["RandRotateScaled", "acts_in_plane", "enlarged_size", "rotation_range"]
+__all__ = ["RandRotateScaled", "acts_in_plane", "rotation_range"]
 
 
 def acts_in_plane(patch_size: Sequence[int]) -> bool:
@@ -30,38 +34,11 @@ def rotation_range(in_plane: bool) -> list[float]:
     return [math.pi, 0.0, 0.0] if in_plane else [math.pi / 6] * 3
 
 
-def enlarged_size(
-    patch_size: Sequence[int], angles: Sequence[float], largest_scale: float, in_plane: bool
-) -> list[int]:
-    """The crop from which a rotated and scaled patch can be taken without touching its border often.
-
-    The box around the patch turned by the largest angle (at most 90 degrees) about each axis,
-    times the largest scale.
-
-    Args:
-        patch_size: voxels, (D, H, W).
-        angles: largest angle about each axis, radians.
-        largest_scale: above 1 the patch shows more of the volume.
-        in_plane: the first axis is neither turned nor scaled.
-    """
-    size = np.asarray(patch_size, dtype=float)
-    box = size.copy()
-    for axis, angle in enumerate(angles):
-        turn = min(abs(angle), math.pi / 2)
-        a, b = (i for i in range(3) if i != axis)
-        box[a] = max(box[a], size[a] * math.cos(turn) + size[b] * math.sin(turn))
-        box[b] = max(box[b], size[b] * math.cos(turn) + size[a] * math.sin(turn))
-    scale = np.full(3, largest_scale)
-    if in_plane:
-        box[0], scale[0] = size[0], 1.0
-    return [math.ceil(edge - 1e-6) for edge in box * scale]
-
-
 class RandRotateScaled(MapTransform, Randomizable):
     """Rotate and scale about the centre, each with its own probability, and crop to the patch.
 
-    Outside the volume images are 0 and labels background.  Images by cubic splines, labels linearly
-    class by class.
+    Where nothing was drawn this is the centre's crop.  Outside the volume images are 0 and labels background.
+    Images by cubic splines; of labels a voxel gets the class of which it holds a half.
 
     Args:
         keys: volumes of equal size, at least ``patch_size``.
@@ -70,7 +47,8 @@ class RandRotateScaled(MapTransform, Randomizable):
         prob_rotate: probability of a rotation.
         prob_scale: probability of scaling.
         angles: largest angle about each axis (D, H, W), radians, uniform in [-a, a].
-        scale: range of the factor, uniform; one for all axes; above 1 shows more of the volume.
+        scale: range of the factor, half of the time below 1; one for all axes; above 1 shows more of the
+            volume.
         in_plane: leave the first axis as it is.
     """
 
@@ -91,22 +69,21 @@ class RandRotateScaled(MapTransform, Randomizable):
         self.label_keys = set(label_keys)
         self.prob_rotate, self.prob_scale = prob_rotate, prob_scale
         self.angles, self.scale, self.in_plane = list(angles), scale, in_plane
-        self.crop = CenterSpatialCrop(self.patch_size)
         self.matrix: np.ndarray | None = None
 
     def randomize(self, data: object = None) -> None:
-        """Draw the 4x4 matrix from patch to volume coordinates, or None for the identity."""
+        """Draw the 3x3 matrix from patch to volume, about their centres, or None for the identity."""
         self.matrix = None
         rotate, scale = self.R.random(2) < (self.prob_rotate, self.prob_scale)
         if not (rotate or scale):
             return
-        matrix = np.eye(4)
+        matrix = np.eye(3)
         if rotate:
             angles = [0.0 if a == 0 else self.R.uniform(-a, a) for a in self.angles]
-            matrix = matrix @ create_rotate(3, angles)
+            matrix = create_rotate(3, angles)[:3, :3]
         if scale:
-            factor = self.R.uniform(*self.scale)
-            matrix = matrix @ create_scale(3, [1.0 if self.in_plane else factor, factor, factor])
+            factor = around_one(self.R.uniform, *self.scale)
+            matrix = matrix @ np.diag([1.0 if self.in_plane else factor, factor, factor])
         self.matrix = matrix
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
@@ -118,18 +95,40 @@ class RandRotateScaled(MapTransform, Randomizable):
         return result
 
     def apply(self, volume: Tensor, *, is_label: bool) -> Tensor:
-        """The drawn transform on one volume (C, D, H, W); the centre patch where nothing was drawn."""
+        """The drawn transform on one volume (C, D, H, W); metadata stay those of the whole volume."""
+        values = plain(volume)
         if self.matrix is None:
-            return self.crop(volume)
+            patch = _centre(values, self.patch_size).clone()
+        else:
+            if self.in_plane:
+                values = _centre(values, [self.patch_size[0], *values.shape[2:]])
+            one = self._label if is_label else self._image
+            patch = torch.stack([torch.from_numpy(one(channel)) for channel in values.numpy()])
+        return MetaTensor(patch, meta=volume.meta) if isinstance(volume, MetaTensor) else patch
 
-        def turn(x: Tensor) -> Tensor:
-            affine = Affine(
-                affine=torch.from_numpy(self.matrix),
-                spatial_size=self.patch_size,
-                mode="bilinear" if is_label else 3,
-                padding_mode="zeros" if is_label else "constant",
-                image_only=True,
-            )
-            return affine(x)
+    def _image(self, channel: np.ndarray) -> np.ndarray:
+        return self._resampled(channel, order=3).astype(channel.dtype, copy=False)
 
-        return resample_per_class(volume, turn) if is_label else turn(volume)
+    def _label(self, channel: np.ndarray) -> np.ndarray:
+        return resample_shares(channel, lambda mask: self._resampled(mask, order=1))
+
+    def _resampled(self, channel: np.ndarray, order: int) -> np.ndarray:
+        """(D, H, W) to the patch; slice by slice in the plane, which is the same in a quarter of the time."""
+        if self.in_plane:
+            matrix = self.matrix[1:, 1:]
+            return np.stack([_about_centre(one, matrix, self.patch_size[1:], order) for one in channel])
+        return _about_centre(channel, self.matrix, self.patch_size, order)
+
+
+def _about_centre(values: np.ndarray, matrix: np.ndarray, size: Sequence[int], order: int) -> np.ndarray:
+    """What the matrix points to from every place of an array of this size; 0 beyond the outermost voxels."""
+    centre, own = (np.asarray(values.shape) - 1) / 2, (np.asarray(size) - 1) / 2
+    offset = centre - matrix @ own
+    return affine_transform(values, matrix, offset, tuple(size), order=order, mode="constant", cval=0.0)
+
+
+def _centre(values: Tensor, size: Sequence[int]) -> Tensor:
+    """(C, *size) from the middle of (C, D, H, W)."""
+    starts = [(side - length) // 2 for side, length in zip(values.shape[1:], size, strict=True)]
+    ranges = [slice(start, start + length) for start, length in zip(starts, size, strict=True)]
+    return values[(slice(None), *ranges)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,14 +22,14 @@ from PIL import Image
 
 from tests.contract.bundle import NAMES, ROOT, Bundle, Shell
 
-START_S = 300  # importing everything on a busy machine
+START_S = 300  # for importing everything on a busy machine
 
 
 @dataclass
 class Server:
-    """A running server: where it is, its folders, and how its model's folder is used without it.
+    """A running server: its address and folders, and how to use its model's folder without it.
 
-    ``proxy`` listens where all its questions to other hosts would have to pass.
+    ``proxy`` listens where all its requests to other hosts would have to pass.
     """
 
     bundle: Bundle
@@ -47,16 +48,30 @@ class Server:
     def weights(self) -> Path:
         return self.model / "models" / "model.pt"
 
+    @property
+    def token(self) -> str:
+        """As it was printed for people."""
+        return re.search(r"as the password\n(\S+)\n", self.log.read_text()).group(1)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of a logged-in client."""
+        return {"Authorization": f"Bearer {self.token}"}
+
     def client(self, folder: Path):
-        """What 3D Slicer talks to the server with; results go into ``folder``."""
+        """The client that 3D Slicer uses, logged in as Slicer does; results go into ``folder``."""
         from monailabel.client import MONAILabelClient
 
-        return MONAILabelClient(self.url, tmpdir=str(folder))
+        client = MONAILabelClient(self.url, tmpdir=str(folder))
+        assert client.auth_enabled()
+        client.update_auth(client.auth_token("anyone", self.token))
+        assert client.auth_valid_token()
+        return client
 
 
 @pytest.fixture(scope="session")
 def checkout(segments, shared, trained) -> Path:
-    """A copy of the checkout, its weights those of the quick training, its configs as quick."""
+    """A copy of the checkout with the quick training's weights and equally quick configs."""
     bundle = segments
     folder = shared / f"{bundle.name} checkout"
     ignore = shutil.ignore_patterns("__pycache__", "models", "eval", "data")
@@ -81,7 +96,7 @@ def checkout(segments, shared, trained) -> Path:
 
 @pytest.fixture(scope="session")
 def scans(shared, trained, bundle) -> Path:
-    """The phantom's scans or pictures without labels; of scans also one with oblique, reordered axes."""
+    """The phantom's scans or pictures without labels; among scans also one with oblique, reordered axes."""
     folder = shared / f"{bundle.name} scans"
     folder.mkdir()
     for file in sorted(trained.phantom.glob(f"images*/*{bundle.suffix}")):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import sys
 from pathlib import Path
 
-import fire
-
-from common.errors import InputError, show_input_errors_as_one_line
+from common.commands import run_commands
+from common.errors import InputError
 from tools.label.app import fill_scans, make_app
 
 _STAND_IN = Path(__file__).with_name("stand_in")
+_SERVED = Path(__file__).with_name("served")
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -23,7 +24,7 @@ def serve(
     app: str = "label",
     port: int = 8000,
 ) -> None:
-    """Serve until Ctrl-C.  Nothing is fetched, and only this machine can connect.
+    """Serve until Ctrl-C.  Nothing is fetched; only this machine can connect, with the token that is printed.
 
     Args:
         studies: folder of scans; labels go into its ``labels/``.  By default ``APP/scans``, filled with
@@ -47,13 +48,15 @@ def serve(
     if not scans.is_dir():
         fill_scans(scans, served[0])
     print(*told, sep="\n")
-    print(f"scans: {scans}\nIn 3D Slicer: extension MONAILabel, server http://127.0.0.1:{port}", flush=True)
+    token = secrets.token_urlsafe(24)
+    print(f"scans: {scans}\nIn 3D Slicer: extension MONAILabel, server http://127.0.0.1:{port}")
+    print(f"It asks for a login: any user name, and as the password\n{token}", flush=True)
     command = [sys.executable, "-m", "monailabel.main", "start_server"]
     command += ["--app", str(folder / "monaibundle"), "--studies", str(scans)]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--uvicorn_app", "label_guard.served:app"]
     command += ["--conf", "models", ",".join(served), "--conf", "zoo_source", "local"]
     os.chdir(folder)  # Python puts the working directory on its path, and the checkout is not to be there
-    os.execve(sys.executable, command, _environment())
+    os.execve(sys.executable, command, _environment(folder, token))
 
 
 def _require_free(port: int) -> None:
@@ -65,14 +68,14 @@ def _require_free(port: int) -> None:
             raise InputError(f"port {port}: cannot be used ({error}); choose another with PORT") from error
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: Path, token: str) -> dict[str, str]:
     """Ours, without the checkout on the path: the server must take ``common`` from each bundle's folder."""
     environment = dict(os.environ)
     places = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
     if not _has_torchvision():
         places.append(str(_STAND_IN))
-    environment["PYTHONPATH"] = os.pathsep.join(places)
-    return environment
+    environment["PYTHONPATH"] = os.pathsep.join([*places, str(_SERVED)])
+    return environment | {"LABEL_TOKEN": token, "MONAI_LABEL_SESSION_PATH": str(folder / "sessions")}
 
 
 def _has_torchvision() -> bool:
@@ -84,5 +87,4 @@ def _has_torchvision() -> bool:
 
 
 if __name__ == "__main__":
-    show_input_errors_as_one_line()
-    fire.Fire(serve, name="python -m tools.label")
+    run_commands(serve, name="python -m tools.label")

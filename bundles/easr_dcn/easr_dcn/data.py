@@ -1,4 +1,4 @@
-"""The pairs of a data set, and what is wrong with its files, in one go.
+"""The pairs of a data set, and a check of its files that reports all faults at once.
 
 A list of ``dataset.json`` holds pairs, or single scans, on one grid or on different ones:
 
@@ -7,7 +7,7 @@ A list of ``dataset.json`` holds pairs, or single scans, on one grid or on diffe
 
     {"training": [{"image": "a.nii.gz", "label": ...}, {"image": "b.nii.gz"}, ...], "test": ["c.nii.gz"]}
 
-Of single scans every two are a training pair; those of validation and test are moved onto the first training
+Every two single scans form a training pair; those of validation and test are moved onto the first training
 scan, the atlas.  Without a validation list the last fifth of the training entries is held out.
 """
 
@@ -21,7 +21,9 @@ from typing import Any
 from common.datasets.check.check import check_cases
 from common.datasets.check.facts import read_facts
 from common.datasets.check.voxels import has_suffix
-from common.datasets.lists.datalist import DATALIST, CaseList, labels_of, read_description
+from common.datasets.lists.case_list import CaseList, as_lists, places_of
+from common.datasets.lists.datalist import DATALIST, labels_of, read_description
+from common.datasets.lists.holdout import hold_out
 from common.errors import InputError
 
 __all__ = ["check_folder", "pair_datalist", "pairs_of", "pairs_to_register", "structures"]
@@ -35,11 +37,12 @@ Case = dict[str, Any]
 
 
 def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
-    """The pairs of a data set under ``training``, ``validation`` and ``test``, every file read and checked.
+    """The pairs of a data set under ``training``, ``validation`` and ``test``, every file checked.
 
     Args:
         dataset_dir: folder with dataset.json.
-        holdout: share of the training entries that become the validation list where there is none.
+        holdout: share of the training entries to hold out if there is no validation list
+            (:func:`common.datasets.lists.holdout.hold_out`).
 
     Raises:
         InputError: the lists cannot be read, or files in them; see :func:`check_folder`.
@@ -47,38 +50,41 @@ def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
     folder = Path(dataset_dir).absolute()
     entries = _entries(folder)
     _raise(_problems(entries), folder)
-    training = entries["training"]
-    if not entries["validation"] and holdout > 0:
-        held = max(1, round(holdout * len(training)))
-        entries["training"], entries["validation"] = training[:-held], training[-held:]
-    lists = {"training": _training_pairs(entries["training"])}
+    atlas = _first_scan(entries["training"])
+    training, entries["validation"] = hold_out(
+        entries["training"],
+        entries["validation"],
+        holdout,
+        source=folder / DATALIST,
+        counted="training pairs or scans",
+    )
+    lists = {"training": _training_pairs(training)}
     if not lists["training"]:
         raise InputError(
             f"{folder / DATALIST}: training leaves no pair; expected a pair, or two scans, beside what "
             'is held out for validation: add cases or a "validation" list'
         )
-    atlas = next((entry for entry in training if "image" in entry), None)
     for section in ("validation", "test"):
-        lists[section] = [_onto(entry, atlas, folder) for entry in entries[section]]
-    return {section: CaseList(pairs, folder) for section, pairs in lists.items()}
+        lists[section] = entries[section].flat_map(lambda entry: [_onto(entry, atlas, folder)])
+    return as_lists(lists)
 
 
 def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = None) -> list[Case]:
-    """The pairs to register: a data set's test list (else its validation list), or a folder of scans.
+    """The pairs to register: a data set's test list (or validation list, without one), or a folder of scans.
 
     Args:
         dataset_dir: folder with dataset.json or with scans.
-        fixed: scan onto which all single scans are moved; none: the first training scan of a data set, or the
-            first scan, by name, of a folder.
+        fixed: scan onto which all single scans are moved; by default a data set's first training scan, or a
+            folder's first scan by name.
 
     Raises:
-        InputError: there are none, or some that cannot be read.
+        InputError: there are none, or some cannot be read.
     """
     folder = Path(dataset_dir).absolute()
     given = {"image": str(Path(fixed).absolute())} if fixed is not None else None
     if (folder / DATALIST).is_file():
         entries = _entries(folder)
-        atlas = given or next((entry for entry in entries["training"] if "image" in entry), None)
+        atlas = given or _first_scan(entries["training"])
         chosen = entries["test"] or entries["validation"]
     elif folder.is_dir():
         files = sorted(str(file) for file in folder.iterdir() if has_suffix(file) and file.is_file())
@@ -98,7 +104,7 @@ def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = Non
 
 
 def pairs_of(datalist: Mapping[str, Sequence[Case]], name: str) -> list[Case]:
-    """One list of a data set for scoring; labels are scored where pairs have them.
+    """One list of a data set, for scoring; labels are scored where pairs have them.
 
     Raises:
         InputError: there is no such list, or it is empty.
@@ -113,7 +119,7 @@ def pairs_of(datalist: Mapping[str, Sequence[Case]], name: str) -> list[Case]:
 
 
 def check_folder(folder: str | Path) -> tuple[int, list[str]]:
-    """Number of entries of a data set, and a line for each thing to repair.
+    """Number of entries in a data set, and one line for each fault.
 
     For ``python -m common.datasets check``.
 
@@ -124,7 +130,7 @@ def check_folder(folder: str | Path) -> tuple[int, list[str]]:
     return sum(map(len, entries.values())), _problems(entries)
 
 
-def _entries(folder: Path) -> dict[str, list[Case]]:
+def _entries(folder: Path) -> dict[str, CaseList]:
     """The lists with absolute paths."""
     description, found = read_description(folder), {}
     for section in SECTIONS:
@@ -135,19 +141,31 @@ def _entries(folder: Path) -> dict[str, list[Case]]:
                 raise InputError(
                     f"{folder / DATALIST}: {section}[{index}] = {entry} is no pair; expected {_EXAMPLE}"
                 )
-        found[section] = [
+        absolute = [
             {key: str(folder / value) if key in _KEYS else value for key, value in entry.items()}
             for entry in listed
         ]
+        found[section] = CaseList(absolute, folder, places_of(absolute, section))
     if not found["training"] and not found["test"]:
         raise InputError(f"{folder / DATALIST}: training has no case; expected a list of {_EXAMPLE}")
     return found
 
 
-def _training_pairs(entries: Sequence[Case]) -> list[Case]:
-    pairs = [entry for entry in entries if "moving" in entry]
-    singles = [entry for entry in entries if "image" in entry]
-    return pairs + [_pair(one, other) for one, other in itertools.combinations(singles, 2)]
+def _training_pairs(entries: CaseList) -> CaseList:
+    """The listed pairs, then every pair of single scans; such a pair has two places in dataset.json."""
+    pairs = entries.flat_map(lambda entry: [entry] if "moving" in entry else [])
+    singles = entries.flat_map(lambda entry: [entry] if "image" in entry else [])
+    placed = list(zip(singles, singles.places, strict=True))
+    twos = list(itertools.combinations(placed, 2))
+    return pairs + CaseList(
+        [_pair(one, other) for (one, _), (other, _) in twos],
+        entries.folder,
+        [f"{one} onto {other}" for (_, one), (_, other) in twos],
+    )
+
+
+def _first_scan(entries: Iterable[Case]) -> Case | None:
+    return next((entry for entry in entries if "image" in entry), None)
 
 
 def _onto(entry: Case, atlas: Case | None, folder: Path) -> Case:
@@ -170,7 +188,7 @@ def _pair(moving: Case, fixed: Case) -> Case:
 
 
 def _problems(entries: dict[str, list[Case]]) -> list[str]:
-    """A line for every file that cannot be used, each file judged once."""
+    """One line for every unusable file; each file is checked once."""
     places: dict[str, tuple[str, str, Case]] = {}
     for section, index, role, scan in _scans(entries):
         places.setdefault(scan["image"], (f"{section}[{index}]", role, scan))
@@ -205,7 +223,7 @@ def _raise(problems: Sequence[str], folder: Path) -> None:
 
 
 def structures(cases: Sequence[Case]) -> dict[int, str]:
-    """Names of the label values above 0 in the data set of the cases; none for cases given otherwise."""
+    """Names of the label values above 0 in the cases' data set; none for cases given in another way."""
     if not isinstance(cases, CaseList):
         return {}
     return {value: name for value, name in labels_of(cases.folder).items() if value > 0}

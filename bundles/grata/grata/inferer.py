@@ -12,6 +12,7 @@ Source: Chen et al., Gradient Alignment Improves Test-Time Adaptation, AAAI 2025
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ __all__ = ["GradientAlignmentInferer", "Step", "cosine", "step_size"]
 
 Gradients = list[Tensor | None]
 _SMALL = 1e-12
-_LR_SHAPES = ("quadratic", "linear", "fixed")
+_LR_SHAPES = ("quadratic", "linear", "softplus", "fixed")
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,18 @@ def cosine(one: Gradients, other: Gradients) -> float:
 
 
 def step_size(lr: float, agreement: float, shape: str = "quadratic") -> float:
-    """The learning rate for a cosine: ``lr`` at 1, none at -1.
+    """The learning rate for a cosine c.
 
     Args:
-        lr: the largest.
+        lr: lr0.
         agreement: the cosine.
-        shape: "quadratic" (published), "linear", or "fixed" for ``lr`` always.
+        shape: "quadratic", lr0 (c + 1)^2 / 4, is the paper's and what the authors' code does if not told
+            otherwise; also in their code are "linear", lr0 (c + 1) / 2, and "softplus", lr0 ln(1 + e^c),
+            between 0.31 and 1.31 lr0.  "fixed" is lr0 always.
     """
     share = (agreement + 1) / 2
-    return lr * {"quadratic": share**2, "linear": share, "fixed": 1.0}[shape]
+    shapes = {"quadratic": share**2, "linear": share, "softplus": math.log1p(math.exp(agreement))}
+    return lr * (1.0 if shape == "fixed" else shapes[shape])
 
 
 class GradientAlignmentInferer(AffineStream):

@@ -13,6 +13,8 @@ import torch
 from monai.networks.layers import gaussian_1d, separable_filtering
 from torch import Tensor
 
+from common.transforms.draws import around_one
+
 __all__ = ["Style", "StyleDraw", "min_max", "restyle"]
 
 _SMALL = 1e-7  # of batchgenerators: a channel without contrast has no range to divide by
@@ -51,8 +53,10 @@ class StyleDraw:
         """For an image (C, H, W)."""
         channels = range(shape[0])
         brightness = tuple(self._uniform(0.5, 1.5) for _ in channels) if self._chance(0.75) else None
-        contrast = tuple(self._around_one(0.5, 1.5) for _ in channels) if self._chance(0.75) else None
-        gamma = tuple(self._around_one(0.5, 2.0) for _ in channels) if self._chance(0.75) else None
+        contrast = (
+            tuple(around_one(self._uniform, 0.5, 1.5) for _ in channels) if self._chance(0.75) else None
+        )
+        gamma = tuple(around_one(self._uniform, 0.5, 2.0) for _ in channels) if self._chance(0.75) else None
         noise = self._noise(shape) if self._chance(0.5) else None
         blur = tuple(self._blur() for _ in channels) if self._chance(0.5) else None
         return Style(brightness, contrast, gamma, noise, blur)
@@ -62,10 +66,6 @@ class StyleDraw:
 
     def _chance(self, probability: float) -> bool:
         return self._uniform(0, 1) < probability
-
-    def _around_one(self, low: float, high: float) -> float:
-        """Half of the draws lie below 1."""
-        return self._uniform(low, 1) if self._chance(0.5) else self._uniform(1, high)
 
     def _noise(self, shape: Sequence[int]) -> Tensor:
         return self._uniform(0, 0.05) * torch.randn(tuple(shape), generator=self.generator)
@@ -112,4 +112,9 @@ def _blurred(channel: Tensor, sigma: float | None) -> Tensor:
     if sigma is None:
         return channel
     kernel = gaussian_1d(torch.tensor(sigma), truncated=4.0, approx="sampled", normalize=True)
-    return separable_filtering(channel, [kernel.to(channel)] * 2, mode="reflect")
+    border = len(kernel) // 2
+    for axis in (-2, -1):  # reflected, outermost row repeated: PyTorch's own reflection leaves it out
+        ends = channel.narrow(axis, 0, border), channel.narrow(axis, channel.shape[axis] - border, border)
+        channel = torch.cat([ends[0].flip(axis), channel, ends[1].flip(axis)], dim=axis)
+    filtered = separable_filtering(channel, [kernel.to(channel)] * 2, mode="constant")
+    return filtered[..., border:-border, border:-border]

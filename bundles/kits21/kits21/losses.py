@@ -58,7 +58,8 @@ class TwoStageLoss(nn.Module):
         order: label values, outermost first.
         softmax: the fine stage tells the classes apart (Dice without the background, and cross-entropy)
             instead of nested regions; the coarse stage always has the one region of all foreground.
-        batch: Dice of the fine stage over the whole batch; the coarse stage's always is.
+        batch: Dice of the fine stage over the whole batch; the coarse stage's is case by case, as nnU-Net has
+            it at low resolution.
         scales: weights of the whole, a half and a quarter of the resolution.
     """
 
@@ -75,7 +76,7 @@ class TwoStageLoss(nn.Module):
         classes = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=batch, **smooth)
         fine = classes if softmax else RegionLoss(order, batch=batch)
         self.fine = DeepSupervisionLoss(fine, weights=list(scales))
-        self.coarse = DeepSupervisionLoss(RegionLoss([1], batch=True), weights=list(scales))
+        self.coarse = DeepSupervisionLoss(RegionLoss([1]), weights=list(scales))
 
     def forward(
         self, output: Tensor | list[Tensor] | Mapping[str, list[Tensor]], target: Mapping[str, Tensor]

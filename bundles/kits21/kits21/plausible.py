@@ -1,7 +1,7 @@
-"""Training on plausible annotations instead of the majority: each iteration may see another rater.
+"""Training on plausible annotations instead of the majority: each iteration may see a different rater.
 
-Every training case is listed once for each of its samples (:mod:`kits21.samples`), so that what draws a case
-at random draws one of its annotations too; the label map that is read is painted over with that sample.
+Every training case is listed once for each of its samples (:mod:`kits21.samples`), so that drawing a case at
+random also draws one of its annotations; that sample then replaces the label map that was read.
 
 Source: kits21/docs/method.md#training-on-plausible-annotations.
 """
@@ -16,6 +16,7 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
+from common.datasets.lists.case_list import flat_map
 from common.datasets.public.kits21_annotations import paint
 from common.errors import InputError
 from kits21.references import Reference, find_references
@@ -27,11 +28,12 @@ __all__ = ["PlausibleLabeld", "entry_per_sample"]
 def entry_per_sample(
     cases: Iterable[Mapping[str, Any]], annotations_dir: str | Path | None
 ) -> list[dict[str, Any]]:
-    """The cases, each as often as it has plausible annotations, with what :class:`PlausibleLabeld` reads.
+    """The cases, each repeated for every plausible annotation, with the keys :class:`PlausibleLabeld` reads.
 
     Args:
-        cases: with a ``label`` file that is called as the case is, ``case_00012.nii.gz``.
-        annotations_dir: the challenge's release, ``case_00012/segmentations/...`` in it or in its ``data``.
+        cases: each with a ``label`` file named after the case, ``case_00012.nii.gz``.
+        annotations_dir: the challenge's release, with ``case_00012/segmentations/...`` in it or in its
+            ``data``.
 
     Raises:
         InputError: no folder is given, or a case has no annotations there.
@@ -42,8 +44,8 @@ def entry_per_sample(
             "the training labels were made of: --annotations_dir RAW"
         )
     references = {reference.case: reference for reference in find_references(annotations_dir)}
-    entries = []
-    for case in cases:
+
+    def entries_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
         label = Path(case["label"])
         name = label.name.removesuffix(".gz").removesuffix(".nii")
         if name not in references or references[name].folder is None:
@@ -53,8 +55,9 @@ def entry_per_sample(
             )
         reference = Reference(name, label, references[name].folder)
         numbers = range(len(_samples(reference)))
-        entries += [{**case, "annotations": str(reference.folder), "sample": n} for n in numbers]
-    return entries
+        return [{**case, "annotations": str(reference.folder), "sample": n} for n in numbers]
+
+    return flat_map(cases, entries_of)
 
 
 def _samples(reference: Reference) -> list[Sample]:
@@ -63,9 +66,9 @@ def _samples(reference: Reference) -> list[Sample]:
 
 
 class PlausibleLabeld(MapTransform):
-    """Write the plausible annotation that an entry names over its label map, (1, X, Y, Z) as in its file.
+    """Replace an entry's label map, (1, X, Y, Z) as in its file, by the plausible annotation that it names.
 
-    Entries without ``annotations`` keep theirs.
+    Entries without ``annotations`` keep their label map.
 
     Raises:
         InputError: an annotation cannot be read, or is on another grid than the label map.
@@ -75,7 +78,7 @@ class PlausibleLabeld(MapTransform):
         super().__init__(keys)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The entry with other label maps."""
+        """The entry with its label maps replaced."""
         case = dict(data)
         if "annotations" not in case:
             return case

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: the six scores of every team, and how stable the places are."""
+"""Plots of an evaluation: every team's six scores, and how stable the ranking is."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from common.evaluation.drawing.figure_file import plain_label, save_figure
 from common.evaluation.ranking import Bootstrap, Ranking
-from common.files import atomic_path
 from kits21.metrics import COLUMNS
 
 __all__ = ["draw_places", "draw_scores"]
 
+_LONGEST = 24  # characters of a team's name
+
 
 def draw_scores(path: str | Path, teams: Sequence[str], scores: np.ndarray, order: Sequence[int]) -> None:
-    """One panel for each score: a box for each team, its cases as dots, its average as a line.
+    """One panel per score: a box per team, its cases as dots, its average as a line.
 
     Args:
         path: PNG to write.
@@ -26,6 +28,7 @@ def draw_scores(path: str | Path, teams: Sequence[str], scores: np.ndarray, orde
     """
     figure = Figure(figsize=(3 + 1.1 * max(3, len(teams)) * 1.5, 7), layout="constrained", facecolor="white")
     axes = figure.subplots(2, 3, sharey=True)
+    names = [plain_label(teams[t], longest=_LONGEST) for t in order]
     jitter = np.random.default_rng(0).uniform(-0.12, 0.12, scores.shape[1])
     for column, (name, axis) in enumerate(zip(COLUMNS, axes.ravel(), strict=True)):
         values = [scores[t, :, column] for t in order]
@@ -34,21 +37,20 @@ def draw_scores(path: str | Path, teams: Sequence[str], scores: np.ndarray, orde
             axis.plot(place + jitter, one, ".", color="0.5", ms=4, alpha=0.6)
             axis.hlines(one.mean(), place - 0.35, place + 0.35, color="tab:red", lw=1.8)
         axis.set(title=name.replace("_", " "), ylim=(-0.03, 1.03))
-        axis.set_xticks(range(1, len(order) + 1), [teams[t] for t in order], rotation=30, ha="right")
+        axis.set_xticks(range(1, len(order) + 1), names, rotation=30, ha="right")
         axis.grid(axis="y", alpha=0.3)
     figure.suptitle(f"{scores.shape[1]} cases; red: average, blue: median", fontsize=10)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, path)
 
 
 def draw_places(path: str | Path, teams: Sequence[str], ranking: Ranking, bootstrap: Bootstrap) -> None:
-    """How often each team took each place when cases were drawn anew.
+    """How often each team took each place when the cases were resampled.
 
     Args:
         path: PNG to write.
         teams: names.
         ranking: on all cases.
-        bootstrap: on cases drawn anew.
+        bootstrap: on resampled cases.
     """
     order = ranking.order
     number = len(order)
@@ -68,7 +70,6 @@ def draw_places(path: str | Path, teams: Sequence[str], ranking: Ranking, bootst
             color="white" if share > 0.5 else "0.2",
         )
     axis.set_xticks(range(number), range(1, number + 1))
-    axis.set_yticks(range(number), [teams[t] for t in order])
+    axis.set_yticks(range(number), [plain_label(teams[t], longest=_LONGEST) for t in order])
     axis.set(xlabel="place", title=f"places in {len(bootstrap.places)} draws of the cases")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, path)

@@ -1,7 +1,7 @@
 """What the training of both stages adds to a case and a batch.
 
 A case gets a second view of low resolution for the coarse stage, and the mask that this stage should find
-as a further channel for the fine one.  The mask is roughened, so that the fine stage does not copy it.
+as a further channel for the fine one.
 
 Axes: B batch, C input channels, (D, H, W).  Source: kits21/docs/method.md#coarse-to-fine.
 """
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from monai.engines import PrepareBatch
 from monai.transforms import Compose, MapTransform, Randomizable, Transform
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,12 +24,9 @@ __all__ = [
     "CoarseViewd",
     "OnCoarseView",
     "PrepareBothStages",
-    "RandRoughMaskd",
     "coarse_size",
     "coarse_spacing",
 ]
-
-_ALL_NEIGHBOURS = np.ones((3, 3, 3))
 
 
 def coarse_spacing(spacing: Sequence[float], factor: float) -> list[float]:
@@ -104,48 +100,6 @@ class OnCoarseView(Randomizable, Transform):
         """Replace both."""
         view = self.transforms({"image": data["coarse_image"], "label": data["coarse_label"]})
         return {**data, "coarse_image": view["image"], "coarse_label": view["label"]}
-
-
-class RandRoughMaskd(Randomizable, MapTransform):
-    """Grow or shrink a mask (1, D, H, W) by some voxels, or take one of its pieces away.
-
-    Args:
-        keys: masks of 0 and 1.
-        prob: of growing or shrinking.
-        most: so many voxels at the most.
-        prob_removal: of taking one piece, drawn at random, away.
-    """
-
-    def __init__(self, keys: Any, *, prob: float = 0.4, most: int = 3, prob_removal: float = 0.2) -> None:
-        MapTransform.__init__(self, keys)
-        self.prob, self.most, self.prob_removal = prob, most, prob_removal
-        self.steps, self.piece = 0, None
-
-    def randomize(self, data: Any = None) -> None:
-        """Draw by how many voxels (below 0: shrink), and which piece, from 0 to 1."""
-        steps = int(self.R.randint(1, self.most + 1)) * (1 if self.R.rand() < 0.5 else -1)
-        self.steps = steps if self.R.rand() < self.prob else 0
-        piece = float(self.R.rand())
-        self.piece = piece if self.R.rand() < self.prob_removal else None
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Draw once, change every key alike."""
-        self.randomize()
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = self._rough(result[key])
-        return result
-
-    def _rough(self, mask: Tensor) -> Tensor:
-        found = plain(mask)[0].numpy() > 0
-        if self.piece is not None:
-            numbered, number = ndimage.label(found, structure=_ALL_NEIGHBOURS)
-            found &= numbered != 1 + int(self.piece * number)
-        if self.steps > 0:
-            found = ndimage.binary_dilation(found, iterations=self.steps)
-        elif self.steps < 0:
-            found = ndimage.binary_erosion(found, iterations=-self.steps, border_value=1)
-        return torch.from_numpy(found[None]).to(mask.dtype)
 
 
 class PrepareBothStages(PrepareBatch):

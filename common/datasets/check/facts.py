@@ -1,4 +1,4 @@
-"""What one reading of every case tells: shapes, spacings, intensities, label values.
+"""What reading every case once tells: shapes, spacings, intensities, label values.
 
 The check and the plan work on these facts and never open a file themselves.  Reading a data set is
 slow, so the facts of a case are kept in the user's cache until one of its files changes.
@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from common.datasets.check.facts_cache import load_cached, save_cached, stamp
 from common.datasets.check.voxels import UnreadableError, Voxels, read_voxels
+from common.datasets.lists.case_list import places_of
 from common.pictures import label_channel
 
 __all__ = ["CaseFacts", "ImageFacts", "LabelFacts", "read_facts"]
@@ -31,7 +32,7 @@ class ImageFacts:
 
     Attributes:
         files: absolute paths, one per file (several files are several channels).
-        error: what is wrong as a predicate ("is missing"), else None.
+        error: what is wrong, as a predicate ("is missing"), else None.
         bad_file: the file that ``error`` is about.
         shape: spatial shape, (X, Y, Z) or (X, Y), in the file's axis order.
         channels: number of channels over all files.
@@ -64,12 +65,12 @@ class LabelFacts:
 
     Attributes:
         files: absolute paths; several where a case has several label maps.
-        error: what is wrong as a predicate, else None.
+        error: what is wrong, as a predicate, else None.
         bad_file: the file that ``error`` is about.
         shape: spatial shape in the file's axis order.
         affine: as in :class:`ImageFacts`.
         values: the distinct values, sorted (the first 1000).
-        non_integer: fraction of voxels whose value is no integer (NaN included), 0 to 1.
+        non_integer: fraction of voxels whose value is not an integer (NaN included), 0 to 1.
     """
 
     files: tuple[str, ...] = ()
@@ -91,8 +92,9 @@ class CaseFacts:
         sample: per channel, intensities at evenly strided voxels of the foreground (label not 0),
             at most 5000, in 6 significant digits; empty without a readable label on the same grid.
         sample_labels: the label value at each of these voxels.
-        split: the list of dataset.json that the case is in.
-        index: its place in that list.
+        split: the list of the run that the case is in.
+        name: the case's place in dataset.json, ``training[12]``; a case held out for validation is still
+            in the training list there.
     """
 
     image: ImageFacts
@@ -100,12 +102,7 @@ class CaseFacts:
     sample: tuple[tuple[float, ...], ...] = ()
     sample_labels: tuple[float, ...] = ()
     split: str = "training"
-    index: int = 0
-
-    @property
-    def name(self) -> str:
-        """The case as one finds it in dataset.json: ``training[12]``."""
-        return f"{self.split}[{self.index}]"
+    name: str = "training[0]"
 
     @property
     def sample_mean(self) -> tuple[float, ...]:
@@ -120,7 +117,7 @@ def read_facts(
     label_key: str = "label",
     cache: bool = True,
 ) -> list[CaseFacts]:
-    """Read every case once.  A bad file is recorded and never raised.
+    """Read every case once.  A bad file is recorded, and raises nothing.
 
     Args:
         cases: dicts with absolute paths, all in the list ``training``; or the lists by name, as
@@ -128,20 +125,20 @@ def read_facts(
         image_key: key of the image file or the list of image files (channels).
         label_key: key of the label file, files, or class index; a case may lack it.
         cache: keep the facts in ``$XDG_CACHE_HOME`` (else ``~/.cache``) ``/method_zoo/facts`` and take
-            them from there while path, size and date of the files are the same.
+        them from there as long as path, size and date of the files are unchanged.
 
     Returns:
         The facts in the order of the cases, list after list.
     """
     lists = cases if isinstance(cases, Mapping) else {"training": cases}
-    places = [(split, index) for split, listed in lists.items() for index in range(len(listed))]
+    places = [(split, place) for split, listed in lists.items() for place in places_of(listed, split)]
     inputs = [(case.get(image_key), case.get(label_key)) for listed in lists.values() for case in listed]
     facts = [_cached_case(*files) if cache else None for files in inputs]
     unread = [number for number, known in enumerate(facts) if known is None]
     for number in tqdm(unread, desc="checking data", unit="case", disable=not unread):
         facts[number] = _read_case(*inputs[number], cache=cache)
     return [
-        replace(case, split=split, index=index) for case, (split, index) in zip(facts, places, strict=True)
+        replace(case, split=split, name=place) for case, (split, place) in zip(facts, places, strict=True)
     ]
 
 
@@ -158,7 +155,7 @@ def _cached_case(image: Any, label: Any) -> CaseFacts | None:
 
 
 def _read_case(image: Any, label: Any, *, cache: bool) -> CaseFacts:
-    # Asked before reading, so that a file which changes meanwhile is read again next time.
+    # Taken before reading, so that a file that changes meanwhile is read again next time.
     before = stamp(_files(image), _files(label))
     image_facts, image_voxels = _image_facts(_files(image))
     label_facts, values = _label_facts(_files(label)) if _files(label) else (_label_without_file(label), None)
@@ -168,7 +165,7 @@ def _read_case(image: Any, label: Any, *, cache: bool) -> CaseFacts:
     case = CaseFacts(image_facts, label_facts, sample, sample_labels)
     readable = image_facts.error is None and (label_facts is None or label_facts.error is None)
     if cache and readable and before is not None:
-        stored = {key: value for key, value in asdict(case).items() if key not in ("split", "index")}
+        stored = {key: value for key, value in asdict(case).items() if key not in ("split", "name")}
         save_cached(_files(image), _files(label), before, stored)
     return case
 
@@ -225,7 +222,7 @@ def _label_facts(files: tuple[str, ...]) -> tuple[LabelFacts, np.ndarray | None]
 
 
 def _label_channels(one: Voxels) -> tuple[np.ndarray, ...]:
-    """A label picture's grey channel, though it be stored as red, green, blue and alpha."""
+    """A label picture's grey channel, even if it is stored as red, green, blue and alpha."""
     return one.channels[:1] if one.mode else one.channels
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from common.datasets.check.check import check_cases
 from common.datasets.check.facts import read_facts
 from common.datasets.check.findings import raise_on_findings
+from common.datasets.lists.case_list import CaseList, flat_map, has_label
 from common.datasets.lists.datalist import DATALIST, inference_list
 from common.datasets.lists.domains import domain_datalist
 from common.errors import InputError
@@ -34,10 +35,10 @@ def images_to_predict(
 
     Args:
         dataset_dir: folder with dataset.json or with images, or one image.
-        channels: that the network takes.
+        channels: image channels that the network takes.
         dims: spatial axes, 2 or 3.
-        source_domains: the cases of all other domains (:func:`common.datasets.domain_datalist`)
-            instead of its test list.
+        source_domains: predict the cases of all other domains (:func:`common.datasets.domain_datalist`)
+            instead of the test list.
 
     Raises:
         InputError: no images, or some that cannot be predicted; the first is named.
@@ -46,28 +47,36 @@ def images_to_predict(
         listed = inference_list(dataset_dir)
     else:
         listed = domain_datalist(dataset_dir, source_domains=source_domains, holdout=0)["test"]
-    cases = [{key: case[key] for key in ("image", "domain") if key in case} for case in listed]
+    cases = flat_map(listed, lambda case: [{key: case[key] for key in ("image", "domain") if key in case}])
     findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
     raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
     return cases
 
 
-def labelled_cases(datalist: Mapping[str, Sequence[dict]], name: str) -> list[dict]:
+def labelled_cases(
+    datalist: Mapping[str, CaseList], name: str, *, option: str = "--evaluation_list"
+) -> CaseList:
     """One list of a data set for scoring: every case must have a label.
+
+    Args:
+        datalist: the lists of a run, as :func:`common.datasets.read_datalist` gives them.
+        name: name of the list.
+        option: the option that chooses the list, for error messages.
 
     Raises:
         InputError: there is no such list, it is empty, or cases in it have no label.
     """
-    cases = list(datalist.get(name, []))
+    cases = datalist.get(name)
     if not cases:
+        folder = next(iter(datalist.values())).folder
         raise InputError(
-            f"dataset.json: the list {name!r} is empty or not there; choose another with --evaluation_list "
+            f"{folder / DATALIST}: the list {name!r} is empty or not there; choose another with {option} "
             f"({', '.join(key for key, value in datalist.items() if value)})"
         )
-    lacking = [case["image"] for case in cases if not case.get("label")]
+    lacking = [place for case, place in zip(cases, cases.places, strict=True) if not has_label(case)]
     if lacking:
         raise InputError(
-            f"dataset.json: {len(lacking)} of {len(cases)} cases in {name!r} have no label, the first is "
-            f"{lacking[0]}; add labels, or choose another list with --evaluation_list"
+            f"{cases.folder / DATALIST}: {lacking[0]} has no label ({len(lacking)} of the {len(cases)} cases "
+            f"in {name!r}); add labels, or choose another list with {option}"
         )
     return cases

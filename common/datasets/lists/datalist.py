@@ -7,16 +7,17 @@ A data set is a folder with ``dataset.json``: ``training``, ``validation`` and `
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from common.datasets.check.voxels import IMAGE_SUFFIXES, has_suffix
+from common.datasets.lists.case_list import CaseList, as_lists, places_of
+from common.datasets.lists.holdout import hold_out
 from common.errors import InputError
 
 __all__ = [
     "DATALIST",
-    "CaseList",
     "inference_list",
     "labels_of",
     "modality_of",
@@ -27,34 +28,19 @@ __all__ = [
 DATALIST = "dataset.json"
 
 
-class CaseList(list[dict]):
-    """The cases of one list of a dataset.json.
-
-    A list that a program puts in its place (MONAI Label does) is a plain one: nothing is known of
-    it but the files.
-
-    Attributes:
-        folder: absolute path of the folder with dataset.json.
-    """
-
-    def __init__(self, cases: Iterable[dict], folder: Path) -> None:
-        super().__init__(cases)
-        self.folder = folder
-
-
 def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
     """The cases of a data set, as lists under ``training``, ``validation`` and ``test``.
 
-    Paths become absolute; further keys of an entry stay, as MONAI's ``load_decathlon_datalist``
+    Paths become absolute; other keys of an entry are kept, as MONAI's ``load_decathlon_datalist``
     reads them.  The order is that of dataset.json.
 
-    Where dataset.json has no ``validation`` list, the last ``max(1, round(holdout * n))`` of its
-    n training cases become it (the same ones every time); with ``holdout=0`` it stays empty.  The
-    test list is never used for it.
+    Where dataset.json has no ``validation`` list, the share ``holdout`` of its training cases takes its place
+    (:func:`common.datasets.lists.holdout.hold_out`); with ``holdout=0`` it stays empty.  The test list is
+    never used for this.
 
     Raises:
-        InputError: no folder, no dataset.json, broken JSON, no training case, or an entry
-            without an image; a single training case of which nothing can be held out.
+        InputError: no folder, no dataset.json, broken JSON, no training case, an entry without an
+            image, or a single training case, which cannot be held out.
     """
     path, description = _located_description(dataset_dir)
     lists = {key: _entries(path, description, key) for key in ("training", "validation", "test")}
@@ -64,15 +50,8 @@ def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
             f"{path}: training has no case; expected a list of "
             f'{{"image": ..., "label": ...}}; make it with  python -m common.datasets list {path.parent}'
         )
-    if not lists["validation"] and holdout > 0:
-        held = max(1, round(holdout * len(training)))
-        if held >= len(training):
-            raise InputError(
-                f"{path}: training has {len(training)} case(s), of which {held} would be held out for "
-                f'validation; expected at least one left to train on: add cases or a "validation" list'
-            )
-        lists["training"], lists["validation"] = training[:-held], training[-held:]
-    return {key: CaseList(cases, path.parent) for key, cases in lists.items()}
+    lists["training"], lists["validation"] = hold_out(training, lists["validation"], holdout, source=path)
+    return as_lists(lists)
 
 
 def inference_list(dataset_dir: str | Path) -> list[dict]:
@@ -83,7 +62,7 @@ def inference_list(dataset_dir: str | Path) -> list[dict]:
     directly in it, by name), or one image file.
 
     Raises:
-        InputError: nothing to predict is found there, or dataset.json is broken.
+        InputError: there is nothing to predict, or dataset.json is broken.
     """
     folder = Path(dataset_dir).absolute()
     if folder.is_file() and has_suffix(folder):
@@ -111,8 +90,8 @@ def inference_list(dataset_dir: str | Path) -> list[dict]:
 def labels_of(dataset_dir: str | Path) -> dict[int, str]:
     """Label value to name, sorted by value; empty where dataset.json names no labels.
 
-    Understood are ``{"0": "background"}`` (Decathlon, nnU-Net v1) and ``{"background": 0}``
-    (nnU-Net v2).
+    Both ``{"0": "background"}`` (Decathlon, nnU-Net v1) and ``{"background": 0}`` (nnU-Net v2) are
+    understood.
 
     Raises:
         InputError: no readable dataset.json, or labels of another form (regions of several values).
@@ -132,8 +111,8 @@ def labels_of(dataset_dir: str | Path) -> dict[int, str]:
 def modality_of(dataset_dir: str | Path) -> list[str]:
     """The modality of every channel (``["CT"]``); empty where dataset.json does not say.
 
-    Understood are ``modality`` (Decathlon) and ``channel_names`` (nnU-Net v2), as a dict by channel
-    index, a list, or one name.
+    Both ``modality`` (Decathlon) and ``channel_names`` (nnU-Net v2) are understood, as a dict by
+    channel index, a list, or one name.
 
     Raises:
         InputError: no readable dataset.json.
@@ -189,7 +168,7 @@ def _located_description(dataset_dir: str | Path) -> tuple[Path, dict[str, Any]]
     return path, description
 
 
-def _entries(path: Path, description: dict[str, Any], key: str) -> list[dict]:
+def _entries(path: Path, description: dict[str, Any], key: str) -> CaseList:
     listed = description.get(key) or []
     if not isinstance(listed, list):
         raise InputError(
@@ -199,18 +178,18 @@ def _entries(path: Path, description: dict[str, Any], key: str) -> list[dict]:
     if not plain:
         _demand_images(path, key, listed)
     if not listed:
-        return []
+        return CaseList([], path.parent, [])
     # MONAI takes seconds to import; the callers that only ask for labels need not wait.
     from monai.data.decathlon_datalist import load_decathlon_datalist
 
     entries = load_decathlon_datalist(path, data_list_key=key, base_dir=path.parent)
     for entry, given in zip(entries, listed, strict=True):
         entry.update({} if plain else _names_of_folders(path.parent, given))
-    return entries
+    return CaseList(entries, path.parent, places_of(entries, key))
 
 
 def _names_of_folders(folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """Further values as given where MONAI takes them for paths: ``"site": "A"`` beside a folder ``A``."""
+    """Undo MONAI's reading of other values as paths: ``"site": "A"`` beside a folder ``A``."""
     return {
         key: value
         for key, value in entry.items()

@@ -1,4 +1,4 @@
-"""Lists of a data set in several domains: which of them train, which are the stream of the others.
+"""Lists of a data set with several domains: some are trained on, the others form the test stream.
 
 Each case of dataset.json may name its ``domain``.  The order of the domains is that of dataset.json
 (``"domains": [...]``), else that in which they first occur; within a domain the cases keep their order.
@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.datasets.lists.datalist import DATALIST, CaseList, read_datalist, read_description
+from common.datasets.lists.case_list import CaseList, as_lists
+from common.datasets.lists.datalist import DATALIST, read_datalist, read_description
+from common.datasets.lists.holdout import hold_out
 from common.errors import InputError
 
 __all__ = ["domain_datalist", "domains_of"]
@@ -22,18 +24,17 @@ def domain_datalist(
     source_domains: str | Sequence[str] | None = None,
     holdout: float = 0.2,
 ) -> dict[str, CaseList]:
-    """The lists of :func:`common.datasets.read_datalist`, perhaps with other domains to train on.
+    """The lists of :func:`common.datasets.read_datalist`, optionally with other domains to train on.
 
     Args:
         dataset_dir: folder with dataset.json.
-        source_domains: all cases of these domains train, and those of all others are the ``test`` list,
-            domain after domain; None: the lists as dataset.json has them.
-        holdout: as in ``read_datalist``.  With ``source_domains``, what dataset.json lists for validation
-            stays there; of a domain without any, the last ``max(1, round(holdout * n))`` of its n cases
-            become validation cases.
+        source_domains: train on all cases of these domains; those of all others become the ``test`` list,
+            domain by domain.  None keeps the lists of dataset.json.
+        holdout: as in ``read_datalist``.  With ``source_domains``, cases listed for validation stay
+        there; from a domain without any, this share of its cases is held out.
 
     Raises:
-        InputError: as ``read_datalist``; or a domain that no case has, or cases without a domain.
+        InputError: as ``read_datalist``; also a domain that no case has, or cases without a domain.
     """
     if source_domains is None:
         return read_datalist(dataset_dir, holdout=holdout)
@@ -46,33 +47,31 @@ def domain_datalist(
         raise InputError(
             f"{path}: source_domains = {source_domains!r}; expected one or several of {', '.join(order)}"
         )
-    training: list[dict] = []
-    validation: list[dict] = []
-    for domain in (domain for domain in order if domain in sources):
-        train, validate = _of_source(lists, domain, holdout, path)
-        training += train
-        validation += validate
-    test = [
-        case
-        for domain in order
-        if domain not in sources
-        for section in ("training", "validation", "test")
-        for case in lists[section]
-        if case["domain"] == domain
-    ]
-    found = {"training": training, "validation": validation, "test": test}
-    return {section: CaseList(cases, path.parent) for section, cases in found.items()}
+    nothing = lists["training"][:0]
+    found = {"training": nothing, "validation": nothing, "test": nothing}
+    for domain in order:
+        own = {section: _of_domain(cases, domain) for section, cases in lists.items()}
+        if domain not in sources:
+            found["test"] += own["training"] + own["validation"] + own["test"]
+            continue
+        counted = f"cases of domain {domain!r}"
+        training, validation = hold_out(
+            own["training"] + own["test"], own["validation"], holdout, source=path, counted=counted
+        )
+        found["training"] += training
+        found["validation"] += validation
+    return as_lists(found)
 
 
 def domains_of(dataset_dir: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """The domains of a data set, in its order.
+    """The domains of a data set, in the data set's order.
 
     Args:
         dataset_dir: folder with dataset.json.
         lists: its lists, as :func:`common.datasets.read_datalist` gives them.
 
     Raises:
-        InputError: a case names no domain, or one that the order in dataset.json lacks.
+        InputError: a case names no domain, or one that is missing from the order in dataset.json.
     """
     path = Path(dataset_dir).absolute() / DATALIST
     for section, cases in lists.items():
@@ -92,18 +91,5 @@ def domains_of(dataset_dir: str | Path, lists: Mapping[str, Sequence[Mapping[str
     return [domain for domain in order if domain in occurring]
 
 
-def _of_source(
-    lists: Mapping[str, Sequence[dict]], domain: str, holdout: float, path: Path
-) -> tuple[list[dict], list[dict]]:
-    """Training and validation cases of one source domain."""
-    own = {section: [case for case in cases if case["domain"] == domain] for section, cases in lists.items()}
-    train, validate = own["training"] + own["test"], own["validation"]
-    if not validate and holdout > 0:
-        held = max(1, round(holdout * len(train)))
-        if held >= len(train):
-            raise InputError(
-                f"{path}: domain {domain!r} has {len(train)} case(s), of which {held} would be held out for "
-                f"validation; expected at least one left to train on: add cases"
-            )
-        train, validate = train[:-held], train[-held:]
-    return train, validate
+def _of_domain(cases: CaseList, domain: str) -> CaseList:
+    return cases.flat_map(lambda case: [case] if case["domain"] == domain else [])

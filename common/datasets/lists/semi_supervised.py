@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
 from pathlib import Path
-from typing import Any
 
-from common.datasets.lists.datalist import DATALIST, CaseList, read_datalist
+from common.datasets.lists.case_list import CaseList, as_lists, has_label
+from common.datasets.lists.datalist import DATALIST, read_datalist
+from common.datasets.lists.holdout import hold_out
 from common.errors import InputError
 
-__all__ = ["hide_labels", "semi_supervised_datalist"]
+__all__ = ["semi_supervised_datalist"]
 
 
 def semi_supervised_datalist(
@@ -21,72 +22,53 @@ def semi_supervised_datalist(
 ) -> dict[str, CaseList]:
     """The lists of :func:`common.datasets.read_datalist`; unlabelled training cases have no ``label``.
 
-    Where dataset.json has no ``validation`` list, the last ``max(1, round(holdout * n))`` of the n labelled
-    training cases become it, so the labels that choose the weights are counted among the n; with
-    ``holdout=0`` it stays empty.  The test list is never used for it.
+    Validation cases are held out from the labelled ones: labels used to choose the weights count among those
+    that the method may see.
 
     Args:
         dataset_dir: folder with dataset.json.
-        num_labelled: the first so many training cases are the labelled ones, and the labels of the others
-            are hidden (their files are not opened); None: all that have a label.
-        num_unlabelled: keep the first so many unlabelled cases; None: all; 0 for supervised training.
-        holdout: fraction of the labelled cases.
+        num_labelled: number of labelled training cases, counted from the first; the labels of the others are
+            hidden (their files are not opened).  None: all that have a label.
+        num_unlabelled: number of unlabelled cases to keep, counted from the first; None: all; 0 for
+            supervised training.
+        holdout: fraction of the labelled cases to hold out.
 
     Raises:
-        InputError: as ``read_datalist``; fewer labelled cases than asked for, none at all, or a single
-            one of which nothing can be held out.
+        InputError: as ``read_datalist``; also fewer labelled cases than asked for, none at all, or a single
+            one, which cannot be held out.
     """
     path = Path(dataset_dir).absolute() / DATALIST
     lists = read_datalist(dataset_dir, holdout=0)
-    training = hide_labels(lists["training"], num_labelled, path)
-    labelled = [case for case in training if _has_label(case)]
+    training = _with_labels_hidden(lists["training"], num_labelled, path)
+    labelled = training.flat_map(lambda case: [case] if has_label(case) else [])
     if not labelled:
         raise InputError(
             f"{path}: none of the {len(training)} training cases has a label; expected some: "
             f'add "label" to entries, or choose num_labelled above 0'
         )
-    if not lists["validation"] and holdout > 0:
-        held = max(1, round(holdout * len(labelled)))
-        if held >= len(labelled):
-            raise InputError(
-                f"{path}: training has 1 labelled case, which would be held out for validation; expected at "
-                f'least two: add a label, or a "validation" list'
-            )
-        lists["validation"] = CaseList(labelled[-held:], path.parent)
-        training = [case for case in training if case not in lists["validation"]]
-    lists["training"] = CaseList(_first_unlabelled(training, num_unlabelled), path.parent)
-    return lists
+    _, validation = hold_out(labelled, lists["validation"], holdout, source=path, counted="labelled cases")
+    training = _first_unlabelled(training.without(validation), num_unlabelled)
+    return as_lists({"training": training, "validation": validation, "test": lists["test"]})
 
 
-def hide_labels(
-    cases: Sequence[Mapping[str, Any]], num_labelled: int | None, source: str | Path = DATALIST
-) -> list[dict]:
-    """The cases, without the ``label`` of all but the first ``num_labelled`` (None: as they are).
-
-    Raises:
-        InputError: one of the first ``num_labelled`` has no label, or there are fewer cases.
-    """
+def _with_labels_hidden(cases: CaseList, num_labelled: int | None, source: Path) -> CaseList:
+    """The cases, without the ``label`` of all but the first ``num_labelled`` (None: as they are)."""
     if num_labelled is None:
-        return [dict(case) for case in cases]
-    lacking = [i for i, case in enumerate(cases[:num_labelled]) if not _has_label(case)]
-    if num_labelled > len(cases) or lacking:
-        found = f"training[{lacking[0]}] has no label" if lacking else f"training has {len(cases)} cases"
+        return cases
+    number = max(0, num_labelled)
+    named, others = cases[:number], cases[number:]
+    lacking = [place for case, place in zip(named, named.places, strict=True) if not has_label(case)]
+    if number > len(cases) or lacking:
+        found = f"{lacking[0]} has no label" if lacking else f"training has {len(cases)} cases"
         raise InputError(
             f"{source}: {found}; expected a label in each of the first num_labelled = {num_labelled}: "
             "list the labelled cases first, or lower num_labelled"
         )
-    return [
-        {key: value for key, value in case.items() if key != "label" or i < num_labelled}
-        for i, case in enumerate(cases)
-    ]
+    return named + others.flat_map(lambda case: [{k: v for k, v in case.items() if k != "label"}])
 
 
-def _has_label(case: Mapping[str, Any]) -> bool:
-    return case.get("label") not in (None, "", [])
-
-
-def _first_unlabelled(cases: Sequence[dict], number: int | None) -> list[dict]:
+def _first_unlabelled(cases: CaseList, number: int | None) -> CaseList:
     if number is None:
-        return list(cases)
-    surplus = [case for case in cases if not _has_label(case)][number:]
-    return [case for case in cases if case not in surplus]
+        return cases
+    counter = itertools.count()
+    return cases.flat_map(lambda case: [case] if has_label(case) or next(counter) < number else [])

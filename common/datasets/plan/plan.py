@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
-from common.datasets.check.check import check_cases
 from common.datasets.check.facts import CaseFacts, read_facts
 from common.datasets.check.findings import raise_on_findings
-from common.datasets.check.label_values import as_label_map, mapped_labels
-from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_datalist, read_description
-from common.datasets.lists.semi_supervised import semi_supervised_datalist
+from common.datasets.check.label_values import mapped_labels
+from common.datasets.lists.case_list import CaseList
+from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_description
+from common.datasets.plan.options import PlanOptions
+from common.datasets.plan.target_spacing import target_spacing
 from common.errors import InputError
 from common.files import write_json
 
-__all__ = ["check_options", "load_plan", "make_plan", "training_plan"]
+__all__ = ["load_plan", "make_plan", "training_plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +36,9 @@ def make_plan(
     facts: Sequence[CaseFacts],
     labels: Mapping[int, str],
     modality: Sequence[str],
+    options: PlanOptions,
     *,
-    axcodes: str = "SPL",
-    spacing: Sequence[float] | None = None,
-    intensity: str | None = None,
-    label_map: Mapping[int, int] | None = None,
     dataset: str = "",
-    channels: int | None = None,
 ) -> dict[str, Any]:
     """The plan as a dict that JSON can hold.
 
@@ -52,116 +46,74 @@ def make_plan(
         facts: of the training cases, all readable.
         labels: names by value, after the map.
         modality: of each channel; "ct" in any case gives the CT scheme, all else z-scores per image.
-        axcodes: the orientation that training works in, one letter per array axis (towards S, P, L).
-        spacing: mm along the axes of ``axcodes``, instead of the median of the cases.
-        intensity: for every channel, instead of what the modality asks for: "zscore" of each channel;
-            "minmax" of all together to 0..1; "imagenet" for 8-bit RGB, its channels' public mean and sd;
-            "as_is", the files are scaled already.
-        label_map: label values ``{from: to}``; what becomes 0 is no foreground.
+        options: of the plan; without ``channels`` those of the first case are taken.
         dataset: its name.
-        channels: that the network takes; none: those of the first case.  (Pictures of other channels
-            than the network's are converted when they are read.)
 
     Returns:
-        ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, median of each axis of ``axcodes``; absent
+        ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, see :func:`target_spacing`; absent
         for pictures), ``intensity`` (per channel ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile],
         "mean", "sd"}`` of the pooled foreground samples, or ``{"scheme": word}`` with one of the words
-        of ``intensity``) and ``labels``.
+        of ``PlanOptions.intensity``) and ``labels``.
 
     Raises:
         InputError: ``spacing`` is no three lengths above 0, ``intensity`` is another word, or CT has no
             labelled voxel.
     """
-    plan: dict[str, Any] = {"dataset": dataset, "cases": len(facts), "axcodes": axcodes}
+    plan: dict[str, Any] = {"dataset": dataset, "cases": len(facts), "axcodes": options.axcodes}
     volumes = [one.image for one in facts if one.image.affine and len(one.image.shape) == 3]
-    if spacing is not None:
-        plan["spacing"] = _checked_spacing(spacing)
+    if options.spacing is not None:
+        plan["spacing"] = _checked_spacing(options.spacing)
     elif volumes:
-        oriented = [_spacing_along(one.affine, one.spacing, axcodes) for one in volumes]
-        plan["spacing"] = [round(float(mm), 4) for mm in np.median(oriented, axis=0)]
+        plan["spacing"] = target_spacing(volumes, options.axcodes)
+    channels = options.channels
     if channels is None:
         channels = facts[0].image.channels if facts else 0
     plan["intensity"] = [
-        {"scheme": scheme} if scheme != "ct" else _ct_scheme(facts, channel, as_label_map(label_map))
-        for channel, scheme in enumerate(_schemes(channels, modality, intensity))
+        {"scheme": scheme} if scheme != "ct" else _ct_scheme(facts, channel, options.label_map)
+        for channel, scheme in enumerate(_schemes(channels, modality, options.intensity))
     ]
     plan["labels"] = {str(value): name for value, name in sorted(labels.items())}
     return plan
 
 
 def training_plan(
-    dataset_dir: str | Path,
+    cases: CaseList,
+    options: PlanOptions,
     *,
-    channels: int | None,
-    classes: int | None,
-    dims: int | None = 3,
-    label_map: Mapping[int, int] | None = None,
-    spacing: Sequence[float] | None = None,
-    intensity: str | None = None,
-    axcodes: str = "SPL",
-    unlabelled: bool = False,
-    num_labelled: int | None = None,
     inference: Mapping[str, Any] | None = None,
     save_as: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Check a data set and plan the training on it.
+    """Check the lists of a run and plan the training.
 
-    All lists are read (cached) and checked; the plan is made of the training list alone, less what
-    is held out for validation.  Warnings go to the log.
+    The plan is made of the cases given and of no others; they are read (cached) and checked together with
+    the run's other lists.  Warnings go to the log.
 
     Args:
-        dataset_dir: folder with dataset.json.
-        channels: image channels that the network takes.
-        classes: classes that the network tells apart, background included.
-        dims: spatial axes, 2 or 3.
-        label_map: label values ``{from: to}``.
-        spacing: as in :func:`make_plan`.
-        intensity: as in :func:`make_plan`.
-        axcodes: as in :func:`make_plan`.
-        unlabelled: training cases may lack a label.
-        num_labelled: with ``unlabelled``, as in :func:`common.datasets.semi_supervised_datalist`; hidden
-            labels are not opened.
+        cases: that are trained on, each perhaps in several entries (its slices), of which the first counts.
+        options: of the plan.
         inference: further values of the training that inference needs, such as its patch; they
             become part of the plan.
         save_as: JSON file to write, whole or not at all.
 
     Raises:
-        InputError: the data set cannot be used; see :func:`common.datasets.raise_on_findings`.
+        InputError: the data cannot be used; see :func:`common.datasets.raise_on_findings`.
     """
-    folder = Path(dataset_dir).absolute()
-    label_map = as_label_map(label_map)
-    read = partial(semi_supervised_datalist, num_labelled=num_labelled) if unlabelled else read_datalist
-    training = [case["image"] for case in read(folder)["training"]]
-    # Nothing held out here: findings then name each case by its place in dataset.json.
-    lists = read(folder, holdout=0)
-    facts = read_facts(lists)
-    planned = [one for one, case in zip(facts, lists["training"], strict=False) if case["image"] in training]
-    declared, modality = labels_of(folder), modality_of(folder)
-    findings = check_cases(
-        facts,
-        channels=channels,
-        classes=classes,
-        dims=dims,
-        label_map=label_map,
-        declared=declared,
-        modality=modality,
-        labelled=("validation",) if unlabelled else ("training", "validation"),
-    )
-    raise_on_findings(findings, folder / DATALIST, options=check_options(channels, classes, label_map))
+    path = cases.folder / DATALIST
+    facts = read_facts({**cases.lists, "training": cases.once()})
+    declared, modality = labels_of(cases.folder), modality_of(cases.folder)
+    labelled = ["validation"] if options.unlabelled else ["training", "validation"]
+    findings = options.findings(facts, labelled=labelled, declared=declared, modality=modality)
+    raise_on_findings(findings, path, options=options.as_command_line())
     for one in findings:
-        _log.warning("%s. %s", one.line(folder / DATALIST), one.repair)
+        _log.warning("%s. %s", one.line(path), one.repair)
     plan = make_plan(
-        planned,
-        mapped_labels(declared, label_map) or _numbered_labels(classes),
+        [one for one in facts if one.split == "training"],
+        mapped_labels(declared, options.label_map) or _numbered_labels(options.classes),
         modality,
-        axcodes=axcodes,
-        spacing=spacing,
-        intensity=intensity,
-        label_map=label_map,
-        dataset=str(read_description(folder).get("name") or folder.name),
-        channels=channels,
+        options,
+        dataset=str(read_description(cases.folder).get("name") or cases.folder.name),
     )
-    plan |= {"channels": channels, "classes": classes, **(inference or {})}
+    plan |= {"channels": options.channels, "classes": options.classes, **(inference or {})}
     if save_as is not None:
         write_json(save_as, plan)
     return plan
@@ -185,15 +137,6 @@ def load_plan(path: str | Path, default: dict[str, Any]) -> dict[str, Any]:
             f"{path}: is no plan ({error}); expected the JSON that training writes: train again, or remove it"
         ) from error
     return plan
-
-
-def _spacing_along(affine: Any, spacing: Sequence[float], axcodes: str) -> list[float]:
-    """Spacing of the file's axes, in mm, put in the order of ``axcodes``."""
-    order = ornt_transform(io_orientation(np.array(affine)), axcodes2ornt(tuple(axcodes)))
-    along = [0.0] * 3
-    for axis, (target, _) in enumerate(order):
-        along[int(target)] = spacing[axis]
-    return along
 
 
 def _checked_spacing(spacing: Sequence[float]) -> list[float]:
@@ -247,11 +190,3 @@ def _ct_scheme(facts: Sequence[CaseFacts], channel: int, label_map: Mapping[int,
 
 def _numbered_labels(classes: int | None) -> dict[int, str]:
     return {value: f"class {value}" if value else "background" for value in range(classes or 0)}
-
-
-def check_options(channels: int | None, classes: int | None, label_map: Mapping[int, int]) -> str:
-    """The options with which ``python -m common.datasets check`` shows what a run complains of."""
-    given = {"in_channels": channels, "num_classes": classes, "label_map": label_map or None}
-    return " ".join(
-        f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None
-    )

@@ -27,6 +27,7 @@ _FOLDER = "2018LA_Seg_Training Set"
 _FILE = "mri_norm2.h5"
 _LISTS = {"training": ("train.list", 80), "test": ("test.list", 20)}
 _SLICES = 88
+_LARGEST = 1024  # voxels along an axis; the source scans have 640 at most
 _SPACING_MM = 0.625
 _DTYPES = {"image": np.float32, "label": np.uint8}
 
@@ -69,8 +70,6 @@ class _LeftAtrium(Reader):
         """One scan with its label."""
         path = _root(source) / _FOLDER / case / _FILE
         arrays = _arrays(path)
-        for key, array in arrays.items():
-            _check_array(path, key, array)
         image, label = arrays["image"], arrays["label"]
         if image.shape != label.shape:
             raise InputError(
@@ -127,24 +126,34 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise InputError("la2018: reading .h5 files needs h5py:  pip install h5py") from error
     try:
         with h5py.File(path) as file:
-            lacking = [key for key in _DTYPES if key not in file]
+            lacking = [key for key in _DTYPES if file.get(key, getlink=True) is None]
             if lacking:
                 raise InputError(
                     f"{path}: has no key '{lacking[0]}'; found {sorted(file)}, expected image and label: "
                     f"is it a file of another data set?"
                 )
-            return {key: _array(path, key, file[key]) for key in _DTYPES}
-    except OSError as error:
+            return {key: _array(path, key, file) for key in _DTYPES}
+    except (OSError, RuntimeError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({error}); download it again") from error
 
 
-def _array(path: Path, key: str, node: Any) -> np.ndarray:
-    if not hasattr(node, "dtype"):
-        raise InputError(f"{path}: {key} is a group; expected an array")
+def _array(path: Path, key: str, file: Any) -> np.ndarray:
+    """An array stored in the file itself, checked to be this data set's before any of its voxels is read."""
+    link = type(file.get(key, getlink=True)).__name__
+    if link != "HardLink":
+        raise InputError(f"{path}: {key} is a link elsewhere ({link}); expected an array in this file")
+    node = file[key]
+    if not hasattr(node, "shape"):
+        raise InputError(f"{path}: {key} is a {type(node).__name__.lower()}; expected an array")
+    if node.shape is None:
+        raise InputError(f"{path}: {key} is empty; expected an array: download this file again")
+    if node.external or node.is_virtual:
+        raise InputError(f"{path}: {key} has its voxels in other files; expected them in this one")
+    _check_array(path, key, node)
     return np.asarray(node)
 
 
-def _check_array(path: Path, key: str, array: np.ndarray) -> None:
+def _check_array(path: Path, key: str, array: Any) -> None:
     if array.dtype != _DTYPES[key]:
         raise InputError(
             f"{path}: {key} has dtype {array.dtype}; expected {np.dtype(_DTYPES[key])}: "
@@ -154,4 +163,9 @@ def _check_array(path: Path, key: str, array: np.ndarray) -> None:
         hint = "its axes are in another order" if _SLICES in array.shape else "download this file again"
         raise InputError(
             f"{path}: {key} has shape {array.shape}; expected (X, Y, {_SLICES}), slices last: {hint}"
+        )
+    if not all(0 < n <= _LARGEST for n in array.shape):
+        raise InputError(
+            f"{path}: {key} has shape {array.shape}; expected 1 to {_LARGEST} voxels along each axis: "
+            f"download this file again"
         )

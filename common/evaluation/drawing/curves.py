@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from common.evaluation.drawing.colours import COLOURS
-from common.files import atomic_path
+from common.evaluation.drawing.figure_file import save_figure
 
 __all__ = ["draw_curves"]
 
@@ -41,5 +41,4 @@ def draw_curves(
         axis.grid(alpha=0.3)
         if len(axis.lines) > 1:
             axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, path)

@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import Orientation
 
 from common.evaluation.drawing.colours import COLOURS
-from common.files import atomic_path
+from common.evaluation.drawing.figure_file import save_figure
 
 __all__ = ["draw_colour_picture", "draw_slices"]
 
@@ -80,17 +80,17 @@ def draw_colour_picture(
     *,
     title: str = "",
 ) -> None:
-    """A colour picture, and beside it the same with the contours of each label map.
+    """A colour picture, and beside it a copy with the contours of each label map.
 
-    Each contour is drawn around a class together with those of higher numbers: nested classes have
-    whole outlines.
+    Each contour is drawn around a class together with those of higher numbers: nested classes get
+    complete outlines.
 
     Args:
         picture: (H, W, 3) or (H, W), 0..255.
         contours: title -> label map (H', W') of the same picture, of any size.
         names: class number -> name; 0 is not drawn.
         path: PNG to write.
-        title: above all.
+        title: title of the figure.
     """
     height, width = picture.shape[:2]
     present = sorted({int(v) for m in contours.values() for v in np.unique(m) if v > 0})
@@ -128,5 +128,4 @@ def _finish(
         figure.legend(handles=handles, loc="outside right upper", frameon=False)
     if title:
         figure.suptitle(title, fontsize=11)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
+    save_figure(figure, path)

@@ -21,11 +21,24 @@ def ready(**settings):
     return inferer, network
 
 
-@pytest.mark.parametrize(("agreement", "quadratic", "linear"), [(1, 1, 1), (0, 0.25, 0.5), (-1, 0, 0)])
-def test_step_sizes_are_the_published_ones(agreement, quadratic, linear):
+@pytest.mark.parametrize(
+    ("agreement", "quadratic", "linear", "softplus"),
+    [(1, 1, 1, 1.3132617), (0, 0.25, 0.5, 0.6931472), (-1, 0, 0, 0.3132617)],
+)
+def test_step_sizes_are_the_published_ones(agreement, quadratic, linear, softplus):
     assert step_size(1e-4, agreement) == pytest.approx(1e-4 * quadratic)
     assert step_size(1e-4, agreement, "linear") == pytest.approx(1e-4 * linear)
+    assert step_size(1e-4, agreement, "softplus") == pytest.approx(1e-4 * softplus)
     assert step_size(1e-4, agreement, "fixed") == 1e-4
+
+
+@pytest.mark.parametrize("shape", ["linear", "softplus"])
+def test_the_step_size_is_a_key(shape):
+    """The default is the paper's (test_step_starts_from_the_stored_originals)."""
+    inferer, network = ready(lr=1e-3, lr_shape=shape)
+    inferer(stream(1).double(), network)
+    last = inferer.last
+    assert last.lr == step_size(1e-3, last.cosine, shape) != step_size(1e-3, last.cosine)
 
 
 def test_cosine_is_over_all_parameters_that_have_both_gradients():

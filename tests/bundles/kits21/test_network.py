@@ -24,17 +24,17 @@ def network():
 
 @pytest.fixture(scope="module")
 def narrow():
-    """Where the width does not matter."""
+    """For tests that do not depend on the width."""
     torch.manual_seed(0)
     return CoarseToFine(filters=(4, 8, 8, 16, 16, 16))
 
 
-def test_size_is_the_cards():
+def test_size_matches_the_card():
     plain = RegionUNet(1, 4, deep_supervision=False)
     assert sum(p.numel() for p in plain.parameters()) == 31_189_476
 
 
-def test_parts_are_the_cards(network):
+def test_parts_match_the_card(network):
     convolutions = [m for m in network.fine.modules() if isinstance(m, nn.Conv3d)]
     assert sum(m.stride == (2, 2, 2) for m in convolutions) == 5
     transposed = [m for m in network.fine.modules() if isinstance(m, nn.ConvTranspose3d)]
@@ -99,7 +99,7 @@ def test_loss_by_hand():
 
 
 def test_both_stages_in_one_call(narrow):
-    """With the image alone the coarse stage looks at it at half its resolution."""
+    """Given the image alone, the coarse stage sees it at half its resolution."""
     image = torch.randn(1, 1, 128, 64, 64, generator=torch.Generator().manual_seed(2))
     narrow.eval()
     with torch.no_grad():
@@ -118,7 +118,7 @@ def test_order_of_nesting():
 
 
 def test_loss_of_classes_by_hand():
-    """The switch to softmax, on a network of one stage."""
+    """The softmax variant, on a single-stage network."""
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0]]).reshape(1, 4, 1, 1, 2)
     label = torch.tensor([0, 2], dtype=torch.uint8).reshape(1, 1, 1, 1, 2)
     p = logits.softmax(dim=1)[0, :, 0, 0]

@@ -1,4 +1,4 @@
-"""The training of both stages: the second view of a case, the rough mask, and a step of MONAI's trainer."""
+"""The training of both stages: the second view of a case, and a step of MONAI's trainer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monai.transforms import RandFlipd
 import common  # noqa: F401 (makes bundles importable)
 from kits21.losses import RegionLoss, TwoStageLoss
 from kits21.network import CoarseToFine
-from kits21.two_stages import CoarseViewd, OnCoarseView, PrepareBothStages, RandRoughMaskd, coarse_spacing
+from kits21.two_stages import CoarseViewd, OnCoarseView, PrepareBothStages, coarse_spacing
 
 
 def case():
@@ -63,39 +63,6 @@ def test_random_transforms_of_the_coarse_view():
     assert set(drawn[0]) == {0.0, 1.0}
 
 
-def pieces():
-    mask = torch.zeros(1, 12, 12, 12, dtype=torch.uint8)
-    mask[:, 2:10, 2:5, 2:5] = 1
-    mask[:, 2:10, 8:11, 8:11] = 1
-    return mask
-
-
-def test_rough_mask():
-    mask = pieces()
-    step = RandRoughMaskd("m", prob=1.0, most=1, prob_removal=0.0)
-    step.set_random_state(0)
-    sizes = {int(step({"m": mask})["m"].sum()) for _ in range(12)}
-    assert len(sizes) == 2  # grown or shrunk by one voxel
-    assert min(sizes) < int(mask.sum()) < max(sizes)
-    away = RandRoughMaskd("m", prob=0.0, prob_removal=1.0)
-    away.set_random_state(0)
-    left = [away({"m": mask})["m"] for _ in range(12)]
-    assert {int(one.sum()) for one in left} == {72}
-    assert {int(one[0, 5, 3, 3]) for one in left} == {0, 1}, "either piece may go"
-    assert torch.equal(mask, pieces())
-    same = RandRoughMaskd("m", prob=0.0, prob_removal=0.0)({"m": mask})["m"]
-    assert torch.equal(same, mask)
-    none = away({"m": torch.zeros_like(mask)})["m"]
-    assert not none.any()
-
-
-def test_the_same_state_draws_the_same():
-    steps = [RandRoughMaskd("m", prob=0.5, prob_removal=0.5).set_random_state(3) for _ in range(2)]
-    drawn = [[step({"m": pieces()})["m"].sum().item() for _ in range(10)] for step in steps]
-    assert drawn[0] == drawn[1]
-    assert len(set(drawn[0])) > 2
-
-
 def test_a_step_of_the_trainer_moves_both_stages():
     torch.manual_seed(0)
     network = CoarseToFine(filters=(4, 8, 8, 16, 16, 16))
@@ -135,10 +102,25 @@ def test_loss_is_the_sum_of_the_stages():
         "fine": torch.randint(0, 4, (2, 1, 8, 8, 8), dtype=torch.uint8),
         "coarse": torch.randint(0, 2, (2, 1, 4, 4, 4), dtype=torch.uint8),
     }
-    whole = TwoStageLoss()(output, target)
+    whole = TwoStageLoss(batch=True)(output, target)
     parts = 0.0
-    for stage, loss in (("fine", RegionLoss()), ("coarse", RegionLoss([1], batch=True))):
+    for stage, loss in (("fine", RegionLoss(batch=True)), ("coarse", RegionLoss([1]))):
         deep = DeepSupervisionLoss(loss)  # levels one by one
         for weight, one in zip((4 / 7, 2 / 7, 1 / 7), output[stage], strict=True):
             parts += weight * float(deep.get_loss(one, target[stage]))
     assert float(whole) == pytest.approx(parts, rel=1e-6)
+
+
+def test_dice_is_pooled_at_full_resolution_and_per_sample_at_low():
+    """A batch of one case with and one without foreground: only the pooled Dice forgives the latter."""
+    label = torch.zeros(2, 1, 8, 8, 8, dtype=torch.uint8)
+    label[0, :, 2:6] = 1
+    perfect = torch.where(label == 1, 6.0, -6.0)
+    perfect[1, 0, 0, 0] = 6.0  # a few voxels in the case without
+    one = TwoStageLoss([1], batch=True, scales=[1.0])
+    each = {"fine": [perfect], "coarse": [perfect]}
+    pooled, single = (RegionLoss([1], batch=batch)(perfect, label) for batch in (True, False))
+    assert float(single - pooled) > 0.3
+    assert float(one(each, {"fine": label, "coarse": label})) == pytest.approx(
+        float(pooled + single), rel=1e-6
+    )

@@ -64,7 +64,9 @@ def recipe():
 
 def test_recipe(recipe):
     """trid/docs/method.md#prostate."""
-    assert (recipe["epochs"], recipe["iterations_per_epoch"], recipe["batch_size"]) == (200, 250, 8)
+    assert (recipe["epochs"], recipe["least_iterations"], recipe["batch_size"]) == (200, 250, 8)
+    recipe["train::dataset"] = list(range(1003))
+    assert recipe.get_parsed_content("samples_per_epoch") == 2006  # 251 iterations, the list twice
     assert recipe["keep"] == "lowest_loss"
     assert recipe.get_parsed_content("image_size") == [384, 384]
     recipe["train"]["trainer"] = {"max_epochs": 200}
@@ -78,18 +80,22 @@ def test_recipe(recipe):
 def test_steps_of_training(recipe):
     """Slices clipped, deformed with their masks, changed in brightness, and scaled at the very end."""
     augmentation = recipe.get_parsed_content("augmentation")
-    deform, noise, blur, brightness, contrast, low, gamma, *flips = augmentation
+    deform, noise, blur, brightness, offset, contrast, low, gamma, *flips = augmentation
     assert (deform.prob, deform.scale, deform.alpha, deform.sigma) == (0.2, (0.85, 1.25), (0, 900), (9, 13))
     assert np.rad2deg(deform.angle) == pytest.approx(15)
     assert tuple(deform.keys) == tuple(flips[0].keys) == tuple(flips[1].keys) == ("image", "label")
-    assert [t.prob for t in (noise, blur, brightness, contrast, low)] == [0.1, 0.2, 0.15, 0.15, 0.25]
-    assert (gamma.prob, gamma.adjuster.gamma, gamma.adjuster.retain_stats) == (0.15, (0.7, 1.5), True)
+    changes = (noise, blur, brightness, offset, contrast, low, gamma)
+    assert [t.prob for t in changes] == [0.1, 0.2, 0.15, 0.15, 0.15, 0.25, 0.15]
+    assert [t.channel_prob for t in changes[1:]] == [0.5, 1, 0.5, 1, 0.5, 1]
+    assert (blur.sigma, brightness.factor, offset.sd) == ((0.5, 1.0), (0.75, 1.25), 0.1)
+    assert (contrast.factor, low.zoom, low.in_plane) == ((0.75, 1.25), (0.5, 1.0), False)
+    assert (gamma.gamma, gamma.invert, gamma.retain_stats) == ((0.7, 1.5), False, True)
     image = torch.rand(1, 64, 64) * 900
     data = {"image": image, "label": (image > 300).to(torch.uint8)}
     for transform in augmentation:
         if hasattr(transform, "set_random_state"):
             transform.set_random_state(seed=3)
-        transform.prob = 1.0
+        transform.prob = transform.channel_prob = 1.0
         data = transform(data)
     for transform in recipe.get_parsed_content("intensity_transforms"):
         data = transform(data)

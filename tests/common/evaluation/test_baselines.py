@@ -18,7 +18,7 @@ from common.evaluation.baselines import (
     mean_dice,
     mean_shape_prior,
 )
-from common.evaluation.labelled_cases import Case, load_cases, number_of_classes
+from common.evaluation.case_arrays import Case, LabelledData
 from common.phantoms import abdomen
 
 # With 16 training cases of seed 0, on 4 validation / 4 test cases: intensity 0.07 / 0.09, mean shape
@@ -55,8 +55,8 @@ def test_phantom_defeats_both(folder):
     assert 0.1 < shape < SHAPE_CEILING
 
 
-def test_both_solve_what_they_can_solve():
-    """Separate intensities, and the same place in every case: neither predictor is a straw man."""
+def test_both_solve_what_they_can():
+    """With separate intensities, or the same place in every case: neither predictor is a straw man."""
     case = make_case(asymmetric_label(), means=(0, 50, 100))
     for predictor in (
         IntensityThreshold(classes=3),
@@ -67,7 +67,7 @@ def test_both_solve_what_they_can_solve():
 
 
 def test_intensity_follows_bayes_rule_at_the_crossing():
-    """Equal sd: classes meet half way without prior; the frequent class gains with it."""
+    """Equal sd: without a prior the boundary is half way; with one the frequent class gains."""
     rng = np.random.default_rng(1)
     label = (np.arange(100_000) % 10 == 0).astype(np.int64).reshape(100, 100, 10)
     image = (10.0 * label + rng.normal(0, 4, label.shape)).astype(np.float32)
@@ -92,7 +92,7 @@ def test_channels_are_used_together():
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (1, 0, 2)])
 @pytest.mark.parametrize("flip", [(), (0,), (0, 1), (2,)])
 def test_prior_lands_in_the_volumes_own_orientation(axes, flip):
-    """Fitted on RAS+, predicted on the same anatomy stored with other axes."""
+    """Fitted on RAS+, applied to the same anatomy stored with other axes."""
     label = asymmetric_label()
     prior = MeanShapePrior(classes=3).fit([make_case(label, means=(0, 50, 100))])
     orientation = np.array([[axes[i], -1 if i in flip else 1] for i in range(3)], float)
@@ -141,7 +141,7 @@ def test_dice_of_nested_regions_by_hand():
 
 
 def test_predictions_have_each_cases_own_grid(folder):
-    cases = list(load_cases(folder, "validation", classes=12))
+    cases = list(LabelledData(folder, section="validation").scored())
     for predict in (mean_shape_prior, intensity_threshold):
         maps = predict(folder, limit=2)
         assert [m.shape for m in maps] == [case.label.shape for case in cases]
@@ -149,9 +149,14 @@ def test_predictions_have_each_cases_own_grid(folder):
 
 
 def test_fewer_classes(folder):
-    assert number_of_classes(folder) == 12
-    assert max(m.max() for m in mean_shape_prior(folder, classes=7)) == 6
-    assert next(load_cases(folder, "validation", classes=2)).label.max() == 1
+    """Organs from 7 on become background on request, and never otherwise."""
+    fewer = {value: 0 for value in range(7, 12)}
+    assert max(m.max() for m in mean_shape_prior(folder, label_map=fewer)) == 6
+    assert all(table.shape == (3, 6) for table in baseline_dice(folder, limit=1, label_map=fewer).values())
+    with pytest.raises(
+        InputError, match=r"has values {7, 8, 9, 10, 11}; expected 0 to 6 \(K = 7\): give  --cl"
+    ):
+        mean_shape_prior(folder, classes=7)
 
 
 def test_pictures_with_three_channels(tmp_path):
@@ -178,10 +183,14 @@ def _without(key):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_without("validation"), "no cases in the list 'validation'"),
+        (_without("validation"), r"too few labelled cases \(1\) to hold out"),
         (_without("labels"), "no 'labels'"),
-        (lambda d: d["validation"][0].pop("label"), r"validation\[0\] has no 'label'"),
-        (lambda d: d["validation"][0].update(image="gone.nii.gz"), "missing"),
+        (lambda d: d["validation"][0].pop("label"), r"validation\[0\] has no label.*--section"),
+        (lambda d: d["validation"][0].update(image="gone.nii.gz"), r"validation\[0\].image = .* is missing"),
+        (
+            lambda d: d["training"][0].update(label=["a", "b"]),
+            r"training\[0\].label = .* the path of one file",
+        ),
     ],
 )
 def test_bad_data_sets(tmp_path, damage, message):
@@ -194,6 +203,11 @@ def test_bad_data_sets(tmp_path, damage, message):
     path.write_text(json.dumps(dataset))
     with pytest.raises(InputError, match=message):
         mean_shape_prior(small)
+
+
+def test_a_list_that_is_not_there(folder):
+    with pytest.raises(InputError, match=r"'rest' is empty or not there; choose another with --section \(tr"):
+        intensity_threshold(folder, section="rest")
 
 
 def test_command(folder):
@@ -214,6 +228,6 @@ def test_command(folder):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(InputError, match=r"dataset\.json: cannot be read") as error:
+    with pytest.raises(InputError, match="no such folder") as error:
         baseline_dice(tmp_path / "none")
     assert "\n" not in str(error.value)

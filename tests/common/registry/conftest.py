@@ -1,4 +1,4 @@
-"""No proxy stands between a test and its server."""
+"""Tests reach their servers directly, whatever proxy the environment names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put on PYTHONPATH as sitecustomize.py: hide packages that a bundle does not name, say what was imported.
+"""Put on PYTHONPATH as sitecustomize.py: hide packages that a bundle does not name, record imports.
 
 Reads ``refused.json`` (top-level modules) beside itself; writes ``origins.json`` there when the process
 ends: module -> file, of ``common`` and the bundle's package.
@@ -15,7 +15,7 @@ _SETTINGS = json.loads((_HERE / "refused.json").read_text())
 
 
 class _WithoutRefused(PathFinder):
-    """The usual finder; a package that is not named counts as not installed, also to those who only ask."""
+    """The usual finder; a package that is not named counts as not installed, even for ``find_spec``."""
 
     @classmethod
     def find_spec(cls, fullname, path=None, target=None):

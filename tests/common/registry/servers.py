@@ -1,4 +1,4 @@
-"""Web servers on 127.0.0.1 for one test: of files as they are, of lies, and of the ``hf/`` tree."""
+"""Web servers on 127.0.0.1, each for one test: of plain files, of lies, and of the ``hf/`` tree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Files below ``root``; ``lies`` (path -> what to do instead) come first.  Understands no ranges."""
+    """Serves files below ``root``, or what ``lies`` has for the path instead.  Ignores ``Range``."""
 
     root: Path
     lies: dict[str, Callable[[Handler, Path], None]]
@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class HubHandler(Handler):
-    """The mapping that ``common.registry.hub`` asks of a server, and no more."""
+    """Just the mapping that ``common.registry.hub`` requires of a server."""
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -66,16 +66,22 @@ class HubHandler(Handler):
         self.do_GET()
 
 
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Silence: clients that have heard enough hang up."""
+
+
 class Server:
-    """A running server: its address, what it was asked, and what it is to lie about."""
+    """A running server: its address, the requests it got, and its lies."""
 
     def __init__(self, root: Path, handler: type[Handler]) -> None:
         self.lies: dict[str, Callable[[Handler, Path], None]] = {}
         self.seen: list[str] = []
         self.closing = threading.Event()
         state = {"root": root, "lies": self.lies, "seen": self.seen, "open_ended": self.closing}
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (handler,), state))
-        self.http.daemon_threads = True
+        self.http = _HttpServer(("127.0.0.1", 0), type("Bound", (handler,), state))
         self.url = f"http://127.0.0.1:{self.http.server_port}"
 
 

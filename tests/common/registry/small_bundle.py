@@ -1,4 +1,4 @@
-"""A complete bundle of one convolution, to be verified whole and with one thing wrong at a time."""
+"""A complete bundle of one convolution, to be verified intact or with one fault at a time."""
 
 from __future__ import annotations
 

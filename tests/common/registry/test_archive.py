@@ -1,7 +1,9 @@
-"""Zips that want to do harm, and zips that are not as packing writes them."""
+"""Zips that mean harm, and zips that are not as packing writes them."""
 
 from __future__ import annotations
 
+import os
+import random
 import stat
 import zipfile
 
@@ -25,6 +27,19 @@ def info(name, mode):
     return member
 
 
+def with_nul(name, content):
+    """The name goes on behind a NUL, where zipfile stops reading it; written as it stands."""
+    member = zipfile.ZipInfo(name)
+    member.filename = f"{name}\0.txt"
+    return member, content
+
+
+def compressed(name, method):
+    member = zipfile.ZipInfo(name)
+    member.compress_type = method
+    return member, b"x" * 100
+
+
 EVIL = {
     "absolute": (lambda m: [*m, ("/tmp/evil", b"")], "has an absolute path"),
     "drive": (lambda m: [*m, ("C:/evil", b"")], "has an absolute path"),
@@ -35,6 +50,19 @@ EVIL = {
     "wrong top folder": (lambda m: [(n.replace("toy/", "toys/", 1), c) for n, c in m], "is not below"),
     "beside the top folder": (lambda m: [*m, ("evil.py", b"")], "is not below the folder toy/"),
     "twice": (lambda m: [*m, ("toy/License", b"")], "occurs twice"),
+    "in disguise, dot": (lambda m: [*m, ("toy/./configs/metadata.json", b"{}")], "is a path in disguise"),
+    "in disguise, slashes": (lambda m: [*m, ("toy//configs/metadata.json", b"{}")], "is a path in disguise"),
+    "in disguise, dot first": (lambda m: [*m, ("./toy/LICENSE", b"")], "is a path in disguise"),
+    "in disguise, NUL": (lambda m: [*m, with_nul("toy/x", b"")], "has characters that cannot be shown"),
+    "accents": (lambda m: [*m, ("toy/\u00e9", b""), ("toy/e\u0301", b"")], "occurs twice"),
+    "escapes": (lambda m: [*m, ("toy/\x1b[2J", b"")], "has characters that cannot be shown"),
+    "file and folder": (lambda m: [*m, ("toy/LICENSE/", b"")], "occurs twice"),
+    "below a file": (lambda m: [*m, ("toy/License/x", b"")], "lies below a file"),
+    "long name": (lambda m: [*m, ("toy/" + "é" * 128, b"")], "has too long a name"),
+    "long path": (lambda m: [*m, ("toy/" + "x/" * 600 + "x", b"")], "has too long a name"),
+    "top folder is a file": (lambda m: [("toy", b"")], "is not below the folder toy/"),
+    "LZMA": (lambda m: [*m, compressed("toy/x", zipfile.ZIP_LZMA)], "is compressed by another method"),
+    "bzip2": (lambda m: [*m, compressed("toy/x", zipfile.ZIP_BZIP2)], "is compressed by another method"),
     "empty": (lambda m: [], "holds 0 files"),
     "crowd": (lambda m: [(f"toy/{i}", b"") for i in range(10_001)], "holds 10001 files"),
 }
@@ -82,7 +110,10 @@ def without(file):
 
 
 def replaced(file, old, new):
-    return lambda members: [(n, c.replace(old, new) if n == file else c) for n, c in members]
+    """``old`` in a file becomes ``new``; all of it without ``old``."""
+    return lambda members: [
+        (n, c if n != file else new if old is None else c.replace(old, new)) for n, c in members
+    ]
 
 
 WRONG = {
@@ -128,6 +159,58 @@ def test_other_digest(key, packed):
 def test_entry_without_a_digest(packed):
     with pytest.raises(InputError, match="the index says None"):
         verify(packed, {"size": packed.stat().st_size})
+
+
+def test_damage_anywhere_is_an_input_error(tmp_path):
+    """Bytes drawn anew, bits turned, pieces cut out: a good zip or one line, never another exception."""
+    root = toy.checkout(tmp_path)
+    (root / "bundles/toy/models/model.pt").unlink()
+    path, draw, refused = pack("toy", tmp_path / "dist", root=root), random.Random(0), 0
+    toy.rewrite(path, lambda members: members, zipfile.ZIP_DEFLATED)
+    whole = path.read_bytes()
+    headers = [i for i in range(len(whole)) if whole.startswith(b"PK", i)]
+    places = [*(i + draw.randrange(50) for i in headers for _ in range(20)), *range(0, len(whole), 20)]
+    for _ in range(400):
+        content = bytearray(whole)
+        for _ in range(draw.randint(1, 3)):
+            at = draw.choice(places)
+            content[at : at + draw.choice((0, 1, 1, 4))] = draw.randbytes(draw.choice((1, 1, 4, 8)))
+        path.write_bytes(content)
+        try:
+            verify(path)
+        except InputError:
+            refused += 1
+    assert refused > 300
+
+
+@pytest.mark.parametrize("depth", [10, 100_000])
+def test_metadata_that_are_no_object(depth, packed):
+    toy.rewrite(packed, replaced("toy/configs/metadata.json", None, b"[" * depth))
+    with pytest.raises(InputError, match=r"metadata\.json is not JSON"):
+        verify(packed)
+
+
+def test_metadata_that_are_no_text(packed):
+    toy.rewrite(packed, replaced("toy/configs/metadata.json", None, b"\xff"))
+    with pytest.raises(InputError, match=r"metadata\.json is not UTF-8"):
+        verify(packed)
+
+
+def test_metadata_larger_than_memory_should_hold(packed):
+    """Below a hundredfold of the zip."""
+    huge = b"".join(b"x" * 1000 + os.urandom(50) for _ in range(17_000))
+    toy.rewrite(packed, replaced("toy/configs/metadata.json", None, huge), zipfile.ZIP_DEFLATED)
+    with pytest.raises(InputError, match=r"metadata\.json has 17850000 bytes; at most 16777216"):
+        verify(packed)
+
+
+def test_zip_that_may_not_be_read(packed, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("zipfile.ZipFile", refuse)
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
+        verify(packed)
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "no such file"), (b"zip", "not a zip")])

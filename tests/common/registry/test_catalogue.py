@@ -1,7 +1,9 @@
-"""The catalogue's page: what it holds, and what a browser makes of it (where chromium is installed)."""
+"""The catalogue's page: its content, and how a browser shows it (where chromium is installed)."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import subprocess
 import time
@@ -13,7 +15,7 @@ from common.registry.index import index
 from common.registry.pack import pack
 from tests.common.registry import toy
 from tests.common.registry.servers import serving
-from tests.common.registry.webdriver import CHROMIUM, CONTROL, DRIVER, FLAGS, browser
+from tests.common.registry.webdriver import CHROMIUM, CONTROL, DRIVER, FLAGS, LEFT, browser
 
 BUNDLES = {
     "organs": {"name": "Organs in abdomens", "modality": "CT"},
@@ -72,12 +74,44 @@ def test_nothing_comes_from_elsewhere(page, dist):
         place = attributes.get("src") or attributes.get("href") or "data:"
         assert place.startswith("data:") or (dist / place).is_file(), place
     assert not re.search(r"@import|url\(|fetch\(", (dist / "index.html").read_text())
-    assert len(page.of("img")) == 2 * len(BUNDLES)
+    assert len(page.of("img")) == 3 * len(BUNDLES)  # on the tile, the card and the method
 
 
-def test_cards_cannot_run_anything(dist):
+def test_cards_cannot_run_anything(page, dist):
+    """No element of a card has an attribute that is code."""
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in (dist / "index.html").read_text()
-    assert len(Page((dist / "index.html").read_text()).of("script")) == 1
+    assert len(page.of("script")) == 1
+    attributes = {name for _, found in page.elements for name in found}
+    assert not {name for name in attributes if name.startswith("on") or name in ("style", "srcdoc")}
+
+
+def test_policy_allows_only_the_script_and_the_style_of_the_page(page, dist):
+    (policy,) = [one["content"] for one in page.of("meta") if "http-equiv" in one]
+    allowed = dict(part.split(" ", 1) for part in policy.split("; "))
+    text = (dist / "index.html").read_text()
+    for tag in ("script", "style"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert allowed.pop(f"{tag}-src") == f"'sha256-{digest}'"
+    assert allowed == {
+        "default-src": "'none'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def test_pages_link_to_each_other(page):
+    """Within a bundle, and to another one that is on the page."""
+    places = {element["id"] for _, element in page.elements if "id" in element}
+    assert {f"{name}/method/steps-and-sizes" for name in BUNDLES} <= places
+    targets = {link["href"] for link in page.of("a") if link["href"].startswith("#card=")}
+    assert targets >= {
+        "#card=discs&page=method&at=steps-and-sizes",
+        "#card=discs&page=card&at=what-it-finds",
+        "#card=discs&page=card",
+        "#card=organs&page=card",
+    }
 
 
 def test_everything_has_a_name_for_a_screen_reader(page):
@@ -159,7 +193,7 @@ def window(request, dist, tmp_path):
 
 
 def soon(look, wanted, seconds=30):
-    """Pages answer a click in their own time."""
+    """Wait for the page to react."""
     end = time.monotonic() + seconds
     while (seen := look()) != wanted and time.monotonic() < end:
         time.sleep(0.1)
@@ -175,8 +209,8 @@ def choose(window, name, value):
 
 
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver here: make test-browser")
-class TestHands:
-    """What a person does on the page, with real keys and clicks."""
+class TestInput:
+    """The page under real keys and clicks."""
 
     def test_typed_search_and_clear(self, window):
         window.type("input[type=search]", "CURIE bohr")
@@ -221,6 +255,50 @@ class TestHands:
         assert "Finds things in scans" in window.text("#card-organs .card")
         window.click("#card-organs form button")
         soon(lambda: window.run("return document.querySelector('dialog[open]')"), None)
+
+    def test_pages_of_a_bundle(self, window):
+        """By tab, by arrow key, by a link to a heading, and back."""
+        page = "return document.querySelector('dialog[open] section.card:not([hidden])').id"
+        window.click("#organs .more")
+        window.click("//dialog[@id='card-organs']//button[.='Method']")
+        soon(lambda: window.run(page), "organs/method")
+        assert "Steps and sizes" in window.text("#card-organs")
+        window.type("//dialog[@id='card-organs']//button[.='Method']", LEFT)
+        soon(lambda: window.run(page), "organs/card")
+        window.click("//dialog[@id='card-organs']//a[.='the method']")
+        soon(lambda: window.run(page), "organs/method")
+        assert window.run("return location.hash") == "#card=organs&page=method&at=steps-and-sizes"
+        window.run("history.back()")
+        soon(lambda: window.run("return document.querySelector('dialog[open]')"), None)
+
+    def test_link_to_another_bundle(self, window):
+        """What was searched for stays."""
+        window.type("input[type=search]", "fundus")
+        window.click("#discs .more")
+        window.click("//dialog[@id='card-discs']//a[.='organs']")
+        soon(lambda: window.run("return document.querySelector('dialog[open]').id"), "card-organs")
+        assert window.run("return location.hash") == "#q=fundus&card=organs&page=card"
+        window.click("#card-organs form button")
+        soon(lambda: window.run("return location.hash"), "#q=fundus")
+        assert left(window) == {"discs"}
+
+    def test_injected_code_does_not_run(self, dist, tmp_path):
+        """Should markup ever slip through, the policy stops it."""
+        page = (dist / "index.html").read_text()
+        evil = '<img src="none" onerror="document.title=1"><script>document.title=2</script>'
+        evil += '<a id="go" href="javascript:document.title=3">x</a><b style="color:red">y</b>'
+        assert page.count("<main>") == 1
+        (tmp_path / "page.html").write_text(page.replace("<main>", f"<main>{evil}"))
+        with browser(tmp_path) as window:
+            window.open((tmp_path / "page.html").as_uri())
+            window.click("#go")
+            time.sleep(0.3)
+            assert window.run("return document.title") == "Method Zoo: catalogue"
+            assert (
+                window.run("return getComputedStyle(document.querySelector('main b')).color")
+                != "rgb(255, 0, 0)"
+            )
+            assert sum("Content Security Policy" in one for one in window.complaints()) >= 4
 
     @pytest.mark.parametrize("width", [360, 1280])
     def test_nothing_sticks_out_at_the_side(self, dist, tmp_path, width):

@@ -1,4 +1,4 @@
-"""bundle_index.json of a folder of zips, and what it refuses to publish."""
+"""bundle_index.json of a folder of zips, and what is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_entry(tmp_path):
     }
 
 
-def test_facts_prefer_what_the_metadata_say():
+def test_facts_prefer_what_the_metadata_says():
     facts = facts_of(
         toy.metadata(paradigm="federated", reference="Toys, 2020", task="Counting", dimensions=2)
     )

@@ -1,4 +1,4 @@
-"""What is in a zip, that the same files give the same bytes, and the guard between versions of common."""
+"""The content of a zip, its reproducibility, and the guard between versions of common."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.common.registry import toy
 from tests.contract.bundle import ROOT
 
 
-def test_holds_the_bundle_and_nothing_of_the_bench(tmp_path):
+def test_zip_holds_the_bundle_and_nothing_else(tmp_path):
     path = pack("toy", tmp_path / "dist", root=toy.checkout(tmp_path))
     assert path.name == "toy_v0.1.0.zip"
     with zipfile.ZipFile(path) as archive:
@@ -29,6 +29,7 @@ def test_holds_the_bundle_and_nothing_of_the_bench(tmp_path):
             "toy/configs/inference.json",
             "toy/configs/metadata.json",
             "toy/docs/README.md",
+            "toy/docs/method.md",
             "toy/docs/preview.png",
             "toy/models/model.pt",
             "toy/models/plan.json",
@@ -66,10 +67,10 @@ def test_real_bundles(bundle, tmp_path):
         sources = [archive.read(file).decode() for file in held if file.endswith(".py")]
         init = archive.read(f"{name}/common/__init__.py")
     modules = {f"{name}/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "common").rglob("*.py")}
-    left_out = r"/common/(recipes|registry)/|recipe\.json|\.pyc|/data/|/eval/|checkpoint\.pt"
+    left_out = r"/common/(new|recipes|registry)/|recipe\.json|\.pyc|/data/|/eval/|checkpoint\.pt"
     assert {file for file in modules if not re.search(left_out, file)} <= held
     assert not [file for file in held if re.search(left_out, file)]
-    needed = re.compile(r"^\s*(from|import) common\.(recipes|registry)", re.M)
+    needed = re.compile(r"^\s*(from|import) common\.(new|recipes|registry)", re.M)
     assert not [text for text in sources if needed.search(text)]
     assert init == (ROOT / "common/__init__.py").read_bytes()
 
@@ -113,7 +114,7 @@ def test_guard_comes_before_the_first_import(tmp_path):
 
 
 def import_both(tmp_path, *versions):
-    """In one process: two unpacked bundles whose folders are both on the path, as MONAI Label does it."""
+    """Two unpacked bundles in one process, both on the path, as in MONAI Label."""
     for name, version in zip(("first", "second"), versions, strict=True):
         root = toy.checkout(tmp_path / name, name, common=version)
         unpack(pack(name, tmp_path / "dist", root=root), tmp_path / "bundles", name)
@@ -138,7 +139,7 @@ def test_two_bundles_with_different_commons_do_not(tmp_path):
     )
 
 
-def test_a_stranger_called_common(tmp_path):
+def test_foreign_module_called_common(tmp_path):
     root = toy.checkout(tmp_path)
     unpack(pack("toy", tmp_path / "dist", root=root), tmp_path / "bundles", "toy")
     (tmp_path / "strange").mkdir()

@@ -1,6 +1,6 @@
 """A bundle from ``get``: every command of MONAI in a fresh process, with no checkout and no other package.
 
-What may be imported is what pip brings for the packages that metadata.json names.
+Only the packages named in metadata.json, and what pip installs for them, can be imported.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def refused_modules(bundle: Bundle) -> list[str]:
 
 @dataclass(frozen=True)
 class Hermit:
-    """Runs commands on an unpacked bundle, and holds every one to the bundle's own ``common``."""
+    """Runs commands on an unpacked bundle, and asserts that each used the bundle's own ``common``."""
 
     published: Published
     home: Path
@@ -141,13 +141,13 @@ def hermit(published, tmp_path):
 
 
 def test_refuses_what_is_not_named(published):
-    """The tests below would be worthless if the list of refused modules were empty."""
+    """Without refused modules the tests below would prove nothing."""
     refused = refused_modules(published.bundle)
     assert {"pytest", "jsonschema"} <= set(refused)
     assert not {"torch", "monai", "numpy", "sympy", "common"} & set(refused)
 
 
-# What a file may import though no bundle names it: nothing on the way to a prediction or a training needs it.
+# Imports that no bundle declares: neither training nor prediction needs them.
 OPTIONAL = {
     "h5py": "la2018.py",  # prepare la2018; the message says how to install it
     "onnxruntime": "zoo_steps.py",  # verify-bundle asks for it before it begins

@@ -1,4 +1,4 @@
-"""``verify-bundle``: a sound bundle passes, and each check finds what it is there for."""
+"""``verify-bundle``: a sound bundle passes, and each check finds its fault."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_each_check_finds_its_fault(small, check, spoil, message):
 
 
 def test_exempt_with_its_reason(small):
-    """Without TorchScript, torch.export must do."""
+    """Without TorchScript, torch.export must work."""
     change_config(small, "metadata", export(torchscript="loops over data", onnx="sorts"))
     findings = check_bundle(small, only={"weights", "TorchScript", "torch.export", "ONNX"})
     assert [(finding.check, finding.result) for finding in findings] == [

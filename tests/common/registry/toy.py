@@ -1,9 +1,10 @@
-"""Checkouts of a few files with the shape of this one, and what becomes of them."""
+"""Miniature checkouts, and the zips and folders made from them."""
 
 from __future__ import annotations
 
 import json
 import struct
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +19,13 @@ Finds *things* in **scans**; see [the paper](https://example.org/paper) and [dat
 
 ![What it finds](preview.png)
 
+![[a](preview.png)](https://onload=alert(1)//)
+
+How: [the method](method.md#steps-and-sizes), the [table](#what-it-finds),
+[organs](../../organs/docs/README.md).
+
+## What it finds
+
 | predictor | Dice |
 |---|---|
 | `a | b` <script>alert(1)</script> | 0.5 |
@@ -27,6 +35,19 @@ Finds *things* in **scans**; see [the paper](https://example.org/paper) and [dat
 - one item
   that goes on
 - another
+"""
+
+METHOD = """# {name}: the method as built
+
+The [card](README.md) says how to run it.
+
+## Steps and sizes
+
+| step | size |
+|:--|--:|
+| one | 8 |
+
+![What it finds](./preview.png)
 """
 
 INIT = '''"""A toy."""
@@ -91,6 +112,7 @@ def _bundle(name: str, changed: dict[str, Any]) -> dict[str, str | bytes]:
         "configs/metadata.json": json.dumps(metadata(**changed)),
         "configs/inference.json": "{}",
         "docs/README.md": CARD.format(name=name),
+        "docs/method.md": METHOD.format(name=name),
         "docs/preview.png": png(64, 36),
         f"{name}/__init__.py": INIT,
         "models/model.pt": b"weights " * 2000,
@@ -111,10 +133,12 @@ def dist(folder: Path, base_url: str, *names: str, **changed: Any) -> Path:
     return folder / "dist"
 
 
-def rewrite(path: Path, edit) -> None:
+def rewrite(path: Path, edit, compression: int = zipfile.ZIP_STORED) -> None:
     """Pass the members of a zip (name or ZipInfo, content) through ``edit`` and write them back."""
     with zipfile.ZipFile(path) as archive:
         members = [(info.filename, archive.read(info)) for info in archive.infolist()]
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in edit(members):
-            archive.writestr(name, content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # names that occur twice
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            for name, content in edit(members):
+                archive.writestr(name, content)

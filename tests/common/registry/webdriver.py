@@ -1,6 +1,6 @@
 """A real browser for one test: Debian's chromium through its chromedriver, by the W3C WebDriver protocol.
 
-Clicks and keys are the user's, not a script's, so that the clipboard lets itself be written.
+Clicks and keys count as a user's, not a script's: only then may a page write to the clipboard.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-CONTROL = "\ue009"
+CONTROL, LEFT = "\ue009", "\ue012"
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to an element
 _TIMEOUT_S = 120
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from ignite.engine import Events
@@ -85,10 +87,23 @@ def test_loss_is_the_weighted_sum_over_labelled_and_over_all_samples():
         )
 
 
-def test_the_weight_is_asked_for_iterations_from_zero():
+def test_the_weight_is_asked_for_iterations_from_one():
+    """UA-MT raises its counter before it reads the weight."""
     asked = []
     make_trainer(epochs=2, consistency_weight=lambda i: asked.append(i) or 1.0).run()
-    assert asked == list(range(6))
+    assert asked == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_ramp_is_full_in_its_last_iteration():
+    """As ACDC's of 200 steps of 150 iterations is in the last of 30,000; here 2 steps of 3 iterations."""
+    trainer = make_trainer(epochs=2, consistency_weight=SigmoidRampUp(0.1, length=2, every=3))
+    weights = []
+    trainer.add_event_handler(
+        Events.ITERATION_COMPLETED, lambda e: weights.append(e.state.output["consistency_weight"])
+    )
+    trainer.run()
+    first, half = 0.1 * math.exp(-5), 0.1 * math.exp(-5 / 4)
+    assert weights == pytest.approx([first, first, half, half, half, 0.1])
 
 
 def test_without_unlabelled_samples_it_is_supervised_training():

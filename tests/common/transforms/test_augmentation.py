@@ -7,12 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from monai.transforms import RandGaussianSmooth
+from scipy.ndimage import map_coordinates
 
 from common.transforms.labels import LabelMapd
-from common.transforms.low_resolution import RandLowResolutiond, simulate_low_resolution
-from common.transforms.per_channel import RandPerChanneld
-from common.transforms.spatial import RandRotateScaled, acts_in_plane, enlarged_size, rotation_range
+from common.transforms.low_resolution import simulate_low_resolution
+from common.transforms.spatial import RandRotateScaled, acts_in_plane, rotation_range
 
 
 def ball(shape=(24, 40, 40), centre=(12, 20, 26), radius=5.0) -> torch.Tensor:
@@ -30,12 +29,6 @@ def test_the_plan_rule_of_nnunet():
     assert not acts_in_plane([64, 192, 192])
     assert rotation_range(True) == [math.pi, 0, 0]
     assert rotation_range(False) == [math.pi / 6] * 3
-
-
-def test_enlarged_size():
-    assert enlarged_size([48, 192, 192], [math.pi, 0, 0], 1.4, True) == [48, 269, 269]
-    size = enlarged_size([64, 64, 64], [math.pi / 6] * 3, 1.4, False)
-    assert size == [math.ceil(64 * (math.cos(math.pi / 6) + 0.5) * 1.4)] * 3
 
 
 def test_nothing_drawn_is_the_centre_patch():
@@ -71,6 +64,61 @@ def test_a_scale_above_one_shows_more_of_the_volume(factor, grows):
     assert (volume > float(centred.sum())) is grows
 
 
+def test_half_of_the_scales_lie_below_one():
+    """U(0.7, 1) or U(1, 1.4), a coin decides: below 1 in half of the draws, not in 43 %."""
+    transform = rotate(prob_rotate=0, prob_scale=1).set_random_state(0)
+    factors = []
+    for _ in range(4000):
+        transform.randomize()
+        factors.append(transform.matrix[0, 0])
+    below = np.array([f for f in factors if f < 1])
+    above = np.array([f for f in factors if f >= 1])
+    assert len(below) / 4000 == pytest.approx(0.5, abs=0.03)
+    assert (below.min(), below.mean()) == pytest.approx((0.7, 0.85), abs=0.01)
+    assert (above.max(), above.mean()) == pytest.approx((1.4, 1.2), abs=0.01)
+
+
+def test_rotation_and_scale_probabilities():
+    """Each in a fifth of the draws, apart from one another; three angles, each uniform to 30 degrees."""
+    transform = rotate().set_random_state(0)
+    drawn, first = [], []
+    for _ in range(4000):
+        transform.randomize()
+        if transform.matrix is not None:
+            scale = float(np.cbrt(np.linalg.det(transform.matrix)))
+            turn = transform.matrix / scale
+            drawn.append((abs(scale - 1) > 1e-9, not np.allclose(turn, np.eye(3))))
+            if drawn[-1][1]:
+                first.append(math.degrees(math.asin(turn[0, 2])))  # of Rx Ry Rz: the second angle
+    scaled, turned = (sum(column) / 4000 for column in zip(*drawn, strict=True))
+    both = sum(a and b for a, b in drawn) / 4000
+    assert (scaled, turned, both) == pytest.approx((0.2, 0.2, 0.04), abs=0.025)
+    assert (min(first), max(first)) == pytest.approx((-30, 30), abs=1.0)
+    assert np.std(first) == pytest.approx(60 / math.sqrt(12), rel=0.05)
+
+
+@pytest.mark.parametrize("in_plane", [True, False])
+def test_one_resampling_by_splines_and_by_shares(in_plane):
+    """Beside scipy at every place: cubic, 0 beyond the outermost voxels; labels from a half on."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 16, 36, 38, generator=generator)
+    label = (image * 3.999).to(torch.uint8)
+    transform = rotate(prob_rotate=1, prob_scale=1, in_plane=in_plane, angles=rotation_range(in_plane))
+    result = transform.set_random_state(1)({"image": image, "label": label})
+    grid = np.stack(np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in (16, 32, 32)), indexing="ij"))
+    places = np.einsum("ij,jdhw->idhw", transform.matrix, grid)
+    places += np.reshape([(n - 1) / 2 for n in (16, 36, 38)], (3, 1, 1, 1))
+    expected = map_coordinates(image[0].numpy(), places, order=3, mode="constant", cval=0)
+    np.testing.assert_allclose(result["image"][0], expected, atol=2e-4)
+    classes = np.zeros((16, 32, 32))
+    for value in range(4):
+        share = map_coordinates((label[0].numpy() == value).astype(float), places, order=1, mode="constant")
+        classes[share >= 0.5] = value
+    assert (result["label"][0].numpy() == classes).mean() > 0.9999
+    assert result["label"].dtype == torch.uint8
+    assert len(np.unique(classes)) == 4
+
+
 def test_same_seed_same_draw():
     data = {"image": torch.randn(1, 24, 40, 40), "label": ball()}
     one, two = (rotate(prob_rotate=1, prob_scale=1).set_random_state(5)(data) for _ in range(2))
@@ -83,30 +131,11 @@ def test_low_resolution_loses_detail_and_keeps_the_shape():
         low = simulate_low_resolution(noise, 0.5, in_plane=in_plane)
         assert low.shape == noise.shape
         assert not np.allclose(low, noise)
+        assert low.min() >= noise.min(), "splines overshoot"
+        assert low.max() <= noise.max()
     ramp = np.broadcast_to(np.arange(9.0)[:, None, None], (9, 17, 23))
     assert np.allclose(simulate_low_resolution(ramp, 0.5, in_plane=True), ramp, atol=1e-5)
     assert np.allclose(simulate_low_resolution(noise, 1.0, in_plane=False), noise, atol=1e-5)
-
-
-def test_low_resolution_probabilities():
-    transform = RandLowResolutiond("image", prob=0.25, channel_prob=0.5).set_random_state(0)
-    acted = 0
-    for _ in range(2000):
-        transform.randomize(2)
-        acted += sum(z is not None for z in transform.zooms)
-    assert acted / 4000 == pytest.approx(0.125, abs=0.02)
-
-
-def test_per_channel_leaves_the_other_channels():
-    transform = RandPerChanneld(
-        "image", transform=RandGaussianSmooth(prob=1.0), prob=1.0, channel_prob=0.5
-    ).set_random_state(1)
-    image = torch.randn(4, 6, 6, 6)
-    result = transform({"image": image})["image"]
-    same = [torch.equal(a, b) for a, b in zip(result, image, strict=True)]
-    assert same == [not chosen for chosen in transform.chosen]
-    assert True in same
-    assert False in same
 
 
 def test_label_map_replaces_and_leaves():

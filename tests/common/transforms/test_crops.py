@@ -33,13 +33,25 @@ def test_the_patch_is_what_lies_there():
     assert torch.equal(result["label"], result["image"] + 0.5)
 
 
-@pytest.mark.parametrize(("side", "pad"), [(4, 3), (3, 3), (1, 4), (5, 0)])
-def test_a_side_not_larger_than_the_patch_is_padded_on_both_ends(side, pad):
-    """(patch - side) // 2 + 3 zeros."""
-    crop = RandPaddedCropd("image", [4, 2])
-    assert crop.pads([side, 9]) == [pad, 0]
-    patch = crop({"image": volume(side, 9)})["image"]
-    assert patch.shape == (1, 4, 2)
+@pytest.mark.parametrize(
+    ("shape", "pads"),
+    [
+        ([4, 12], [3, 0]),
+        ([3, 12], [3, 0]),
+        ([1, 12], [4, 0]),
+        ([4, 9], [3, 1]),
+        ([4, 8], [3, 1]),
+        ([4, 7], [3, 2]),
+        ([4, 10], [3, 0]),
+        ([5, 7], [0, 0]),
+    ],
+)
+def test_once_a_side_is_not_larger_than_the_patch_all_are_padded(shape, pads):
+    """max((patch - side) // 2 + 3, 0) zeros at both ends, also of sides up to four voxels longer than 5."""
+    crop = RandPaddedCropd("image", [4, 5])
+    assert crop.pads(shape) == pads
+    patch = crop({"image": volume(*shape)})["image"]
+    assert patch.shape == (1, 4, 5)
 
 
 def test_padding_is_zero_and_the_volume_stays_in_the_middle():

@@ -89,10 +89,13 @@ def test_a_volume_is_treated_as_its_slices_one_by_one(make):
 
 
 def test_percentiles_are_those_of_the_positive_voxels():
-    image = torch.cat([torch.zeros(500), torch.arange(1.0, 502)]).reshape(1, 7, 143)
+    """They alone are clipped: zeros and values below stay as they are."""
+    image = torch.cat([torch.zeros(490), torch.full((10,), -3.0), torch.arange(1.0, 502)]).reshape(1, 7, 143)
     clipped = ClipSlicesd("image")({"image": image})["image"]
     low, high = np.percentile(np.arange(1, 502), [0.2, 99.8])
-    assert clipped.min() == pytest.approx(low)
+    assert torch.equal(clipped[image <= 0], image[image <= 0])
+    assert clipped[image > 0].min() == pytest.approx(low)
+    assert low > 1
     assert clipped.max() == pytest.approx(high)
     empty = torch.zeros(1, 3, 3)
     assert torch.equal(ClipSlicesd("image")({"image": empty})["image"], empty)
@@ -102,6 +105,6 @@ def test_scaled_slices_have_mean_0_and_deviation_1():
     image = torch.rand(1, 8, 8, 2) * torch.tensor([3.0, 70.0])
     scaled = ScaleSlicesd("image")({"image": image})["image"]
     torch.testing.assert_close(scaled.mean((1, 2)), torch.zeros(1, 2), atol=1e-5, rtol=0)
-    torch.testing.assert_close(scaled.std((1, 2)), torch.ones(1, 2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(scaled.std((1, 2), correction=0), torch.ones(1, 2), atol=1e-5, rtol=0)
     flat = torch.full((1, 3, 3), 4.0)
     assert torch.equal(ScaleSlicesd("image")({"image": flat})["image"], torch.zeros(1, 3, 3))

@@ -20,6 +20,19 @@ def test_the_last_fifth_of_training_is_held_out_in_order(tmp_path, cases, held):
     assert read_datalist(tmp_path, holdout=0)["validation"] == []
 
 
+def test_a_held_out_case_is_known_by_its_place_in_the_file(tmp_path):
+    training = [{"image": f"i{n}.nii"} for n in range(5)]
+    description = {"training": training, "test": ["t.nii", "u.nii"]}
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
+    lists = read_datalist(tmp_path)
+    assert lists["training"].places == [f"training[{n}]" for n in range(4)]
+    assert lists["validation"].places == ["training[4]"]
+    assert lists["test"].places == ["test[0]", "test[1]"]
+    for cases in lists.values():
+        assert cases.folder == tmp_path
+        assert cases.lists == lists
+
+
 def test_a_validation_list_is_taken_as_it_is(tiny):
     tiny.save(validation=[{"image": "v.nii", "label": "w.nii"}])
     lists = read_datalist(tiny.root)
@@ -50,10 +63,10 @@ def test_further_keys_stay_and_channels_become_absolute(tiny):
         ('{"training": [{"image": []}]}', r"training\[0\]"),
         ('{"training": ["a.nii"]}', r"training\[0\]"),
         ('{"training": [{"image": "a.nii"}], "test": ["b.nii", {}]}', r"test\[0\]"),
-        ('{"training": [{"image": "a.nii"}]}', "held out"),
+        ('{"training": [{"image": "a.nii"}]}', r"too few training cases \(1\) to hold out"),
     ],
 )
-def test_a_broken_dataset_json_is_told_in_one_line(tmp_path, text, words):
+def test_a_broken_dataset_json_is_one_line(tmp_path, text, words):
     if text is not None:
         (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(InputError, match=words) as told:
@@ -75,6 +88,7 @@ def test_inference_list(tiny, tmp_path):
     assert inference_list(folder / "c1.nii.gz") == [{"image": str(folder / "c1.nii.gz")}]
     tiny.save(test=[])
     assert inference_list(tiny.root)[0]["image"] == str(folder / "c3.nii.gz")
+    assert inference_list(tiny.root).places == ["training[3]"]
     tiny.save(test=[], validation=[{"image": "v.nii"}])
     assert inference_list(tiny.root)[0]["image"] == str(tiny.root / "v.nii")
     for nothing in (tmp_path, tmp_path / "absent", folder / "notes.txt"):
@@ -97,7 +111,7 @@ def test_inference_list_of_pictures_is_sorted(tmp_path):
 @pytest.mark.parametrize(
     "labels", [{"0": "background", "2": "b", "10": "c"}, {"c": 10, "b": 2, "background": 0}]
 )
-def test_both_directions_of_labels_are_understood(tiny, labels):
+def test_labels_may_map_names_to_values_or_values_to_names(tiny, labels):
     tiny.save(labels=labels)
     assert list(labels_of(tiny.root).items()) == [(0, "background"), (2, "b"), (10, "c")]
 

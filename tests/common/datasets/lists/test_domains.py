@@ -19,7 +19,7 @@ def names(cases):
     return [case["image"].rpartition("_")[0][-1] + case["image"][-5] for case in cases]
 
 
-def test_as_the_file_says(folder):
+def test_lists_as_in_the_file(folder):
     lists = domain_datalist(folder)
     assert names(lists["training"]) == ["B0", "B1", "B2"]
     assert names(lists["test"])[:6] == ["A0", "A1", "A2", "A3", "A4", "C0"]
@@ -32,6 +32,8 @@ def test_another_source(folder):
     assert names(lists["test"])[5:10] == ["B0", "B1", "B2", "B3", "C0"], "every case of B, in its place"
     assert len(lists["test"]) == 4 + 3 * 5
     assert lists["training"].folder.name == "fundus"
+    assert lists["validation"].places == ["test[14]"], "where dataset.json has it"
+    assert lists["test"].places[5:9] == ["training[0]", "training[1]", "training[2]", "validation[0]"]
 
 
 def test_several_sources(folder):
@@ -39,6 +41,24 @@ def test_several_sources(folder):
     assert names(lists["training"]) == ["B0", "B1", "B2", "C0", "C1", "C2", "C3"]
     assert names(lists["validation"]) == ["B3", "C4"], "what is listed for validation stays there"
     assert {name[0] for name in names(lists["test"])} == set("ADE")
+
+
+def test_a_domain_of_one_case_cannot_be_held_out(tmp_path):
+    listed = [{"image": f"{i}.png", "domain": "xyy"[i]} for i in range(3)]
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": listed}))
+    with pytest.raises(InputError, match=r"dataset\.json: too few cases of domain 'x' \(1\) to hold out"):
+        domain_datalist(tmp_path, source_domains="x")
+    assert len(domain_datalist(tmp_path, source_domains="y")["validation"]) == 1
+
+
+def test_an_unreadable_image_is_named_by_its_place(tmp_path):
+    """The stream of another source: the images to predict are in the training list."""
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_text("no image")
+    listed = [{"image": f"{name}.png", "domain": name} for name in "ab"]
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": listed}))
+    with pytest.raises(InputError, match=r"training\[1\]\.image = b\.png"):
+        images_to_predict(tmp_path, channels=3, dims=2, source_domains="a")
 
 
 def test_images_to_predict_keep_their_domain(folder):
@@ -63,7 +83,7 @@ def test_cases_without_a_domain(tmp_path, folder):
         domain_datalist(tmp_path, source_domains="x")
 
 
-def test_order_of_the_file_counts(tmp_path):
+def test_the_files_order_is_kept(tmp_path):
     listed = [{"image": f"{i}.png", "domain": "ba"[i]} for i in range(2)]
     for head, order in (({}, ["b", "a"]), ({"domains": ["a", "b", "c"]}, ["a", "b"])):
         (tmp_path / "dataset.json").write_text(json.dumps({**head, "training": listed}))

@@ -1,4 +1,4 @@
-"""Lists with unlabelled training cases: what is labelled, held out, hidden, planned and checked."""
+"""Lists with unlabelled training cases: which are labelled, held out, hidden, planned and checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.datasets import check_cases, read_facts, semi_supervised_datalist, training_plan
+from common.datasets import check_cases, read_facts, semi_supervised_datalist
 from common.datasets.check.bundle_needs import BundleNeeds, needs_of
 from common.errors import InputError
 
@@ -27,21 +27,23 @@ def some_labelled(tiny):
     return tiny
 
 
-def test_all_that_have_a_label_are_labelled_and_the_last_of_them_is_held_out(some_labelled):
+def test_cases_with_a_label_are_labelled_and_the_last_is_held_out(some_labelled):
     lists = semi_supervised_datalist(some_labelled.root)
     assert names(lists["training"]) == ["c0.nii.gz", "c1.nii.gz", "c3.nii.gz"]
     assert labels(lists["training"]) == [True, True, False]
     assert names(lists["validation"]) == ["c2.nii.gz"]
+    assert lists["training"].places == ["training[0]", "training[1]", "training[3]"]
+    assert lists["validation"].places == ["training[2]"]
 
 
-def test_the_first_so_many_are_labelled_and_the_others_hidden(tiny):
+def test_num_labelled_keeps_the_first_labels_and_hides_the_others(tiny):
     lists = semi_supervised_datalist(tiny.root, num_labelled=2)
     assert names(lists["training"]) == ["c0.nii.gz", "c2.nii.gz", "c3.nii.gz"]
     assert labels(lists["training"]) == [True, False, False]
     assert names(lists["validation"]) == ["c1.nii.gz"], "one of the two labelled cases, no third label"
 
 
-def test_nothing_is_held_out_where_there_is_a_validation_list(tiny):
+def test_nothing_is_held_out_with_a_validation_list(tiny):
     tiny.save(training=tiny.training[:3], validation=tiny.training[3:])
     lists = semi_supervised_datalist(tiny.root, num_labelled=1)
     assert labels(lists["training"]) == [True, False, False]
@@ -55,13 +57,19 @@ def test_unlabelled_cases_are_left_out_on_request(tiny):
     assert [number(n) for n in (0, 1, 5, None)] == [1, 2, 3, 3]
 
 
+def test_the_same_case_listed_twice_is_held_out_once(tiny):
+    tiny.save(training=[tiny.training[0]] * 5)
+    lists = semi_supervised_datalist(tiny.root)
+    assert lists["training"].places == [f"training[{number}]" for number in range(4)]
+
+
 def test_a_single_labelled_case_cannot_be_held_out(tiny):
-    with pytest.raises(InputError, match=r"1 labelled case.*validation"):
+    with pytest.raises(InputError, match=r"dataset\.json: too few labelled cases \(1\) to hold out"):
         semi_supervised_datalist(tiny.root, num_labelled=1)
     assert len(semi_supervised_datalist(tiny.root, num_labelled=1, holdout=0)["training"]) == 4
 
 
-def test_more_labels_asked_for_than_there_are(some_labelled):
+def test_more_labels_requested_than_exist(some_labelled):
     with pytest.raises(InputError, match=r"training\[3\] has no label.*num_labelled = 4"):
         semi_supervised_datalist(some_labelled.root, num_labelled=4)
     some_labelled.training[3]["label"] = some_labelled.training[0]["label"]
@@ -75,31 +83,7 @@ def test_no_label_at_all(tiny):
         semi_supervised_datalist(tiny.root, num_labelled=0)
 
 
-def test_hidden_labels_are_never_opened(tiny):
-    """Their files may as well be broken."""
-    for case in tiny.training[2:]:
-        (tiny.root / case["label"]).write_text("not an image")
-    plan = training_plan(tiny.root, channels=1, classes=3, unlabelled=True, num_labelled=2)
-    assert plan["cases"] == 3, "one labelled case is held out, the unlabelled ones count"
-    with pytest.raises(InputError, match="not an image"):
-        training_plan(tiny.root, channels=1, classes=3, unlabelled=True)
-
-
-def test_training_cases_without_a_label_are_refused_unless_the_method_takes_them(some_labelled):
-    with pytest.raises(InputError, match=r"training\[3\]\.label is not given"):
-        training_plan(some_labelled.root, channels=1, classes=3)
-    assert training_plan(some_labelled.root, channels=1, classes=3, unlabelled=True)["cases"] == 3
-
-
-def test_files_that_are_scaled_already(tiny):
-    for word in ("as_is", "zscore"):
-        plan = training_plan(tiny.root, channels=1, classes=3, intensity=word)
-        assert plan["intensity"] == [{"scheme": word}]
-    with pytest.raises(InputError, match=r"intensity = 'raw'"):
-        training_plan(tiny.root, channels=1, classes=3, intensity="raw")
-
-
-def test_the_check_wants_a_label_somewhere(tiny):
+def test_the_check_requires_some_label(tiny):
     for case in tiny.training:
         del case["label"]
     facts = read_facts({"training": [{"image": str(tiny.root / c["image"])} for c in tiny.training]})
@@ -108,7 +92,7 @@ def test_the_check_wants_a_label_somewhere(tiny):
     assert "4 cases without a label" in finding.found
 
 
-def test_needs_of_a_bundle_say_whether_labels_may_lack():
+def test_needs_of_a_bundle_say_whether_labels_may_be_missing():
     assert BundleNeeds().unlabelled is False
     assert needs_of("mcnet_plus").unlabelled is True
     assert needs_of("cotr").unlabelled is False

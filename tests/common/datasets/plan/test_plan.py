@@ -7,19 +7,35 @@ import pytest
 from PIL import Image
 
 from common.datasets import (
+    PlanOptions,
+    domain_datalist,
     evaluation_plan,
     load_plan,
     make_plan,
     plan_of_cases,
     read_datalist,
     read_facts,
+    semi_supervised_datalist,
     training_plan,
 )
 from common.errors import InputError
+from common.transforms.slices import labelled_slices_of, slices_of
+
+
+def options(channels=1, classes=3, **given) -> PlanOptions:
+    return PlanOptions(channels=channels, classes=classes, **given)
+
+
+ANY = options(channels=None, classes=None)
+
+
+def planned(folder, *, save_as=None, **given):
+    """The plan of the training cases that read_datalist gives."""
+    return training_plan(read_datalist(folder)["training"], options(**given), save_as=save_as)
 
 
 def test_ct_numbers_are_those_of_numpy_over_the_training_cases_alone(tiny):
-    plan = training_plan(tiny.root, channels=1, classes=3)
+    plan = planned(tiny.root)
     pooled = np.concatenate([tiny.image(i)[tiny.label() > 0] for i in range(3)])  # the fourth is held out
     (ct,) = plan["intensity"]
     assert ct["scheme"] == "ct"
@@ -33,8 +49,8 @@ def test_ct_numbers_are_those_of_numpy_over_the_training_cases_alone(tiny):
     assert plan["spacing"] == [3, 2, 1]
 
 
-def test_voxels_mapped_to_background_are_no_foreground(tiny):
-    plan = training_plan(tiny.root, channels=1, classes=2, label_map={2: 0})
+def test_voxels_mapped_to_background_are_not_foreground(tiny):
+    plan = planned(tiny.root, classes=2, label_map={2: 0})
     pooled = np.concatenate([tiny.image(i)[tiny.label() == 1] for i in range(3)])
     assert plan["intensity"][0]["mean"] == pytest.approx(pooled.mean(), abs=0.006)
     assert plan["labels"] == {"0": "background", "1": "liver"}
@@ -43,10 +59,10 @@ def test_voxels_mapped_to_background_are_no_foreground(tiny):
 def test_modalities_by_channel(tiny):
     stack = tiny.write("two.nii.gz", np.stack([tiny.image(0), tiny.image(1)], axis=-1))
     facts = read_facts([{"image": str(tiny.root / stack), "label": str(tiny.root / "labelsTr/c0.nii.gz")}])
-    plan = make_plan(facts, {0: "b"}, ["PET", "Ct"])
+    plan = make_plan(facts, {0: "b"}, ["PET", "Ct"], ANY)
     assert plan["intensity"][0] == {"scheme": "zscore"}
     assert plan["intensity"][1]["mean"] == pytest.approx(tiny.image(1)[tiny.label() > 0].mean(), abs=0.006)
-    assert make_plan(facts, {0: "b"}, [])["intensity"] == [{"scheme": "zscore"}] * 2
+    assert make_plan(facts, {0: "b"}, [], ANY)["intensity"] == [{"scheme": "zscore"}] * 2
 
 
 def oblique(spacing, axcodes, degrees):
@@ -72,24 +88,26 @@ def oblique(spacing, axcodes, degrees):
 def test_spacing_is_in_the_order_of_the_axcodes(tiny, axcodes, spacing, degrees):
     name = tiny.write("turned.nii.gz", tiny.image(), oblique(spacing, axcodes, degrees))
     facts = read_facts([{"image": str(tiny.root / name)}])
-    assert make_plan(facts, {}, [])["spacing"] == pytest.approx([5, 0.8, 0.7], abs=1e-4)
-    assert make_plan(facts, {}, [], axcodes="RAS")["spacing"] == pytest.approx([0.7, 0.8, 5], abs=1e-4)
+    assert make_plan(facts, {}, [], ANY)["spacing"] == pytest.approx([5, 0.8, 0.7], abs=1e-4)
+    assert make_plan(facts, {}, [], options(None, axcodes="RAS"))["spacing"] == pytest.approx(
+        [0.7, 0.8, 5], abs=1e-4
+    )
 
 
 def test_spacing_is_the_median_of_each_axis_or_the_override(tiny):
     spacings = np.array([[1, 1, 9], [2, 1, 3], [3, 8, 1], [4, 2, 2]], dtype=float)
     names = [tiny.write(f"{i}.nii", tiny.image(), np.diag([*s, 1])) for i, s in enumerate(spacings)]
     facts = read_facts([{"image": str(tiny.root / name)} for name in names])
-    assert make_plan(facts, {}, [])["spacing"] == list(np.median(spacings, axis=0)[::-1])
-    assert make_plan(facts, {}, [], spacing=[3, 0.76, 0.76])["spacing"] == [3, 0.76, 0.76]
+    assert make_plan(facts, {}, [], ANY)["spacing"] == list(np.median(spacings, axis=0)[::-1])
+    assert make_plan(facts, {}, [], options(None, spacing=[3, 0.76, 0.76]))["spacing"] == [3, 0.76, 0.76]
     for wrong in ([1, 2], [1, 2, 0], "abc", [1, 2, float("inf")]):
         with pytest.raises(InputError, match="spacing"):
-            make_plan(facts, {}, [], spacing=wrong)
+            make_plan(facts, {}, [], options(spacing=wrong))
 
 
 def test_pictures_have_no_spacing(tmp_path):
     Image.new("RGB", (6, 5)).save(tmp_path / "a.png")
-    plan = make_plan(read_facts([{"image": str(tmp_path / "a.png")}]), {}, [])
+    plan = make_plan(read_facts([{"image": str(tmp_path / "a.png")}]), {}, [], ANY)
     assert "spacing" not in plan
     assert plan["intensity"] == [{"scheme": "zscore"}] * 3
 
@@ -98,7 +116,7 @@ def test_a_saved_plan_is_loaded_and_an_absent_one_is_the_default(tiny, tmp_path)
     path = tmp_path / "models" / "plan.json"
     default = {"spacing": [1, 1, 1]}
     assert load_plan(path, default) is default
-    plan = training_plan(tiny.root, channels=1, classes=3, save_as=path)
+    plan = planned(tiny.root, save_as=path)
     assert load_plan(path, default) == plan == json.loads(path.read_text())
     for broken in ("{", "[]", "{}"):
         path.write_text(broken)
@@ -109,7 +127,7 @@ def test_a_saved_plan_is_loaded_and_an_absent_one_is_the_default(tiny, tmp_path)
 def test_a_bad_data_set_stops_before_anything_is_written(tiny, tmp_path):
     (tiny.root / "labelsTr/c0.nii.gz").unlink()
     with pytest.raises(InputError, match=r"training\[0\]\.label = labelsTr/c0\.nii\.gz is missing") as told:
-        training_plan(tiny.root, channels=1, classes=3, label_map={9: 0}, save_as=tmp_path / "plan.json")
+        planned(tiny.root, label_map={9: 0}, save_as=tmp_path / "plan.json")
     assert "--in_channels 1 --num_classes 3 --label_map '{9: 0}'" in str(told.value)
     assert not (tmp_path / "plan.json").exists()
 
@@ -117,58 +135,140 @@ def test_a_bad_data_set_stops_before_anything_is_written(tiny, tmp_path):
 def test_a_bad_held_out_case_is_named_by_its_place_in_the_file(tiny):
     (tiny.root / "imagesTr/c3.nii.gz").unlink()
     with pytest.raises(InputError, match=r"training\[3\]\.image"):
-        training_plan(tiny.root, channels=1, classes=3)
+        planned(tiny.root)
 
 
 def test_warnings_go_to_the_log(tiny, caplog):
     with caplog.at_level(logging.WARNING):
-        training_plan(tiny.root, channels=1, classes=5)
+        planned(tiny.root, classes=5)
     assert "--num_classes 3" in caplog.text
 
 
-def test_ct_without_any_label_is_told(tiny):
+def test_ct_without_any_label_is_reported(tiny):
     for i in range(4):
         tiny.write(f"labelsTr/c{i}.nii.gz", np.zeros(tiny.shape, np.uint8))
     with pytest.raises(InputError, match="no labelled voxel"):
-        training_plan(tiny.root, channels=1, classes=3)
+        planned(tiny.root)
     tiny.save(modality={"0": "MRI"}, labels=None)
-    plan = training_plan(tiny.root, channels=1, classes=3)
+    plan = planned(tiny.root)
     assert plan["labels"] == {"0": "background", "1": "class 1", "2": "class 2"}
 
 
 def test_the_plan_of_listed_cases_is_that_of_their_data_set(tiny, tmp_path):
     cases = read_datalist(tiny.root)["training"]
-    path, options = tmp_path / "plan.json", {"channels": 1, "classes": 3, "spacing": [3, 2, 2]}
-    plan = plan_of_cases(cases, **options, inference={"patch_size": [8, 8, 8]}, save_as=path)
-    assert plan == training_plan(tiny.root, **options, inference={"patch_size": [8, 8, 8]})
+    path, inference = tmp_path / "plan.json", {"patch_size": [8, 8, 8]}
+    plan = plan_of_cases(cases, options(spacing=[3, 2, 2]), inference=inference, save_as=path)
+    assert plan == planned(tiny.root, spacing=[3, 2, 2]) | inference
     assert plan == json.loads(path.read_text())
     assert (plan["channels"], plan["classes"]) == (1, 3)
 
 
-def test_cases_that_a_program_gives_go_on_with_the_plan_that_is_there(tiny, tmp_path):
+def mean_of(tiny, *numbers):
+    return pytest.approx(np.mean([tiny.image(i)[tiny.label() > 0] for i in numbers]), abs=0.006)
+
+
+def test_the_plan_uses_the_domains_that_are_trained_on(tiny, tmp_path):
+    """Regression: it used dataset.json's own training list, whatever ``source_domains`` chose."""
+    listed = [{**case, "domain": "aabb"[i]} for i, case in enumerate(tiny.training)]
+    tiny.save(training=listed[:2], test=listed[2:])
+    cases = domain_datalist(tiny.root, source_domains="b")["training"]
+    assert cases.places == ["test[0]"], "the other one is held out"
+    plan = plan_of_cases(cases, options(), save_as=tmp_path / "plan.json")
+    assert plan["cases"] == 1
+    assert plan["intensity"][0]["mean"] == mean_of(tiny, 2)
+
+
+def test_the_plan_uses_only_the_given_cases(tiny, tmp_path):
+    cases = read_datalist(tiny.root, holdout=0)["training"]
+    for some, numbers in ((cases[1:3], (1, 2)), (cases[:1] + cases[3:], (0, 3))):
+        plan = plan_of_cases(some, options(), save_as=tmp_path / "plan.json")
+        assert (plan["cases"], plan["intensity"][0]["mean"]) == (2, mean_of(tiny, *numbers))
+    lists = semi_supervised_datalist(tiny.root, num_labelled=2, num_unlabelled=1)
+    plan = training_plan(lists["training"], options(unlabelled=True))
+    assert plan["cases"] == 2, "one labelled, one unlabelled; the other two are held out and left out"
+    assert plan["intensity"][0]["mean"] == mean_of(tiny, 0)
+
+
+def test_a_case_counts_once_however_many_slices_are_made_of_it(tiny):
+    whole = planned(tiny.root)
+    for items_of in (slices_of, labelled_slices_of):
+        items = items_of(read_datalist(tiny.root)["training"])
+        assert len(items) > 3
+        assert training_plan(items, options()) == whole
+    empty = np.zeros(tiny.shape, np.uint8)
+    tiny.write("labelsTr/c0.nii.gz", empty)
+    items = labelled_slices_of(read_datalist(tiny.root)["training"])
+    assert training_plan(items, options())["cases"] == 2, "nothing of the first case is trained on"
+
+
+def test_the_other_lists_of_the_run_are_checked_too(tiny):
+    cases = read_datalist(tiny.root)["training"]
+    (tiny.root / "imagesTs/t0.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"test\[0\]\.image = imagesTs/t0\.nii\.gz is missing"):
+        training_plan(cases, options())
+
+
+def test_a_held_out_case_that_is_also_trained_on_is_refused(tiny):
+    tiny.save(training=[*tiny.training[:3], tiny.training[0]])
+    with pytest.raises(InputError, match=r"training\[3\]\.image = .* is also training\[0\]"):
+        planned(tiny.root)
+
+
+def test_hidden_labels_are_never_opened(tiny):
+    """Their files may as well be broken."""
+    for case in tiny.training[2:]:
+        (tiny.root / case["label"]).write_text("not an image")
+    hidden = semi_supervised_datalist(tiny.root, num_labelled=2)["training"]
+    plan = training_plan(hidden, options(unlabelled=True))
+    assert plan["cases"] == 3, "one labelled case is held out, the unlabelled ones count"
+    with pytest.raises(InputError, match=r"training\[2\]\.label = .* not an image"):
+        training_plan(semi_supervised_datalist(tiny.root)["training"], options(unlabelled=True))
+
+
+def test_unlabelled_training_cases_are_refused_unless_the_method_uses_them(tiny, tmp_path):
+    del tiny.training[3]["label"]
+    tiny.save()
+    lists = semi_supervised_datalist(tiny.root)
+    assert lists["training"].places == ["training[0]", "training[1]", "training[3]"]
+    with pytest.raises(InputError, match=r"training\[3\]\.label is not given"):
+        training_plan(lists["training"], options())
+    path = tmp_path / "plan.json"
+    assert training_plan(lists["training"], options(unlabelled=True), save_as=path)["cases"] == 3
+    plain = [dict(case) for case in lists["training"]]
+    assert plan_of_cases(plain, options(unlabelled=True), save_as=path)["cases"] == 3
+    with pytest.raises(InputError, match=r"training\[2\]\.label is not given"):
+        plan_of_cases(plain, options(), save_as=path)
+
+
+def test_files_that_are_already_scaled(tiny):
+    for word in ("as_is", "zscore"):
+        assert planned(tiny.root, intensity=word)["intensity"] == [{"scheme": word}]
+    with pytest.raises(InputError, match=r"intensity = 'raw'"):
+        planned(tiny.root, intensity="raw")
+
+
+def test_cases_given_by_a_program_reuse_the_existing_plan(tiny, tmp_path):
     cases = [dict(case) for case in read_datalist(tiny.root)["training"]]
     path = tmp_path / "plan.json"
     with pytest.raises(InputError, match=r"plan\.json: there is no plan to go on from"):
-        plan_of_cases(cases, channels=1, classes=3, save_as=path)
-    first = training_plan(tiny.root, channels=1, classes=3, spacing=[9, 9, 9], save_as=path)
+        plan_of_cases(cases, options(), save_as=path)
+    first = planned(tiny.root, spacing=[9, 9, 9], save_as=path)
     written = path.read_bytes()
-    assert plan_of_cases(cases[:1], channels=1, classes=3, spacing=[1, 1, 1], save_as=path) == first
+    assert plan_of_cases(cases[:1], options(spacing=[1, 1, 1]), save_as=path) == first
     with pytest.raises(InputError, match=r"training\[0\]\.label = .*c0\.nii\.gz has values .*2"):
-        plan_of_cases(cases, channels=1, classes=2, save_as=path)
-    assert plan_of_cases(cases, channels=1, classes=2, label_map={2: 0}, save_as=path) == first
+        plan_of_cases(cases, options(classes=2), save_as=path)
+    assert plan_of_cases(cases, options(classes=2, label_map={2: 0}), save_as=path) == first
     assert path.read_bytes() == written
 
 
 def test_weights_are_scored_with_the_plan_beside_them(tiny, tmp_path):
-    """Evaluating on other data once replaced the plan, and later predictions with it."""
+    """Regression: evaluating on other data replaced the plan, and so changed later predictions."""
     path, datalist = tmp_path / "plan.json", read_datalist(tiny.root)
-    options = {"channels": 1, "classes": 3, "path": path}
-    made = evaluation_plan(datalist, "validation", **options)
-    assert made == training_plan(tiny.root, channels=1, classes=3)
+    assert evaluation_plan(datalist, "validation", options(), path=path) == planned(tiny.root)
     assert not path.exists()
-    first = training_plan(tiny.root, channels=1, classes=3, spacing=[9, 9, 9], save_as=path)
+    first = planned(tiny.root, spacing=[9, 9, 9], save_as=path)
     written = path.read_bytes()
-    assert evaluation_plan(datalist, "validation", **options, spacing=[1, 1, 1]) == first
+    assert evaluation_plan(datalist, "validation", options(spacing=[1, 1, 1]), path=path) == first
     assert path.read_bytes() == written
-    with pytest.raises(InputError, match=r"validation\[0\]\.label = .* has values .*2"):
-        evaluation_plan(datalist, "validation", **{**options, "classes": 2})
+    with pytest.raises(InputError, match=r"training\[3\]\.label = .* has values .*2"):
+        evaluation_plan(datalist, "validation", options(classes=2), path=path)

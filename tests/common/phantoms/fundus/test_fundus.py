@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 from scipy.ndimage import label as components
 
+from common.datasets import read_datalist
 from common.evaluation.baselines import MeanShapePrior, intensity_threshold, mean_shape_prior
-from common.evaluation.labelled_cases import load_cases
+from common.evaluation.case_arrays import read_cases
 from common.phantoms import fundus
 
 # Dice of the nested channels (disc with cup, cup), mean of both, seed 0, 24 training cases of domain A,
@@ -22,7 +23,7 @@ def folder(tmp_path_factory):
 
 
 def nested_dice(maps, folder, section):
-    cases = load_cases(folder, section, classes=3)
+    cases = read_cases(read_datalist(folder)[section], classes=3)
     return np.mean(
         [
             2 * ((m >= k) & (c.label >= k)).sum() / ((m >= k).sum() + (c.label >= k).sum())

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from monai.data import MetaTensor
 from torch import Tensor
 
-from common.files import atomic_path
+from common.evaluation.drawing.figure_file import save_figure
 from common.registration.warp import warp
 from common.tensors.plain import plain
 from common.training.preview import FirstCases
@@ -27,11 +27,11 @@ _LINES = 16  # of a deformed grid, along the longer side of a slice
 
 
 def draw_checkerboard(warped: Tensor, fixed: Tensor, path: str | Path) -> None:
-    """The middle slice of each axis, squares of the warped and of the fixed image in turn.
+    """The middle slice of each axis, as alternating squares of the warped and the fixed image.
 
     Args:
         warped: (X, Y, Z).
-        fixed: likewise; each image is scaled by its own 99.5th percentile.
+        fixed: (X, Y, Z); each image is scaled by its own 99.5th percentile.
         path: PNG to write.
     """
     images = [
@@ -44,19 +44,19 @@ def draw_checkerboard(warped: Tensor, fixed: Tensor, path: str | Path) -> None:
         square = max(1, -(-max(one.shape) // _SQUARES))
         rows, columns = torch.meshgrid(*(torch.arange(m) // square for m in one.shape), indexing="ij")
         _show(panel, torch.where((rows + columns) % 2 == 0, one, other), vmax=1.0)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_pair(image: MetaTensor, displacement: Tensor, path: str | Path, *, title: str = "") -> None:
     """Moving, fixed and warped image, the differences before and after, and the deformed grid.
 
-    The grid's lines run through where the fixed image's lines lie in the moving one.
+    The deformed grid is the fixed image's grid, drawn where its points lie in the moving image.
 
     Args:
         image: (2, X, Y, Z), moving and fixed, in 0..1, with an affine.
         displacement: (3, X, Y, Z) voxels.
         path: PNG to write.
-        title: above all.
+        title: of the figure.
     """
     spacing = [float(mm) for mm in image.pixdim]
     pair, field = plain(image).cpu().float(), plain(displacement).cpu().float()
@@ -80,7 +80,7 @@ def draw_pair(image: MetaTensor, displacement: Tensor, path: str | Path, *, titl
         _draw_grid(line[-1], field, axis, aspect[1] / aspect[0])
     figure.axes[len(shown)].set_title("deformed grid", fontsize=10)
     figure.suptitle(title, fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _middle(volume: Tensor, axis: int) -> Tensor:
@@ -108,11 +108,6 @@ def _draw_grid(panel: Axes, field: Tensor, axis: int, aspect: float) -> None:
         xlim=(-0.5, rows.shape[0] - 0.5),
         ylim=(-0.5, rows.shape[1] - 0.5),
     )
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=100)
 
 
 class PairPreview(FirstCases):

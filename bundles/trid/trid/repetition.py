@@ -1,0 +1,48 @@
+"""Epochs of a short list that is repeated.
+
+Source: trid/docs/method.md#prostate; the authors repeat the list of slices until an epoch has at least 250
+batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sized
+
+import torch
+from torch.utils.data import Sampler
+
+__all__ = ["RepeatedSampler", "repeated_length"]
+
+
+def repeated_length(items: int, batch_size: int, least: int) -> int:
+    """How long a list becomes that stands ceil(least / floor(items / batch_size)) times in a row, or once.
+
+    Its batches, of which the last one need not be full, are ``least`` at least.
+
+    Args:
+        items: in the list.
+        batch_size: of the loader.
+        least: batches wanted.
+    """
+    return items * max(1, math.ceil(least / max(1, items // batch_size)))
+
+
+class RepeatedSampler(Sampler[int]):
+    """Shuffles a list that stands several times in a row; its passes are mixed with one another.
+
+    Args:
+        data_source: the list.
+        num_samples: drawn; what no whole pass makes is drawn from one more.
+    """
+
+    def __init__(self, data_source: Sized, num_samples: int) -> None:
+        self.items, self.num_samples = len(data_source), num_samples
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        whole = self.num_samples - self.num_samples % self.items
+        yield from (torch.randperm(whole) % self.items).tolist()
+        yield from torch.randperm(self.items)[: self.num_samples - whole].tolist()
