@@ -51,10 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if mode == "changed":
         selection = select(ROOT, cost)
     else:
-        selection = Selection(dict.fromkeys(names, "asked for") if mode == "all" else {})
+        everything = mode == "all"
+        full = dict.fromkeys(names, "asked for") if everything else {}
+        selection = Selection(full, changed=None if everything else frozenset())
     _chosen.update(
         full=sorted(selection.full),
         samples=sorted(samples(ROOT, selection.full, cost)),
+        changed=None if selection.changed is None else sorted(selection.changed),
         lines=selection.lines() if mode == "changed" else [],
         start=state_of_checkout(),
     )
@@ -96,7 +99,16 @@ def runs(item: pytest.Item, mode: str, only: str | None) -> bool:
         return mode == "all"
     if which == "sample":
         return name in _chosen["samples"]
-    return which == "always" or name in _chosen["full"]
+    if which == "always":
+        return True
+    return name in _chosen["full"] if name else concerns(item)
+
+
+def concerns(item: pytest.Item) -> bool:
+    """Whether the change is one for a test of the full set that is of no bundle."""
+    changed = _chosen["changed"]
+    selection = Selection(changed=None if changed is None else frozenset(changed))
+    return selection.concerns(item.path.relative_to(ROOT).as_posix())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
