@@ -34,11 +34,24 @@ class Selection:
         full: name -> why.
         left_out: name -> why it runs only the always-run set although the change reaches it.
         since: the commit from which changes are counted; "" if there is none.
+        changed: the files that differ from it; None if that cannot be known.
     """
 
     full: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     since: str = ""
+    changed: frozenset[str] | None = None
+
+    def concerns(self, test: str) -> bool:
+        """Whether a test of no bundle, or what it tests, has changed: the tests mirror the tree.
+
+        Args:
+            test: the test's file; ``tests/common/registry/test_pack.py`` is of ``common/registry``.
+        """
+        if self.changed is None:
+            return True
+        folder = test.rpartition("/")[0] + "/"
+        return any(path.startswith((folder, folder.removeprefix("tests/"))) for path in self.changed)
 
     def lines(self) -> list[str]:
         """The selection in words."""
@@ -99,9 +112,8 @@ def select(root: Path, seconds: Mapping[str, float], budget: float = BUDGET) -> 
     cost = {name: seconds.get(name, ESTIMATE) for name in names}
     chosen, left_out = _representatives(root, reached - own, reached & own, cost, budget)
     why = dict.fromkeys(own, "its own files")
-    return Selection(
-        why | dict.fromkeys(chosen, "stands for others, reached through common"), left_out, since
-    )
+    why |= dict.fromkeys(chosen, "stands for others, reached through common")
+    return Selection(why, left_out, since, frozenset(changed))
 
 
 def _is_own(root: Path, name: str, path: str) -> bool:

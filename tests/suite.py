@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if mode == "changed":
         selection = select(ROOT, cost)
     else:
-        selection = Selection(dict.fromkeys(names, "asked for") if mode == "all" else {})
+        everything = mode == "all"
+        full = dict.fromkeys(names, "asked for") if everything else {}
+        selection = Selection(full, changed=None if everything else frozenset())
     _chosen.update(
         full=sorted(selection.full),
         samples=sorted(samples(ROOT, selection.full, cost)),
+        changed=None if selection.changed is None else sorted(selection.changed),
         lines=selection.lines() if mode == "changed" else [],
         start=state_of_checkout(),
     )
@@ -95,7 +99,16 @@ def runs(item: pytest.Item, mode: str, only: str | None) -> bool:
         return mode == "all"
     if which == "sample":
         return name in _chosen["samples"]
-    return which == "always" or name in _chosen["full"]
+    if which == "always":
+        return True
+    return name in _chosen["full"] if name else concerns(item)
+
+
+def concerns(item: pytest.Item) -> bool:
+    """Whether the change is one for a test of the full set that is of no bundle."""
+    changed = _chosen["changed"]
+    selection = Selection(changed=None if changed is None else frozenset(changed))
+    return selection.concerns(item.path.relative_to(ROOT).as_posix())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -182,10 +195,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if not seconds.tests:
         return
-    seconds.total += used_with_warm_start()
+    workers = session.config.pluginmanager.hasplugin("dsession")  # have told theirs
+    seconds.total += time.process_time() if workers else used_with_warm_start()
     factor = slowness()
     costly = seconds.costly(session.config.getoption("--costly"))
-    _chosen["lines"] = [*_chosen["lines"], "", *seconds.lines(factor), *costly]
+    table = seconds.lines(factor, whole=is_whole(session.config))
+    _chosen["lines"] = [*_chosen["lines"], "", *table, *costly]
     for name, spent in seconds.beyond(factor).items():
         _chosen["lines"].append(f"FAILED: the tests of {name} that always run took {spent:.1f} CPU seconds")
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -193,11 +208,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         _chosen["lines"].append(record(session.config, factor))
 
 
+def is_whole(config: pytest.Config) -> bool:
+    """Whether no word of the command leaves tests out, but for --full."""
+    option = config.option
+    by_name = option.bundle or option.keyword or option.markexpr or option.deselect or option.ignore
+    return not by_name and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
 def record(config: pytest.Config, factor: float) -> str:
     """Record the commit and seconds of a full run that passed; returns the outcome in one line."""
-    commit, options = state_of_checkout(), config.option
-    partial = options.bundle or options.keyword or options.markexpr or options.full != "all"
-    if partial or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+    commit = state_of_checkout()
+    if not is_whole(config) or config.getoption("--full") != "all":
         return "not recorded: not all tests were asked for"
     if not commit or commit != _chosen["start"]:
         return "not recorded: the files are not those of a commit"

@@ -50,6 +50,7 @@ def test_table():
     assert lines[-3][-1] == "600.0"
     assert lines[-2][:2] == ["mean", "25.0"]
     assert lines[-1][-2:] == ["15", "minutes"]  # (25 x 50 + 600) / 2 / 60
+    assert seconds.lines(1.0, whole=False)[-1].startswith("mean"), "of a part nothing can be told"
 
 
 def test_limit_grows_on_a_slow_machine():

@@ -174,3 +174,14 @@ def test_samples_are_the_cheapest_of_each_number_of_dimensions(root):
 def test_a_recipes_table_asks_for_no_full_set(root):
     write(root, "tests/bundles/liver/recipe.json", "{}")
     assert not select(root, {}).full
+
+
+def test_tests_of_no_bundle_mirror_the_tree(root):
+    write(root, "common/losses/new.py", "")
+    selection = select(root, {})
+    assert selection.concerns("tests/common/losses/test_dice.py")
+    assert not selection.concerns("tests/common/transforms/test_losses.py")
+    write(root, "tests/benchmarks/test_commands.py", "")
+    assert select(root, {}).concerns("tests/benchmarks/test_commands.py")
+    write(root, "tests/last_full.txt", "")
+    assert select(root, {}).concerns("tests/common/transforms/test_losses.py")

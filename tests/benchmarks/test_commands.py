@@ -20,11 +20,11 @@ OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "speed" / "ops").glob
     "words",
     [
         ("--op", "deformable_attention"),
-        ("--bundle", "cotr"),
-        ("--bundle", "mcnet_plus"),
+        pytest.param(("--bundle", "cotr"), marks=pytest.mark.full),
+        pytest.param(("--bundle", "mcnet_plus"), marks=pytest.mark.full),
         ("--bundle", "divsbl"),
-        ("--bundle", "trid", "--bundle", "grata"),
-        ("--bundle", "easr_dcn"),
+        pytest.param(("--bundle", "trid", "--bundle", "grata"), marks=pytest.mark.full),
+        pytest.param(("--bundle", "easr_dcn"), marks=pytest.mark.full),
     ],
 )
 def test_quick_run_prints_ratios_and_saves(words, tmp_path):
@@ -59,7 +59,7 @@ def test_every_operator_is_measured_against_its_reference(tmp_path):
     assert {row["what"].split(", ")[-1] for row in figures["rows"]} == {"forward", "forward + backward"}
 
 
-@pytest.mark.slow  # runs a C++ compiler
+@pytest.mark.full  # runs a C++ compiler
 def test_compiled_reference_gives_a_verdict(tmp_path):
     words = ["--op", "adaptive_batch_norm", "--quick", "--compile", "all"]
     told = Shell(tmp_path, tmp_path).python("-m", "benchmarks", *words, path=ROOT).ok()
@@ -113,7 +113,7 @@ def test_block_sizes(tmp_path):
     assert error["divsbl", "27"] < error["bsbl", "27"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_networks_on_one_data_set(tmp_path):
     """Two networks and the prior in one table, each within its CPU time."""
     data = abdomen.make(tmp_path / "phantom", training=3, validation=1, test=2, shape=(48, 48, 24))
@@ -139,7 +139,7 @@ def test_networks_on_one_data_set(tmp_path):
     assert facts["parameters"] > 1_000_000
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_semi_supervised_methods_on_one_data_set(tmp_path):
     """With and without the unlabelled cases, two seeds for one of them; each within its CPU time, without
     selection.
@@ -166,7 +166,7 @@ def test_semi_supervised_methods_on_one_data_set(tmp_path):
     assert "expected one of: vnet" in error
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_registrations_of_one_data_set(tmp_path):
     """Two networks and no registration in one table, each within its CPU time, without selection."""
     data = brain_pair.make(
@@ -219,7 +219,7 @@ def test_moving_blobs(tmp_path):
         assert len(list(csv.DictReader(file))) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_test_time_methods_on_one_stream(tmp_path):
     """Plain prediction and two methods from the same weights, trained once; each round on its own."""
     tiny = ["--dataset_dir#training", "3", "--dataset_dir#validation", "1", "--dataset_dir#test", "1"]
@@ -246,7 +246,7 @@ def test_test_time_methods_on_one_stream(tmp_path):
     assert "expected some of: source" in error
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_styles_on_an_unseen_domain(tmp_path):
     """With and without random styles, each within its CPU time."""
     data = fundus.make(
@@ -264,7 +264,7 @@ def test_styles_on_an_unseen_domain(tmp_path):
     assert [line.split()[0] for line in table] == ["style", "none", "trid"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_nested_regions_beside_classes(tmp_path):
     """Two-stage regions and one-stage classes, each within its CPU time; both scored by region."""
     sizes = {"training": 2, "validation": 0, "test": 1, "shape": (48, 40, 24), "spacing": (6.0, 6.0, 8.0)}

@@ -58,7 +58,7 @@ def test_contenders_alternate_in_no_fixed_order():
     assert 5 < sum(first == "ours" for first in measured[::2]) < 15
 
 
-@pytest.mark.slow  # runs a C++ compiler
+@pytest.mark.full  # runs a C++ compiler
 def test_compiled_contender_is_measured():
     row = measure("demo", case(), device="cpu", seconds=0, with_compiled=True)
     assert row.compiled.seconds > 0

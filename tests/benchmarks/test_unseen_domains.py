@@ -40,7 +40,7 @@ def test_report_without_runs(tmp_path):
         report(target=tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_two_styles_on_a_held_out_domain(tmp_path):
     """Each within its CPU time, without selection; neither training sees the domain."""
     data = fundus.make(tmp_path / "fundus", source=["A", "B"], training=2, validation=0, test=2, size=48)

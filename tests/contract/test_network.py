@@ -84,7 +84,6 @@ EXPORTS = {"weights", "TorchScript", "torch.export", "ONNX"}
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_exports_compute_the_same(unpacked):
     """TorchScript within 1e-5, ONNX within 1e-4, with trained weights; unless the bundle is exempt."""
     findings = check_bundle(unpacked, only=EXPORTS)

@@ -73,7 +73,6 @@ def test_progress_bar_shows_epoch_and_loss(trained):
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_interrupted_run_resumes_to_the_same_weights(bundle, trained, make_run, shell):
     """After a power cut at the end of epoch 1, the result equals the uninterrupted run's bit for bit."""
     run = make_run()
@@ -179,7 +178,6 @@ ON_CPU = {"device": "$torch.device('cpu')"}
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
     """``torchrun`` on two processes (Gloo on the CPU): gradients, if any, are averaged, one process writes.
 
@@ -220,7 +218,6 @@ def measured_by_one_process(bundle, run) -> dict[str, float]:
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_two_processes_with_the_same_patches_equal_one(bundle, trained, make_run, shell):
     """The mean of two equal gradients is that gradient: weights and metrics equal those of one process."""
     run = make_run()

@@ -79,7 +79,6 @@ def test_nothing_imports_before_the_bundle_is_on_the_path(bundle):
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_federated_client_trains(learner, bundle, make_run, home, monkeypatch):
     """Two rounds of one local epoch: weights are received, trained, returned and scored."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
@@ -115,7 +114,6 @@ def test_federated_client_trains(learner, bundle, make_run, home, monkeypatch):
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_federated_client_in_a_process_of_its_own(learner, unpacked, make_run, shell):
     """As NVIDIA FLARE runs an unpacked bundle, with the client's default of sending differences."""
     run = make_run()
