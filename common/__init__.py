@@ -1,8 +1,8 @@
 """Building blocks shared by the bundles of Method Zoo.
 
 Importing this package has one side effect: in a checkout it appends every ``bundles/<name>/``
-folder to ``sys.path``, so that ``cotr.network.CoTr`` and its like resolve from the repository
-root with nothing set.  In an unpacked bundle there is no ``bundles`` folder and nothing happens.
+folder to ``sys.path``, so that names such as ``cotr.network.CoTr`` resolve from the repository
+root without any setup.  In an unpacked bundle there is no ``bundles`` folder and nothing happens.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["bundle_root", "__version__"]
 
 
 def bundle_root(package: ModuleType) -> str:
-    """The folder of the bundle whose Python package is given (``bundles/cotr`` for ``cotr``)."""
+    """The folder of the bundle that a Python package belongs to (``bundles/cotr`` for ``cotr``)."""
     return str(Path(package.__file__).absolute().parents[1])
 
 

@@ -32,7 +32,7 @@ def bundle_folder(name: str, *, root: Path | None = None) -> Path:
 
     Args:
         name: of the bundle.
-        root: the folder that holds ``common``; found by itself.
+        root: the folder that holds ``common``; the one this file is in by default.
 
     Raises:
         InputError: no bundle has this name.
@@ -45,10 +45,10 @@ def bundle_folder(name: str, *, root: Path | None = None) -> Path:
 
 
 def bundle_in(folder: Path) -> str:
-    """The name of the bundle that a folder is; the folder itself may have any name.
+    """The name of the bundle in a folder; the folder itself may have any name.
 
     Raises:
-        InputError: the folder is no bundle.
+        InputError: the folder is not a bundle.
     """
     names = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
     names = [name for name in names if name != "common"]

@@ -1,7 +1,7 @@
-"""The command line of every command of ours: a thin layer over Python Fire, or argparse.
+"""The command line of all our commands: a thin layer over Python Fire, or argparse.
 
-Fire hands over ``false``, ``no`` and ``off`` as text, and text counts as true.  Here each parameter that is
-annotated ``bool`` takes the words of :data:`BOOLEANS`, in any case, and refuses the rest.
+Fire hands over ``false``, ``no`` and ``off`` as text, and text counts as true.  Here each parameter
+annotated ``bool`` takes the words of :data:`BOOLEANS`, in any case, and refuses all others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from common.errors import InputError, show_input_errors_as_one_line
 
 __all__ = ["BOOLEANS", "Switch", "as_boolean", "boolean_parameters", "run_commands"]
 
-#: What a boolean may be called on a command line, in any case.
+#: The words for booleans on a command line, in any case.
 BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
@@ -28,7 +28,7 @@ def as_boolean(value: Any, option: str) -> bool:
         option: named in the message, such as ``--trust``.
 
     Raises:
-        InputError: it stands for none.
+        InputError: the value is neither.
     """
     word = str(value).strip().lower()
     if word not in BOOLEANS:
@@ -49,13 +49,13 @@ def _named(function: Callable[..., Any]) -> list[str]:
 
 
 def run_commands(commands: Callable[..., Any] | Mapping[str, Callable[..., Any]], name: str) -> None:
-    """Run what the command line asks for; errors of input end the process with one line.
+    """Run what the command line asks for; an :class:`InputError` ends the process with one line.
 
     Args:
-        commands: the one command, or several by their names.
+        commands: one command, or several by name.
         name: as people type it, for the help: ``python -m common.checkpoints``.
     """
-    import fire  # not with this module: a bundle's run reads as_boolean alone
+    import fire  # not at the top: a bundle's run needs only as_boolean
 
     show_input_errors_as_one_line()
     for command in commands.values() if isinstance(commands, Mapping) else [commands]:
@@ -69,7 +69,7 @@ def _reader(option: str) -> Callable[[str], bool]:
 
 
 class Switch(argparse.Action):
-    """A boolean option of argparse: ``--quick``, or ``--quick`` and a word of :data:`BOOLEANS`."""
+    """A boolean option of argparse: ``--quick``, or ``--quick`` followed by a word of :data:`BOOLEANS`."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **words: Any) -> None:
         words |= {"nargs": "?", "const": True, "default": False, "metavar": "true|false"}

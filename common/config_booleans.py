@@ -1,7 +1,7 @@
 """Words for booleans in a config: ``--resume no`` on the command line of ``python -m monai.bundle run``.
 
-MONAI hands a word over as text, and text counts as true.  What a config takes as a boolean is known: its
-files give true or false there, or the argument it becomes is annotated ``bool``.
+MONAI hands a word over as text, and text counts as true.  What is a boolean in a config is known: its
+files have true or false there, or the argument it becomes is annotated ``bool``.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ __all__ = ["read_booleans"]
 
 
 def read_booleans(config: Any, files: Sequence[Mapping[str, Any]]) -> bool:
-    """Put booleans where a config has words for them.
+    """Replace words for booleans in a config with booleans.
 
     Args:
-        config: overrides applied; changed in place.
-        files: all configs of the bundle, as they are written.
+        config: the config with overrides applied; changed in place.
+        files: all configs of the bundle, as written.
 
     Returns:
         Whether something was changed.
 
     Raises:
-        InputError: a word that stands for no boolean; names the key and what is accepted.
+        InputError: a word is not a boolean; the message names the key and what is accepted.
     """
     paths, arguments = _booleans_of(files), _boolean_arguments(config)
     changed = False
     for path, holder, key in list(_leaves(config, "")):
         value = holder[key]
         given = isinstance(value, str) and not value.startswith(("$", "@", "%"))
-        if path in paths:  # of our own, where a number or nothing is as wrong as another word
+        if path in paths:  # a key of ours, where a number or None is as wrong as another word
             given = given or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
         if given and (path in paths or path in arguments):
             holder[key] = as_boolean(value, f"config: {path.replace('::', '#')} is")
@@ -46,7 +46,7 @@ def read_booleans(config: Any, files: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Path, holder and key of all that holds nothing itself."""
+    """Path, holder and key of every leaf."""
     inside = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for key, value in inside:
         name = str(key).lstrip("+~").replace("#", "::")  # overlays name what they change: "train#trainer"
@@ -58,7 +58,7 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _booleans_of(files: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The paths where the files say true or false, and none says anything else but an expression."""
+    """The paths where the files say true or false, and otherwise nothing but expressions."""
     found: set[str] = set()
     others: set[str] = set()
     for file in files:

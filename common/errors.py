@@ -30,7 +30,7 @@ def root_input_error(error: BaseException | None) -> InputError | None:
 
 
 def show_input_errors_as_one_line() -> None:
-    """From now on an uncaught :class:`InputError` ends the process with its message and exit code 1.
+    """Make an uncaught :class:`InputError` end the process with its message and exit code 1.
 
     For commands only: it replaces ``sys.excepthook``; every other exception is shown as before.
     """

@@ -17,10 +17,10 @@ __all__ = ["atomic_folder", "atomic_path", "require_writable", "write_json", "wr
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well.
+    """Give a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
 
     The temporary name keeps the suffixes (writers choose the format by them).  If the block
-    raises, the temporary file goes.
+    raises, the temporary file is removed.
 
     Raises:
         InputError: the folder cannot be made or written to.
@@ -43,9 +43,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Give a new folder beside ``path``; rename it to ``path`` when the block ends well.
+    """Give a new folder beside ``path``; rename it to ``path`` when the block succeeds.
 
-    If the block raises, the new folder goes.
+    If the block raises, the new folder is removed.
 
     Raises:
         InputError: ``path`` is a file or a folder that is not empty, or cannot be made there.

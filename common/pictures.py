@@ -1,6 +1,6 @@
 """Picture files (PNG, JPEG, TIFF, BMP): which are taken as they are, which are converted, which are refused.
 
-Pictures are 8-bit and stand upright: the orientation that a camera notes in EXIF is applied.  Grey,
+Pictures are 8-bit and upright: the orientation that a camera notes in EXIF is applied.  Grey,
 palette and black-and-white pictures become RGB where a network takes three channels, and an alpha
 channel is left out.  What would need a decision (16 bit, CMYK) is refused with a line that says what
 to do.
@@ -35,7 +35,7 @@ def open_upright(path: str | Path) -> Image.Image:
 
 
 def picture_problem(mode: str, channels: int) -> tuple[str, str, str] | None:
-    """What keeps a picture from being read with so many channels: found, expected, how to repair.
+    """Why a picture cannot be read with this many channels: found, expected, repair; None if it can.
 
     Args:
         mode: Pillow's name of its pixels, such as "RGB", "L", "I;16".
@@ -70,8 +70,8 @@ def read_picture(path: str | Path, channels: int = 3) -> Image.Image:
 def read_label_picture(path: str | Path) -> np.ndarray:
     """The class numbers (H, W) of a label picture, as stored.
 
-    A palette's colours are names of its numbers and are not looked at.  Colour channels that are all the
-    same count once, and an alpha channel not at all.
+    A palette's colours only name its numbers and are ignored, as is an alpha channel.  Colour channels that
+    are all the same count as one.
 
     Raises:
         InputError: it cannot be read, or is a colour picture.

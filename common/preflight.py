@@ -1,4 +1,4 @@
-"""Before a run: every key and argument of its config is looked at, and errors become one line.
+"""Before a run: every key and argument of its config is checked, and errors become one line.
 
 The first item of ``run`` in a bundle's configs is ``$common.preflight.begin()``.  It sees the
 config with all overrides applied, and refuses
@@ -98,11 +98,11 @@ def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]
 
     Args:
         config: as ``ConfigParser.get()`` returns it.
-        siblings: the other configs of the bundle: what one of them refers to is known, though an
-            overlay may have replaced its only reader in this run.
+        siblings: the other configs of the bundle: a key that one of them refers to is known, even if an
+            overlay has replaced its only reader in this run.
 
     Raises:
-        InputError: names the key, what is wrong and the closest valid name.
+        InputError: the message names the key, what is wrong and the closest valid name.
     """
     config = {key: value for key, value in config.items() if key != "_meta_"}
     for path, node in _components(config, ""):
@@ -202,7 +202,7 @@ def _check_reference(config: Mapping[str, Any], reference: str) -> None:
         elif isinstance(node, Mapping) and key in node:
             node = node[key]
         elif isinstance(node, str) or (isinstance(node, Mapping) and "_target_" in node):
-            return  # something that an expression makes; it is known only when it runs
+            return  # made by an expression; known only when it runs
         else:
             names = list(node) if isinstance(node, Mapping) else []
             option = f" Give it with --{reference}" if node is config else ""

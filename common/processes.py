@@ -42,16 +42,17 @@ def join() -> None:
 
 
 def share_of(number: int) -> int:
-    """How many of so many samples each process draws, so that all together make one pass; rounded up."""
+    """Samples that each process draws of ``number``, so that all together make one pass; rounded up."""
     return -(-number // (dist.get_world_size() if dist.is_initialized() else 1))
 
 
 def share(dataset: Sized) -> Sampler:
-    """The cases that this process measures: each case is one process's, and none is repeated.
+    """The cases that this process measures: each case goes to exactly one process.
 
     With fewer cases than processes every process takes all of them: none may stand idle, since the
-    metrics of all are gathered, and a mean over equal repetitions is the mean.  (Padding some processes
-    with a second copy of some cases, as PyTorch's sampler does, would weight those double.)
+    metrics of all are gathered, and repeating all cases equally often leaves the mean unchanged.
+    (Padding some processes with a second copy of some cases, as PyTorch's sampler does, would weight
+    those double.)
     """
     if dist.is_initialized() and len(dataset) >= dist.get_world_size():
         return DistributedSampler(dataset, even_divisible=False, shuffle=False)

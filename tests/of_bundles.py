@@ -1,8 +1,8 @@
-"""Tests that run for every bundle, or for those of one kind: which, and which bundle a test is of.
+"""Tests that run for every bundle or for those of one kind, and which bundle a test belongs to.
 
-A test that asks for the fixture ``bundle`` runs for all of them.  One that asks for a fixture of ``THAT``
-runs for the bundles of which that is true, and a test of ``contract/kinds/KIND.py`` for those of its kind, so
-that nothing is collected only to be skipped.
+A test that asks for the fixture ``bundle`` runs for all of them, below ``bundles/NAME`` for that one.  One
+that asks for a fixture of ``THAT`` runs for the bundles of which that is true, and a test of
+``contract/kinds/KIND.py`` for those of its kind, so that nothing is collected only to be skipped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from tests.contract import kinds
 from tests.contract.bundle import NAMES, Bundle
 
-#: Name of the fixture -> of which bundles.
+#: Name of the fixture -> the bundles that it is for.
 THAT: dict[str, Callable[[Bundle], bool]] = {
     "learner": lambda bundle: bundle.learns,
     "segments": lambda bundle: bundle.segments,
@@ -54,12 +54,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     file = Path(metafunc.module.__file__)
     if file.parent == _KINDS:
         wanted.append(lambda bundle: bundle.kind == file.stem)
+    if _OWN_TESTS in file.parents:
+        wanted.append(lambda bundle: bundle.name == file.relative_to(_OWN_TESTS).parts[0])
     names = [name for name in NAMES if all(true_of(Bundle(name)) for true_of in wanted)]
     metafunc.parametrize("bundle", names, ids=names, indirect=True, scope="session")
 
 
 def bundle_of(item: pytest.Item) -> str | None:
-    """The bundle that a test is of: by the fixture, or by its folder."""
+    """The bundle that a test belongs to: by its fixture or its folder."""
     if _OWN_TESTS in item.path.parents:
         return item.path.relative_to(_OWN_TESTS).parts[0]
     callspec = getattr(item, "callspec", None)

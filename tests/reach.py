@@ -14,7 +14,7 @@ class Reach:
 
     Args:
         root: of the checkout.
-        shared: files of the tests that run on every bundle; what they name, every bundle reaches.
+        shared: files of the tests that run on every bundle; every bundle reaches what they name.
     """
 
     def __init__(self, root: Path, shared: Iterable[Path] = ()) -> None:
@@ -28,7 +28,7 @@ class Reach:
 
     @cached_property
     def lazy(self) -> dict[str, str]:
-        """``package.name`` -> the module that the package takes it from when it is first asked for."""
+        """``package.name`` -> the module from which the package loads it on first use."""
         homes = {}
         for name, file in self.files.items():
             if file.name == "__init__.py":
@@ -47,7 +47,7 @@ class Reach:
         return self._closed(start)
 
     def modules_of(self, path: str) -> set[str]:
-        """The modules that a file of ``common`` is part of; one that is no Python belongs to its package."""
+        """The modules that a file of ``common`` is part of; other files belong to their package."""
         file = Path(path)
         if file.suffix == ".py":
             return {_module_name(self.root / file, self.root)}

@@ -1,7 +1,7 @@
 """CPU seconds of the tests: how they are counted, their limit, and the table at the end of a run.
 
-Counted are the seconds of the test's own process and of every command that it starts, not the time that has
-passed: a loaded machine changes little about them.
+They are the seconds of the test's own process and of every command that it starts, not wall time, so that
+load on the machine changes them little.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 from tests.contract.warm import WarmPython
 
-#: CPU seconds of one bundle's tests that always run: the most, and what they may be in the mean.
+#: CPU seconds of one bundle's always-run tests: the maximum, and the mean allowed.
 LIMIT, MEAN = 40.0, 32.0
 #: CPU seconds of :func:`benchmark` on the machine that the limit was set on.
 REFERENCE = 0.29
-#: What the projection is for.
+#: The number of bundles in the projection.
 BUNDLES, CORES = 50, 2
 
 
@@ -30,7 +30,7 @@ def used() -> float:
 
 
 def used_with_warm_start() -> float:
-    """The same with the imports of the warm Python, which are of no test."""
+    """The same plus the warm Python's imports, which belong to no test."""
     return used() + WarmPython.start_seconds
 
 
@@ -39,21 +39,21 @@ _of_all: list[float] = []
 
 @contextmanager
 def of_all_tests() -> Iterator[None]:
-    """Of what is made once for all of a bundle's tests: its seconds are not those of the first that asks."""
+    """Marks what is made once for all of a bundle's tests: its seconds are not charged to the first test."""
     start = used()
     yield
     _of_all.append(used() - start)
 
 
 def take_of_all_tests() -> float:
-    """The seconds of what was made so since the last call."""
+    """The seconds of what was made like that since the last call."""
     taken = sum(_of_all)
     _of_all.clear()
     return taken
 
 
 def benchmark() -> float:
-    """CPU seconds of a fixed computation, best of three: what PyTorch does and what Python does."""
+    """CPU seconds of a fixed computation, best of three: PyTorch work and Python work."""
     import torch
 
     def once() -> float:
@@ -84,23 +84,24 @@ class Seconds:
 
     @property
     def rest(self) -> float:
-        """Of tests that are no bundle's, and of all that is of no test, such as imports."""
+        """Seconds of tests that belong to no bundle, and of whatever belongs to no test, such as imports."""
         return max(self.total - sum(self.spent.values()), 0.0)
 
     def beyond(self, factor: float) -> dict[str, float]:
-        """Bundles whose tests that always run take too long on a machine so many times slower."""
+        """Bundles whose always-run tests take too long on a machine this many times slower."""
         return {name: seconds for name, seconds in self.of("always").items() if seconds > LIMIT * factor}
 
     def costly(self, number: int) -> list[str]:
-        """The tests of most seconds, without the fixtures that all share."""
+        """The most expensive tests, without the fixtures that all share."""
         dearest = sorted(self.tests.items(), key=lambda one: -one[1])[:number]
         return [f"{seconds:8.1f}  {name}" for name, seconds in dearest]
 
-    def lines(self, factor: float) -> list[str]:
+    def lines(self, factor: float, *, whole: bool = True) -> list[str]:
         """The table.
 
         Args:
             factor: how many times slower than the reference this machine is.
+            whole: whether the whole suite was asked for, so that its time for more bundles can be told.
         """
         always, full = self.of("always"), self.of("full")
         width = max(map(len, [*always, *full, "no bundle's own"]))
@@ -109,14 +110,14 @@ class Seconds:
             ran = f"{full[name]:8.1f}" if name in full else f"{'-':>8}"
             lines.append(f"{name:{width}}{always.get(name, 0.0):8.1f}{ran}")
         lines.append(f"{'no bundle' + chr(39) + 's own':{width}}{self.rest:8.1f}")
-        if always:
-            mean = sum(always.values()) / len(always)
+        if not always:
+            return lines
+        mean = sum(always.values()) / len(always)
+        slow = f", here times {factor:.2f}" if factor > 1 else ""
+        lines.append(f"{'mean':{width}}{mean:8.1f}   (aim: {MEAN:g}, limit of each: {LIMIT:g}{slow})")
+        if whole:
             minutes = (mean * BUNDLES + self.rest) / CORES / 60
-            lines += [
-                f"{'mean':{width}}{mean:8.1f}   (aim: {MEAN:g}, limit of each: {LIMIT:g}"
-                f"{f', here times {factor:.2f}' if factor > 1 else ''})",
-                f"{BUNDLES} bundles on {CORES} cores, none of them changed: {minutes:.0f} minutes",
-            ]
+            lines.append(f"{BUNDLES} bundles on {CORES} cores, none of them changed: {minutes:.0f} minutes")
         return lines
 
 

@@ -1,9 +1,9 @@
-"""Which bundles run the full set of tests after a change; the others run only what always runs.
+"""Which bundles run the full set of tests after a change; the others run only the always-run set.
 
-All of it runs for a bundle whose own files differ from those of the last commit that passed everything
-(``tests/last_full.txt``).  What a change reaches through ``common`` alone is tried on representatives:
-bundles that have among them every part, on every kind and number of dimensions, of all that are reached.
-The cheapest come first, and only as many as the budget allows.
+The full set runs for a bundle whose own files differ from those of the last commit that passed everything
+(``tests/last_full.txt``).  Bundles that a change reaches only through ``common`` are tested by
+representatives, which together have every part, for every kind and number of dimensions, that those bundles
+have. The cheapest come first, and only as many as the budget allows.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tests.reach import Reach
 
 #: CPU seconds for representatives.
 BUDGET = 30 * 60
-#: Of a full set whose seconds were never recorded.
+#: Assumed for a full set whose seconds were never recorded.
 ESTIMATE = 215.0
-#: Files of the full set that use parts of ``common`` which a bundle does not: its packing, its export.
+#: Files of the full set that use parts of ``common`` that bundles do not: packing, export.
 SHARED = ("tests/contract/test_network.py", "tests/common/registry/test_unpacked.py")
 #: A change of these reaches every bundle.
 REACHES_ALL = ("tests/contract/", "tests/conftest.py", "requirements.txt")
@@ -32,16 +32,29 @@ class Selection:
 
     Args:
         full: name -> why.
-        left_out: name -> why the change reaches it and it still runs only what always runs.
-        since: the commit that the changes are counted from; "" where there is none.
+        left_out: name -> why it runs only the always-run set although the change reaches it.
+        since: the commit from which changes are counted; "" if there is none.
+        changed: the files that differ from it; None if that cannot be known.
     """
 
     full: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     since: str = ""
+    changed: frozenset[str] | None = None
+
+    def concerns(self, test: str) -> bool:
+        """Whether a test of no bundle, or what it tests, has changed: the tests mirror the tree.
+
+        Args:
+            test: the test's file; ``tests/common/registry/test_pack.py`` is of ``common/registry``.
+        """
+        if self.changed is None:
+            return True
+        folder = test.rpartition("/")[0] + "/"
+        return any(path.startswith((folder, folder.removeprefix("tests/"))) for path in self.changed)
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The selection in words."""
         since = f"since {self.since[:9]}" if self.since else "since no commit on record"
         if not self.full and not self.left_out:
             return [f"full set: of no bundle, nothing that a bundle reaches has changed {since}"]
@@ -73,7 +86,7 @@ def changed_since(root: Path, commit: str) -> set[str] | None:
 
 
 def _git(root: Path, *words: str) -> str | None:
-    """What git says; None if it fails or is not there."""
+    """Git's output; None if it fails or is not installed."""
     try:
         done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -99,21 +112,25 @@ def select(root: Path, seconds: Mapping[str, float], budget: float = BUDGET) -> 
     cost = {name: seconds.get(name, ESTIMATE) for name in names}
     chosen, left_out = _representatives(root, reached - own, reached & own, cost, budget)
     why = dict.fromkeys(own, "its own files")
-    return Selection(
-        why | dict.fromkeys(chosen, "stands for others, reached through common"), left_out, since
-    )
+    why |= dict.fromkeys(chosen, "stands for others, reached through common")
+    return Selection(why, left_out, since, frozenset(changed))
 
 
 def _is_own(root: Path, name: str, path: str) -> bool:
-    """Whether a file is a bundle's own; configs that a recipe writes are as much its parts'."""
+    """Whether a file is a bundle's own; configs that a recipe writes belong to its parts as well.
+
+    The table of a recipe is read by a test that always runs, and by no other.
+    """
     written = f"bundles/{name}/configs/"
     if path.startswith(written) and (root / "bundles" / name / "recipe.json").is_file():
+        return False
+    if path == f"tests/bundles/{name}/recipe.json":
         return False
     return path.startswith((f"bundles/{name}/", f"tests/bundles/{name}/"))
 
 
 def _reached(root: Path, names: Iterable[str], changed: set[str]) -> set[str]:
-    """Bundles that a changed file of ``common``, of the contract, or a config written anew reaches."""
+    """Bundles reached by a changed file of ``common`` or of the contract, or by a regenerated config."""
     reach = Reach(root, [root / file for file in SHARED if (root / file).is_file()])
     modules = {m for path in changed if path.startswith("common/") for m in reach.modules_of(path)}
     if any(path.startswith(REACHES_ALL) for path in changed):
@@ -123,7 +140,7 @@ def _reached(root: Path, names: Iterable[str], changed: set[str]) -> set[str]:
 
 
 def traits(root: Path, name: str) -> set[tuple[str, int, str]]:
-    """What a bundle can stand for: its paradigm and the parts of its recipe, with its kind and dimensions."""
+    """What a bundle can represent: its paradigm and its recipe's parts, each with its kind and dimensions."""
     folder = root / "bundles" / name
     metadata = json.loads((folder / "configs" / "metadata.json").read_text())
     dims = len(metadata["network_data_format"]["inputs"]["image"]["spatial_shape"])
@@ -135,17 +152,17 @@ def traits(root: Path, name: str) -> set[tuple[str, int, str]]:
 def _representatives(
     root: Path, candidates: set[str], running: set[str], cost: Mapping[str, float], budget: float
 ) -> tuple[set[str], dict[str, str]]:
-    """Those of the candidates that show something which none before them has shown, the cheapest first.
+    """The candidates, cheapest first, that each show something none before them has shown.
 
     Args:
         root: of the checkout.
         candidates: names of the bundles to choose from.
-        running: bundles that the change reaches as well and that run the full set anyway.
+        running: bundles that the change also reaches and that run the full set anyway.
         cost: CPU seconds of each.
         budget: for all that are chosen.
 
     Returns:
-        The chosen, and for each of the others why it is not among them.
+        The chosen ones, and for each of the others why it is not among them.
     """
     shown = {trait for name in running for trait in traits(root, name)}
     chosen: set[str] = set()
@@ -163,7 +180,7 @@ def _representatives(
 
 
 def samples(root: Path, full: Iterable[str], seconds: Mapping[str, float]) -> set[str]:
-    """Of the bundles that run the full set the cheapest of each number of dimensions."""
+    """Of the bundles that run the full set, the cheapest for each number of dimensions."""
     cheapest: dict[int, str] = {}
     for name in sorted(full, key=lambda one: (seconds.get(one, ESTIMATE), one)):
         for dims in {dims for _, dims, _ in traits(root, name)}:

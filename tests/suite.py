@@ -1,4 +1,4 @@
-"""What of the suite runs, and what is said about it at the end: the hooks of pytest behind ``make test``.
+"""Which tests run, and the report at the end: the pytest hooks behind ``make test``.
 
 ``--full changed``, the default, runs the full set for the bundles that tests/selection.py chooses, ``all``
 for all of them, ``none`` for none.  A test named by its own id always runs.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose once, in the process that hands out the tests."""
+    """Choose once, in the process that distributes the tests."""
     if hasattr(config, "workerinput"):
         _chosen.update(config.workerinput["chosen"])
         return
@@ -50,17 +51,20 @@ def pytest_configure(config: pytest.Config) -> None:
     if mode == "changed":
         selection = select(ROOT, cost)
     else:
-        selection = Selection(dict.fromkeys(names, "asked for") if mode == "all" else {})
+        everything = mode == "all"
+        full = dict.fromkeys(names, "asked for") if everything else {}
+        selection = Selection(full, changed=None if everything else frozenset())
     _chosen.update(
         full=sorted(selection.full),
         samples=sorted(samples(ROOT, selection.full, cost)),
+        changed=None if selection.changed is None else sorted(selection.changed),
         lines=selection.lines() if mode == "changed" else [],
         start=state_of_checkout(),
     )
 
 
 def pytest_configure_node(node: Any) -> None:
-    """To every worker of pytest-xdist."""
+    """Pass the choice to every pytest-xdist worker."""
     node.workerinput["chosen"] = _chosen
 
 
@@ -70,7 +74,7 @@ def recorded_seconds() -> dict[str, dict[str, float]]:
 
 
 def state_of_checkout() -> str:
-    """The commit, if the checkout is as it was committed, else ""."""
+    """The commit if the checkout has no changes, else ""."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -87,7 +91,7 @@ def set_of(item: pytest.Item) -> str:
 
 
 def runs(item: pytest.Item, mode: str, only: str | None) -> bool:
-    """Whether a test is of this run."""
+    """Whether a test belongs to this run."""
     name, which = bundle_of(item), set_of(item)
     if only is not None and name != only:
         return False
@@ -95,7 +99,16 @@ def runs(item: pytest.Item, mode: str, only: str | None) -> bool:
         return mode == "all"
     if which == "sample":
         return name in _chosen["samples"]
-    return which == "always" or name in _chosen["full"]
+    if which == "always":
+        return True
+    return name in _chosen["full"] if name else concerns(item)
+
+
+def concerns(item: pytest.Item) -> bool:
+    """Whether the change is one for a test of the full set that is of no bundle."""
+    changed = _chosen["changed"]
+    selection = Selection(changed=None if changed is None else frozenset(changed))
+    return selection.concerns(item.path.relative_to(ROOT).as_posix())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -110,7 +123,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def refuse_unmarked(items: list[pytest.Item]) -> None:
-    """Fail the contract's tests that do not say whether they always run: one that forgets costs fifty times.
+    """Fail contract tests that do not say whether they always run: one that forgets costs fifty times over.
 
     The test itself fails, since an error at collection is lost in a worker of pytest-xdist.
     """
@@ -127,7 +140,7 @@ def _unmarked() -> None:
 
 
 def counted(item: pytest.Item) -> Iterator[None]:
-    """Count the seconds of one phase of a test, and apart from them those of what all tests share."""
+    """Count the seconds of one phase of a test, and separately those of what all tests share."""
     start = used()
     try:
         return (yield)
@@ -152,7 +165,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:
-    """Beside the seconds goes whose they are: the process that adds them up knows no items."""
+    """The report carries the owner along with the seconds: the process that adds them up has no items."""
     if call.when == "teardown" and (name := bundle_of(item)):
         which = "always" if set_of(item) == "always" else "full"
         item.user_properties += [("bundle", name), ("set", which)]
@@ -176,16 +189,18 @@ def pytest_testnodedown(node: Any, error: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail for a bundle whose tests take too long, else note what a full run has shown."""
+    """Fail for a bundle whose tests take too long; otherwise record a full run's results."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["seconds"] = used_with_warm_start()
         return
-    if not seconds.spent:
+    if not seconds.tests:
         return
-    seconds.total += used_with_warm_start()
+    workers = session.config.pluginmanager.hasplugin("dsession")  # have told theirs
+    seconds.total += time.process_time() if workers else used_with_warm_start()
     factor = slowness()
     costly = seconds.costly(session.config.getoption("--costly"))
-    _chosen["lines"] = [*_chosen["lines"], "", *seconds.lines(factor), *costly]
+    table = seconds.lines(factor, whole=is_whole(session.config))
+    _chosen["lines"] = [*_chosen["lines"], "", *table, *costly]
     for name, spent in seconds.beyond(factor).items():
         _chosen["lines"].append(f"FAILED: the tests of {name} that always run took {spent:.1f} CPU seconds")
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
@@ -193,11 +208,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         _chosen["lines"].append(record(session.config, factor))
 
 
+def is_whole(config: pytest.Config) -> bool:
+    """Whether no word of the command leaves tests out, but for --full."""
+    option = config.option
+    by_name = option.bundle or option.keyword or option.markexpr or option.deselect or option.ignore
+    return not by_name and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
 def record(config: pytest.Config, factor: float) -> str:
-    """Note the commit and the seconds of a full run that passed; what became of it in one line."""
-    commit, options = state_of_checkout(), config.option
-    partial = options.bundle or options.keyword or options.markexpr or options.full != "all"
-    if partial or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+    """Record the commit and seconds of a full run that passed; returns the outcome in one line."""
+    commit = state_of_checkout()
+    if not is_whole(config) or config.getoption("--full") != "all":
         return "not recorded: not all tests were asked for"
     if not commit or commit != _chosen["start"]:
         return "not recorded: the files are not those of a commit"

@@ -1,4 +1,4 @@
-"""Every command that the README or a model card prints is run as printed, with tiny sizes appended."""
+"""Every command in the README or a model card is run as printed, with tiny sizes appended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGES = [
     ROOT / "benchmarks" / "FIGURES.md",
 ]
 ENVIRONMENT = {"COMMON_KERNELS", "VECTORS_DIR", "XDG_CACHE_HOME"}
-#: Data sets that a page prepares: the word that stands for the folder -> what makes its raw download.
+#: Data sets that a page prepares: the placeholder for the folder -> what makes its raw download.
 RAW = {
     "KITS21": lambda folder: RawKits21(folder, cases=2),
     "LA2018": lambda folder: RawLeftAtrium(folder, training=2, test=1),
@@ -45,7 +45,7 @@ def commands(page: Path) -> list[str]:
 
 
 def own_data(folder: Path, bundle: Bundle) -> Path:
-    """Data that no bundle made: images and labels in plain folders, no dataset.json."""
+    """A user's own data: images and labels in plain folders, no dataset.json."""
     return own_volumes(folder, classes=5) if bundle.dims == 3 else own_pictures(folder)
 
 
@@ -73,7 +73,7 @@ def own_volumes(folder: Path, classes: int) -> Path:
 
 
 def own_signals(folder: Path) -> Path:
-    """Measurements in tables of numbers and their signals, 24 of 64 samples, as the cards say to lay them."""
+    """Measurements as CSV tables with their signals, 24 of 64 samples, laid out as the card says."""
     rng = np.random.default_rng(0)
     phi = rng.standard_normal((24, 64))
     folder.mkdir()
@@ -91,7 +91,7 @@ def own_signals(folder: Path) -> Path:
 
 
 def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
-    """What makes a printed run small and keeps it out of the checkout."""
+    """Overrides that make a printed run small and keep it out of the checkout."""
     if "datasets prepare" in command:
         return {"partial": True}
     if "monai.bundle run" not in command:
@@ -104,7 +104,7 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
     place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
     if not re.search("|".join(["DIR", "SIGNALS", *RAW]), command):
-        phantom = folder / "_".join(["phantom", *own_kinds])  # a recipe of its own may be for other data
+        phantom = folder / "_".join(["phantom", *own_kinds])  # an overlay may be for other data
         settings |= {"dataset_dir#folder": phantom, **bundle.quick["data"]}
     if "dataset_dir#folder" in command:
         settings.pop("dataset_dir#folder", None)
@@ -118,11 +118,11 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
 
 
 class Reader:
-    """Somebody who runs what a page prints, in its order, with files of her own where it names some.
+    """A reader who runs what a page prints, in order, with their own files where it names some.
 
-    DIR stands for scans that no bundle made, SIGNALS for measurements that no phantom made, REFERENCES for a
-    challenge's release and PREDICTIONS for label maps of its cases, those that a command before has prepared,
-    PICTURES for a folder that a phantom comes into.
+    DIR stands for the reader's scans, SIGNALS for their measurements, REFERENCES for a challenge's release
+    and PREDICTIONS for label maps of its cases (those prepared by an earlier command), PICTURES for a folder
+    in which a phantom is made.
     """
 
     def __init__(self, bundle: Bundle, folder: Path) -> None:
@@ -147,20 +147,20 @@ class Reader:
             self.shell.python(*words, *words_of(tiny(command, self.folder, self.bundle))).ok()
 
     def as_typed(self, command: str) -> str:
-        """With folders in place of the words that stand for them."""
+        """With folders in place of their placeholders."""
         phantom = rf"bundles/{self.bundle.name}/data/\w+"  # where the bundle's first run puts it
         run = re.sub(phantom, shlex.quote(str(self.folder / "phantom")), command)
         data_set = next((word for word in RAW if word in command), "")
         named = self.places | {"RAW": self.folder / f"raw {data_set}"}
-        words = rf"\b({'|'.join(named)})\b"  # all at once: a path may hold one of the words
+        words = rf"\b({'|'.join(named)})\b"  # all at once: a path may contain one of the placeholders
         run = re.sub(words, lambda found: shlex.quote(str(named[found[1]])), run)
-        if "_export" in command:  # of the weights that the printed training has left elsewhere
+        if "_export" in command:  # of the weights that the printed training has saved elsewhere
             models = shlex.quote(str(self.folder / "phantom" / "models"))
             run = run.replace(f"bundles/{self.bundle.name}/models", models)
         return run
 
     def check_own_data(self) -> None:
-        """Listed with all its labels, and predicted with no others."""
+        """It is listed with all its labels, and predictions have no others."""
         labels = json.loads((self.data / "dataset.json").read_text())["labels"]
         assert sorted(labels) == (list("01234") if self.bundle.dims == 3 else list("012"))
         postfix = self.bundle.config("inference")["output_postfix"]
@@ -172,7 +172,7 @@ class Reader:
 
 
 def test_commands_of_the_readme(tmp_path):
-    """On the bundle that they name: own data is listed, checked, trained on, predicted."""
+    """On the bundle that they name: the reader's data is listed, checked, trained on, predicted."""
     printed = commands(README)
     (name,) = {found for command in printed for found in re.findall(r"bundles/(\w+)/", command)}
     reader = Reader(Bundle(name), tmp_path)
@@ -184,28 +184,29 @@ def test_commands_of_the_readme(tmp_path):
 
 @pytest.mark.full
 def test_commands_of_a_card(bundle, tmp_path):
-    """After those of the README that make the data sets which the card trains on."""
+    """They run after the README's commands that make the card's data sets."""
     card = commands(bundle.root / "docs" / "README.md")
     assert len(card) >= 5
-    reader = Reader(bundle, tmp_path)
+    before = []
     for command in commands(README):
         target = re.search(r"--target (\w+)", command)
         if "datasets list" in command or (target and target[1] in " ".join(card)):
-            reader.run(command)
-    for command in dict.fromkeys(card):
+            before.append(command)
+    reader = Reader(bundle, tmp_path)
+    for command in dict.fromkeys([*before, *card]):
         reader.run(command)
     reader.check_own_data()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
+def test_links_resolve(page):
     targets = re.findall(r"\]\(([^)#]+)\)|<img src=\"([^\"]+)\"", page.read_text())
     targets = [link or picture for link, picture in targets]
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing
 
 
-def test_no_page_has_an_open_place():
-    """A figure that was to be filled in after a measurement."""
+def test_no_page_has_a_missing_figure():
+    """A placeholder for a figure to be measured."""
     for page in PAGES:
         assert set(re.findall(r"\b[A-Z]{2,}_[A-Z_]{2,}\b", page.read_text())) <= ENVIRONMENT

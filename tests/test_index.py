@@ -15,8 +15,8 @@ def test_the_index_has_every_bundle_at_its_version():
     assert sorted(INDEX) == [f"{name}_v{Bundle(name).metadata['version']}" for name in NAMES]
 
 
-def test_the_index_says_what_the_metadata_say():
-    """In the words of a published index (common.registry.entries), so that one reader reads both."""
+def test_the_index_matches_the_metadata():
+    """With the keys of a published index (common.registry.entries), so that one reader reads both."""
     for key, entry in INDEX.items():
         bundle = Bundle(key.rsplit("_v", 1)[0])
         assert entry == {"folder": f"bundles/{bundle.name}", **facts_of(bundle.metadata)}

@@ -33,7 +33,7 @@ def root(tmp_path):
 
 
 def reached(root, path, text):
-    """Modules below ``common`` of a bundle with one more file."""
+    """Modules of ``common`` reached by a bundle with one more file."""
     file = root / "bundles" / "toy" / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -77,7 +77,7 @@ def test_what_the_tests_of_every_bundle_name(root):
     assert reach.of_bundle("toy") == {"common", "common.command"}
 
 
-def test_a_file_that_is_no_python_is_of_its_package(root):
+def test_a_file_that_is_not_python_belongs_to_its_package(root):
     reach = Reach(root)
     assert reach.modules_of("common/command.py") == {"common.command"}
     assert "common" in reach.modules_of("common/page.html")

@@ -32,7 +32,7 @@ def write(root, path, text):
 
 @pytest.fixture
 def root(tmp_path):
-    """Four bundles over two modules, all of it committed and on record as passed."""
+    """Four bundles over two modules, all committed and recorded as passed."""
     write(tmp_path, "common/__init__.py", "")
     write(tmp_path, "common/losses/__init__.py", "")
     write(tmp_path, "common/losses/dice.py", "from common.tensors import ratio\n")
@@ -74,13 +74,13 @@ def test_committed_and_new_files_count(root):
     assert set(select(root, {}).full) == {"heart", "liver"}
 
 
-def test_a_file_that_has_gone(root):
+def test_a_deleted_file(root):
     (root / "bundles/heart/heart/network.py").unlink()
     assert set(select(root, {}).full) == {"heart"}
 
 
-def test_through_common_one_stands_for_each_paradigm(root):
-    """Of the two that segment volumes the cheaper; imports are followed through a second module."""
+def test_through_common_one_bundle_represents_each_paradigm(root):
+    """The cheaper of the two that segment volumes; imports are followed through a second module."""
     write(root, "common/tensors.py", "ratio = 1\n")
     selection = select(root, {"liver": 100, "heart": 50})
     assert set(selection.full) == {"heart", "retina"}
@@ -102,7 +102,7 @@ def test_a_module_that_no_bundle_reaches(root):
     assert not select(root, {}).full
 
 
-def test_one_that_has_changed_itself_stands_for_the_others(root):
+def test_a_changed_bundle_represents_the_others(root):
     write(root, "common/tensors.py", "ratio = 1\n")
     write(root, "bundles/liver/liver/network.py", "import common.losses.dice as dice\n")
     selection = select(root, {"liver": 100, "heart": 50})
@@ -112,7 +112,7 @@ def test_one_that_has_changed_itself_stands_for_the_others(root):
 
 
 def test_budget(root):
-    """The cheapest first, and what is beyond is said; bundles that changed themselves cost nothing of it."""
+    """The cheapest first, and what exceeds it is reported; changed bundles do not count towards it."""
     write(root, "common/__init__.py", "changed = True\n")
     selection = select(root, {"heart": 50, "retina": 40, "brain": 60, "liver": 70}, budget=100)
     assert set(selection.full) == {"heart", "retina"}
@@ -122,7 +122,7 @@ def test_budget(root):
 
 
 def test_parts_of_recipes_are_traits(root):
-    """Bundles of one paradigm that share no part each stand for themselves."""
+    """Bundles of one paradigm that share no part each represent themselves."""
     for name, parts in {"heart": ["run", "crops"], "liver": ["run", "slices"]}.items():
         write(root, f"bundles/{name}/recipe.json", json.dumps({"on": parts}))
     git(root, "add", ".")
@@ -134,7 +134,7 @@ def test_parts_of_recipes_are_traits(root):
 
 
 def test_configs_that_a_part_has_changed_are_not_a_bundles_own(root):
-    """Else a handler added to one part would run everything of all bundles."""
+    """Otherwise a handler added to one part would run everything for all bundles."""
     for name in ("heart", "liver"):
         write(root, f"bundles/{name}/recipe.json", '{"on": ["run"]}')
         write(root, f"bundles/{name}/configs/train.json", "{}")
@@ -161,7 +161,7 @@ def test_without_git(root, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["tests/contract/test_training.py", "requirements.txt"])
-def test_what_reaches_every_bundle(root, path):
+def test_files_that_reach_every_bundle(root, path):
     write(root, path, "changed")
     assert set(select(root, {}).full) == {"heart", "retina", "brain"}
 
@@ -169,3 +169,19 @@ def test_what_reaches_every_bundle(root, path):
 def test_samples_are_the_cheapest_of_each_number_of_dimensions(root):
     assert samples(root, BUNDLES, {"liver": 1, "brain": 2}) == {"liver", "retina"}
     assert samples(root, ["heart"], {}) == {"heart"}
+
+
+def test_a_recipes_table_asks_for_no_full_set(root):
+    write(root, "tests/bundles/liver/recipe.json", "{}")
+    assert not select(root, {}).full
+
+
+def test_tests_of_no_bundle_mirror_the_tree(root):
+    write(root, "common/losses/new.py", "")
+    selection = select(root, {})
+    assert selection.concerns("tests/common/losses/test_dice.py")
+    assert not selection.concerns("tests/common/transforms/test_losses.py")
+    write(root, "tests/benchmarks/test_commands.py", "")
+    assert select(root, {}).concerns("tests/benchmarks/test_commands.py")
+    write(root, "tests/last_full.txt", "")
+    assert select(root, {}).concerns("tests/common/transforms/test_losses.py")

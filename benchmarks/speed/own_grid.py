@@ -11,14 +11,8 @@ volumes of the scan's size in float32.
 
 from __future__ import annotations
 
-import argparse
-import json
-import shlex
 import statistics
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,10 +21,8 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, Invertd, Orientationd, Spacingd
 from torch import Tensor
 
+from benchmarks.speed.alone import Setting
 from benchmarks.speed.memory import peak_bytes
-from benchmarks.speed.report import environment
-from common.commands import Switch
-from common.files import write_json
 from common.inference.decision import DecideOnOwnGridd
 
 __all__ = ["main", "ways"]
@@ -84,23 +76,10 @@ def _organs(sides: Sequence[int], classes: int) -> Tensor:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure all ways, alternating; print the medians; fail where the exact ones disagree."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.own_grid", description=__doc__)
-    parser.add_argument("--quick", action=Switch, help="a small volume")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--busy", action=Switch, help="one thread, processor time instead of wall time")
-    parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
-    options = parser.parse_args(arguments)
-    clock = time.perf_counter
-    if options.busy:
-        torch.set_num_threads(1)
-        clock = time.process_time
-    shape, counts = (QUICK, QUICK_CLASSES) if options.quick else (SHAPE, CLASSES)
-    facts = environment("cpu")
-    print(shlex.join(["python", "-m", "benchmarks.speed.own_grid", *(arguments or sys.argv[1:])]))
-    print(json.dumps(facts))
-    rows = [row for classes in counts for row in _measured(shape, classes, options.repeats, clock)]
-    if options.save:
-        write_json(options.save, {"environment": facts, "busy": options.busy, "rows": rows})
+    setting = Setting.of_command("benchmarks.speed.own_grid", __doc__, arguments)
+    shape, counts = (QUICK, QUICK_CLASSES) if setting.quick else (SHAPE, CLASSES)
+    rows = [row for classes in counts for row in _measured(shape, classes, setting.repeats, setting.clock)]
+    setting.write(rows)
 
 
 def _measured(

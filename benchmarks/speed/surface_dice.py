@@ -10,25 +10,17 @@ which makes the box of both masks as large as the volume.  MONAI's way is ``comp
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
-import shlex
 import statistics
-import sys
-import time
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from monai.metrics import compute_dice, compute_surface_dice
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from benchmarks.speed.report import environment
-from common.commands import Switch
-from common.files import write_json
+from benchmarks.speed.alone import Setting
 
 metrics = importlib.import_module("kits21.metrics")  # once common has made it findable
 regions = importlib.import_module("kits21.regions")
@@ -86,27 +78,15 @@ def monai_scores(reference: np.ndarray, prediction: np.ndarray) -> list[float]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure both, alternating, print the medians and the largest difference; fail if they differ."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.surface_dice", description=__doc__)
-    parser.add_argument("--quick", action=Switch, help="a small volume")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--busy", action=Switch, help="one thread, processor time instead of wall time")
-    parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
-    options = parser.parse_args(arguments)
-    clock = time.perf_counter
-    if options.busy:
-        torch.set_num_threads(1)
-        clock = time.process_time
-    shape = QUICK if options.quick else SHAPE
-    facts = environment("cpu")
-    print(shlex.join(["python", "-m", "benchmarks.speed.surface_dice", *(arguments or sys.argv[1:])]))
-    print(json.dumps(facts))
+    setting = Setting.of_command("benchmarks.speed.surface_dice", __doc__, arguments)
+    shape = QUICK if setting.quick else SHAPE
     size = " x ".join(str(n) for n in reversed(shape))
     rows = []
     for what, stray in (("near", False), ("with a stray piece", True)):
         row = {
             "what": what,
             "size": size,
-            **_measured(label_pair(shape, stray=stray), options.repeats, clock),
+            **_measured(label_pair(shape, stray=stray), setting.repeats, setting.clock),
         }
         rows.append(row)
         print(
@@ -114,8 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"ratio {row['our_seconds'] / row['monai_seconds']:.3f}, "
             f"largest difference {row['largest_difference']:.1e}"
         )
-    if options.save:
-        write_json(options.save, {"environment": facts, "busy": options.busy, "rows": rows})
+    setting.write(rows)
     if not all(row["largest_difference"] <= LARGEST_DIFFERENCE for row in rows):
         raise SystemExit(f"the values differ by more than {LARGEST_DIFFERENCE}")
 

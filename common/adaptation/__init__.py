@@ -1,1 +1,1 @@
-"""Test-time adaptation: what adapts to each image of a stream; import from the module."""
+"""Test-time adaptation to each image of a stream; import from the modules."""

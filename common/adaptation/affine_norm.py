@@ -1,7 +1,7 @@
-"""Batch norm on each image's own statistics, whose weight and bias are what adapts.
+"""Batch norm on each image's own statistics; its weight and bias are what adapts.
 
-With batches of one image that is batch norm in training mode without running statistics; with several, every
-image is normalised by itself, so that a batch gives the numbers of its images one by one.
+For a batch of one image this is batch norm in training mode without running statistics.  In larger batches
+every image is normalised by itself, so a batch gives the same numbers as its images one by one.
 
 Source: grata/docs/method.md#batch-norm-at-test-time.
 """
@@ -21,10 +21,10 @@ __all__ = ["OwnStatisticsNorm", "affine_parameters", "convert_to_own_statistics"
 
 
 class OwnStatisticsNorm(nn.Module):
-    """In place of a batch norm: no running statistics; weight and bias are copies that take gradients.
+    """Replaces a batch norm: no running statistics; weight and bias are copies that receive gradients.
 
     Args:
-        norm: the batch norm; its own tensors stay as they are.
+        norm: the batch norm to replace; its own tensors are not changed.
     """
 
     def __init__(self, norm: _BatchNorm) -> None:
@@ -44,10 +44,10 @@ class OwnStatisticsNorm(nn.Module):
 
 
 def convert_to_own_statistics(network: nn.Module) -> list[OwnStatisticsNorm]:
-    """Replace the batch norms of a network, in place; returns the new layers.
+    """Replace the batch norms of a network, in place, and return the new layers.
 
     Raises:
-        InputError: it has none.
+        InputError: the network has none.
     """
     return replace_batch_norms(network, OwnStatisticsNorm)
 

@@ -1,4 +1,4 @@
-"""Streams whose method learns the weight and bias of every batch norm, on each image's own statistics."""
+"""Streams that learn the weight and bias of every batch norm, on each image's own statistics."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["AffineStream"]
 
 
 class AffineStream(StreamInferer):
-    """Adam on the batch norms' weights and biases, which go on from image to image, its moments too.
+    """Adam on the batch norms' weights and biases; these and Adam's moments carry over from image to image.
 
-    A subclass gives ``adapt``.
+    A subclass implements ``adapt``.
 
     Args:
         lr: learning rate.
-        betas: of Adam.
+        betas: Adam's decay rates.
 
     Attributes:
         network: the working copy, once there is one.
-        parameters: what is learnt.
+        parameters: the weights and biases that are learnt.
     """
 
     def __init__(self, *, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> None:
@@ -39,13 +39,13 @@ class AffineStream(StreamInferer):
 
     @abstractmethod
     def adapt(self, image: Tensor) -> None:
-        """Change ``parameters`` by what (1, C, H, W) tells."""
+        """Update ``parameters`` from an image (1, C, H, W)."""
 
     def build(self, network: nn.Module, image: Tensor) -> None:
         """A copy whose norms use each image's own statistics."""
         self.network = sharing_copy(network)
         self.parameters = affine_parameters(convert_to_own_statistics(self.network))
-        # The network's own, in the same order: what a reset goes back to.
+        # The network's own, in the same order: a reset goes back to these.
         self._source = affine_parameters([m for m in network.modules() if isinstance(m, _BatchNorm)])
 
     def begin(self) -> None:
@@ -56,13 +56,13 @@ class AffineStream(StreamInferer):
         self.optimizer = torch.optim.Adam(self.parameters, lr=self.lr, betas=self.betas)
 
     def adapt_and_predict(self, image: Tensor) -> Tensor:
-        """Adapt, then one pass of the image."""
+        """Adapt, then predict in one forward pass."""
         self.adapt(image)
         with torch.no_grad():
             return self.network(image)
 
     def step(self, gradients: list[Tensor | None], lr: float) -> None:
-        """One step of Adam; parameters without gradient stay."""
+        """One step of Adam; parameters without a gradient do not change."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         for parameter, gradient in zip(self.parameters, gradients, strict=True):

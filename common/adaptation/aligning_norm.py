@@ -1,4 +1,4 @@
-"""Batch norm between the statistics of the source and those of the current image, and how far they are apart.
+"""Batch norm with statistics between the source's and the current image's, and a loss on their distance.
 
     share of the current image = 1 / (sqrt(n) / tau + 1),   n: images so far, this one included
 
@@ -21,11 +21,11 @@ __all__ = ["AligningNorm", "WarmUp", "alignment_loss", "convert_to_aligning"]
 
 
 class WarmUp:
-    """The counter that all layers of a network share.
+    """The image counter shared by all layers of a network.
 
     Args:
-        tau: the larger, the longer the current image's statistics count; ``math.inf`` for these alone, 0
-            for those of the source alone.
+        tau: the larger, the longer the current image's statistics count; ``math.inf`` uses these alone, 0
+            the source's alone.
 
     Attributes:
         images: n; the stream sets it before an image's first pass.
@@ -41,10 +41,10 @@ class WarmUp:
 
     @property
     def share(self) -> float:
-        """Of the current image, in 0..1.
+        """The current image's share, in 0..1.
 
         Raises:
-            RuntimeError: no image was counted.
+            RuntimeError: no image has been counted yet.
         """
         if self.images < 1:
             raise RuntimeError("WarmUp: no image was counted yet; set images before the first pass")
@@ -54,10 +54,10 @@ class WarmUp:
 
 
 class AligningNorm(nn.Module):
-    """In place of a batch norm: same keys, running statistics that never change, and ``loss`` after a pass.
+    """Replaces a batch norm: same keys, frozen running statistics, and a ``loss`` after each pass.
 
     Args:
-        norm: the batch norm, whose tensors are taken over.
+        norm: the batch norm to replace; its tensors are reused.
         warm_up: shared by all layers.
 
     Raises:
@@ -88,7 +88,7 @@ def convert_to_aligning(network: nn.Module, warm_up: WarmUp, *, within: str = ""
     """Replace the batch norms of a network, in place.
 
     Args:
-        network: to be changed; make a ``sharing_copy`` of what others use.
+        network: changed in place; pass a ``sharing_copy`` of a network that others use.
         warm_up: the counter for all of them.
         within: name of the part that adapts ("encoder"); the other norms stay as they are.
 
@@ -96,7 +96,7 @@ def convert_to_aligning(network: nn.Module, warm_up: WarmUp, *, within: str = ""
         The new layers, in the order of ``network.modules()``.
 
     Raises:
-        InputError: no batch norm there.
+        InputError: there is no batch norm.
     """
     return replace_batch_norms(network, lambda norm: AligningNorm(norm, warm_up), within=within)
 
@@ -104,7 +104,7 @@ def convert_to_aligning(network: nn.Module, warm_up: WarmUp, *, within: str = ""
 def alignment_loss(layers: Sequence[AligningNorm]) -> Tensor:
     """Mean of the layers' losses of the last pass.  (The paper writes a sum, the code takes the mean.)
 
-    The layers let go of them, so that no graph outlives its image.
+    The layers drop their losses, so that no graph outlives its image.
     """
     losses = [layer.loss for layer in layers]
     for layer in layers:

@@ -15,7 +15,7 @@ __all__ = ["LowFrequencyPrompt"]
 
 
 class LowFrequencyPrompt(nn.Module):
-    """Multiply the amplitudes of the s * s lowest frequencies by learnable factors; phases stay.
+    """Multiply the amplitudes of the s * s lowest frequencies by learnable factors; phases do not change.
 
     Args:
         side: s.
@@ -42,11 +42,11 @@ class LowFrequencyPrompt(nn.Module):
         """(B, C, H, W) to the prompted image, of the same shape.
 
         Args:
-            image: any real one, H and W at least s.
-            coefficients: of this image, where they are known (:meth:`coefficients`).
+            image: real, H and W at least s.
+            coefficients: this image's, if already computed (:meth:`coefficients`).
 
         Raises:
-            ValueError: the image has other channels, or is smaller than the window.
+            ValueError: the image has a number of channels other than C, or is smaller than the window.
         """
         return low_frequency_prompt(image, self.factors.roll(-self.roll, 1), coefficients)
 
@@ -56,5 +56,5 @@ class LowFrequencyPrompt(nn.Module):
             return low_frequencies(image, self.side)
 
     def key(self, coefficients: Tensor) -> Tensor:
-        """What a memory knows an image by: its own amplitudes in the window, (B, C, s, s)."""
+        """The key of an image in a memory: its amplitudes in the window, (B, C, s, s)."""
         return coefficients.abs().roll(self.roll, 1)

@@ -1,4 +1,4 @@
-"""A first-in-first-out memory of prompts, asked by the similarity of their images.
+"""A first-in-first-out memory of prompts, queried by the similarity of their images.
 
 Axes: M entries, K neighbours, (1, C, s, s) a key or a prompt.
 Source: Chen et al., VPTTA, CVPR 2024, section 3.3 (vptta/docs/method.md#test-time).
@@ -18,11 +18,11 @@ __all__ = ["PromptMemory"]
 
 
 class PromptMemory:
-    """Keys and prompts of the last images.
+    """Keys and prompts of the most recent images.
 
     Args:
-        size: S of the paper.  As in the published code the oldest entry goes only when there are more
-            than S, so that S + 1 are kept.
+        size: S of the paper.  As in the published code the oldest entry is dropped only when there are
+            more than S, so that S + 1 are kept.
         temperature: of the softmax over the similarities of the neighbours.
 
     Raises:
@@ -40,7 +40,7 @@ class PromptMemory:
         return len(self.keys)
 
     def push(self, key: Tensor, prompt: Tensor) -> None:
-        """Store copies of a key and a prompt; if the memory is over-full, the oldest entry goes first."""
+        """Store copies of a key and a prompt, after dropping the oldest entry if the memory is over-full."""
         if len(self) > self.size:
             del self.keys[0], self.prompts[0]
         self.keys.append(key.detach().clone())
@@ -55,7 +55,7 @@ class PromptMemory:
         """The K most similar images' prompts, their mean weighted by softmax(similarity / temperature).
 
         Args:
-            key: as the stored ones.
+            key: (1, C, s, s), like the stored ones.
             neighbours: K.
 
         Raises:
@@ -78,15 +78,15 @@ class PromptMemory:
         return {name: [t.clone() for t in getattr(self, name)] for name in ("keys", "prompts")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """What :meth:`state_dict` gave.
+        """Restore what :meth:`state_dict` returned.
 
         Raises:
-            InputError: it holds more entries than this memory, or not as many keys as prompts.
+            InputError: the state holds more entries than this memory, or unequal numbers of keys and prompts.
         """
         keys, prompts = state["keys"], state["prompts"]
         if len(keys) != len(prompts) or len(keys) > self.size + 1:
             raise InputError(
-                f"memory: the state has {len(keys)} keys and {len(prompts)} prompts; expected as many of one "
-                f"as of the other, up to {self.size + 1}"
+                f"memory: the state has {len(keys)} keys and {len(prompts)} prompts; expected equal "
+                f"numbers, up to {self.size + 1}"
             )
         self.keys, self.prompts = ([t.clone() for t in tensors] for tensors in (keys, prompts))

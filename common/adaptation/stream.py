@@ -1,4 +1,4 @@
-"""What every test-time method shares: images come one by one, and each is predicted once it was adapted to.
+"""What all test-time methods share: images come one by one, and each is adapted to before it is predicted.
 
 A method is a MONAI inferer, so that an evaluator, ``evaluate.json`` and MONAI Label need nothing special.
 """
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 class StreamInferer(Inferer):
     """Adapts to each image of a stream, then predicts it.
 
-    The network is not changed: methods work on a copy that shares its weights, and own what they learn.
-    A subclass gives ``build``, ``begin``, ``adapt_and_predict``, ``own_state`` and ``restore_own``.
+    The network is not changed: methods work on a copy that shares its weights, and hold what they learn.
+    A subclass implements ``build``, ``begin``, ``adapt_and_predict``, ``own_state`` and ``restore_own``.
 
     Attributes:
-        images: how many were begun since the start of the stream or its last reset.
+        images: number of images since the start of the stream or its last reset.
     """
 
     def __init__(self) -> None:
@@ -46,11 +46,11 @@ class StreamInferer(Inferer):
 
     @abstractmethod
     def build(self, network: nn.Module, image: Tensor) -> None:
-        """Make the working copy for a network, and what depends on it and on the image's device."""
+        """Make the working copy of a network, and whatever depends on it and on the image's device."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Put what the method learns to where a stream begins."""
+        """Set what the method learns to its state at the start of a stream."""
 
     @abstractmethod
     def adapt_and_predict(self, image: Tensor) -> Tensor:
@@ -58,24 +58,24 @@ class StreamInferer(Inferer):
 
     @abstractmethod
     def own_state(self) -> dict[str, Any]:
-        """What the method has learnt: tensors, numbers, lists and dictionaries of these."""
+        """What the method has learnt, as tensors, numbers, and lists and dictionaries of these."""
 
     @abstractmethod
     def restore_own(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`own_state` gave."""
+        """Restore what :meth:`own_state` returned."""
 
     def __call__(self, inputs: Tensor, network: nn.Module) -> Tensor:
         """Adapt to, and predict, each image of a batch in turn.
 
         Args:
-            inputs: (B, C, H, W); several images are a stream in their order.
+            inputs: (B, C, H, W); several images are taken as a stream, in order.
             network: (B, C, H, W) to logits (B, K, H, W), with batch norm.
 
         Returns:
             Logits (B, K, H, W), without gradient.
 
         Raises:
-            InputError: the network has nothing to adapt; a state that was loaded does not fit.
+            InputError: the network has nothing to adapt, or the loaded state does not fit.
         """
         with torch.inference_mode(False), torch.enable_grad():
             images = plain(inputs).detach()
@@ -111,20 +111,20 @@ class StreamInferer(Inferer):
             self.reset()
 
     def reset(self) -> None:
-        """Forget all that was learnt; the next image is the first."""
+        """Forget everything learnt; the next image counts as the first."""
         self.images, self._begun, self._waiting = 0, False, None
 
     def state_dict(self) -> dict[str, Any]:
-        """The stream's state, copied; before the first image that which was loaded, or an empty one."""
+        """A copy of the stream's state; before the first image, the loaded state or an empty one."""
         if not self._begun:
             return dict(self._waiting or {})
         return {"method": type(self).__name__, "images": self.images, **copy.deepcopy(self.own_state())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken.  Whether it fits shows at the next image.
+        """Go on from where :meth:`state_dict` was taken.  Whether it fits is checked at the next image.
 
         Raises:
-            InputError: the state is of another method.
+            InputError: the state belongs to another method.
         """
         if state and state.get("method") != type(self).__name__:
             raise InputError(

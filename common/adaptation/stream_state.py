@@ -1,4 +1,4 @@
-"""The state of a stream on disk: saved after every image, taken up again, reset between domains."""
+"""The state of a stream on disk: saved after every image, resumed, reset between domains."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def cases_to_go(cases: Sequence[Mapping], path: str | Path, *, resume: bool = Fa
     """The cases of a stream that are still to be predicted.
 
     Args:
-        cases: of the whole stream in its order, each with ``image``.
+        cases: the whole stream in order, each with ``image``.
         path: where :class:`StreamState` keeps the state.
-        resume: go on where the state ends; else all cases are returned.  Cases that do not begin with those
-            that were predicted are new ones, and all of them are returned too.
+        resume: return only the cases after those already predicted; otherwise all.  If ``cases`` does not
+            begin with the predicted ones it is a new stream, and all of it is returned too.
 
     Raises:
         InputError: nothing is left, or the file is damaged.
@@ -60,14 +60,14 @@ def cases_to_go(cases: Sequence[Mapping], path: str | Path, *, resume: bool = Fa
 class StreamState:
     """Handler of an evaluator whose inferer is a :class:`StreamInferer`.
 
-    A run starts with a fresh state unless it resumes.  After each image, when its prediction is written, the
-    state goes to disk, whole or not at all.
+    A run starts with a fresh state unless it resumes.  After each image, once its prediction is written, the
+    state is saved, whole or not at all.
 
     Args:
-        inferer: of the evaluator.
-        path: the file; None saves nothing.
+        inferer: the evaluator's inferer.
+        path: the file; with None nothing is saved.
         resume: read it when the run starts.
-        reset_between_domains: forget what was learnt where the batch's ``domain`` changes.
+        reset_between_domains: forget what was learnt whenever the batch's ``domain`` changes.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class StreamState:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.save)
 
     def start(self, _: Engine) -> None:
-        """Begin anew, or take the state up again."""
+        """Start fresh, or resume from the saved state."""
         self.domain, self.predicted = None, []
         self.inferer.reset()
         if not self.resume:
@@ -107,7 +107,7 @@ class StreamState:
         logger.info("the stream goes on after %d images", len(self.predicted))
 
     def enter(self, engine: Engine) -> None:
-        """Reset where a new domain begins.  Cases without a domain are of the one before them.
+        """Reset where a new domain begins.  Cases without a domain belong to the one before them.
 
         Raises:
             InputError: resets were asked for, and a batch has cases of several domains.
@@ -134,7 +134,7 @@ class StreamState:
 
 
 def _names(batch: Mapping | Sequence[Mapping]) -> list[str]:
-    """Files of a batch, whole or taken apart as an evaluator leaves it."""
+    """File names of a batch, collated, or decollated as an evaluator leaves it."""
     if not isinstance(batch, Mapping):
         return [name for case in batch for name in _names(case)]
     names = getattr(batch["image"], "meta", {}).get("filename_or_obj", [])

@@ -1,4 +1,4 @@
-"""TENT: entropy minimisation by the weights and biases of batch norm, the baseline that drifts.
+"""TENT: entropy minimisation over the weights and biases of batch norm, the baseline that drifts.
 
 Source: Wang et al., Tent: Fully Test-Time Adaptation by Entropy Minimization, ICLR 2021.
 """
@@ -15,15 +15,15 @@ __all__ = ["Tent"]
 
 
 class Tent(AffineStream):
-    """For each image a step of Adam down its prediction's entropy, then the prediction.
+    """For each image, steps of Adam that lower its prediction's entropy, then the prediction.
 
-    Statistics are the image's own.  The original predicts with the pass before its step; here, as in every
-    method of this folder, the prediction comes after it.
+    Statistics are the image's own.  The original predicts from the pass before the step; here, as for every
+    method in this folder, the prediction comes after it.
 
     Args:
-        lr: learning rate; 0 leaves batch norm on the image's own statistics alone.
-        betas: of Adam.
-        steps: per image.
+        lr: learning rate; with 0 only the statistics adapt: batch norm on each image's own.
+        betas: Adam's decay rates.
+        steps: number of steps per image.
         one_sided: see :func:`common.losses.entropy.sigmoid_entropy.sigmoid_entropy`.
 
     Raises:
@@ -44,7 +44,7 @@ class Tent(AffineStream):
         self.steps, self.one_sided = steps, one_sided
 
     def adapt(self, image: Tensor) -> None:
-        """Descend."""
+        """Take the steps."""
         for _ in range(self.steps):
             loss = sigmoid_entropy(self.network(image), one_sided=self.one_sided)
             self.step(list(torch.autograd.grad(loss, self.parameters, allow_unused=True)), self.lr)

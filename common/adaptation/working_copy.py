@@ -1,6 +1,6 @@
 """A copy of a network that shares its weights, for a method to put its own layers into.
 
-So the network that an evaluator hands to an inferer stays what it is, in structure and in every number.
+The network that an evaluator hands to an inferer thus stays unchanged, in structure and in every number.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["place_of_weights", "replace_batch_norms", "sharing_copy"]
 
 
 def sharing_copy(network: nn.Module) -> nn.Module:
-    """The network anew, its tensors the same memory, none of them asking for a gradient; in eval mode.
+    """A copy of the network in eval mode; its tensors share the network's memory and require no gradient.
 
-    Weights that are loaded into the network in place are seen by the copy; weights that are moved (to another
-    device) are not: :func:`place_of_weights` tells.
+    The copy sees weights that are loaded into the network in place, but not weights that are moved to another
+    device: :func:`place_of_weights` tells.
     """
     if isinstance(network, DistributedDataParallel):
         network = network.module
@@ -33,19 +33,19 @@ def sharing_copy(network: nn.Module) -> nn.Module:
 
 
 def place_of_weights(network: nn.Module) -> tuple[int, ...]:
-    """Where every tensor of a network lies; other numbers mean that a copy has to be made anew."""
+    """Where every tensor of a network lies in memory; if it changes, a copy has to be made again."""
     return tuple(tensor.data_ptr() for tensor in chain(network.parameters(), network.buffers()))
 
 
 def replace_batch_norms(
     network: nn.Module, make: Callable[[_BatchNorm], nn.Module], *, within: str = ""
 ) -> list[nn.Module]:
-    """Put another layer in place of every batch norm, in place.
+    """Replace every batch norm with another layer, in place.
 
     Args:
-        network: to be changed.
-        make: batch norm to the new layer.
-        within: name of the part whose batch norms are meant ("encoder"); all of the network by default.
+        network: changed in place.
+        make: takes a batch norm and returns the new layer.
+        within: name of the part whose batch norms are replaced ("encoder"); the whole network by default.
 
     Returns:
         The new layers in the order of ``network.modules()``.

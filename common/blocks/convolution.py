@@ -53,7 +53,7 @@ def conv3d(
 ) -> nn.Conv3d:
     """A 3D convolution, standardised or plain; at stride 1 an odd kernel keeps the size."""
     kind = WeightStandardizedConv3d if weight_standardization else nn.Conv3d
-    padding = (kernel_size - 1) // 2  # none for 2, the V-Net's way down
+    padding = (kernel_size - 1) // 2  # none for 2, the V-Net's down-sampling
     return kind(in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=bias)
 
 
@@ -103,7 +103,7 @@ class ConvNormAct(nn.Sequential):
 class ResidualBlock(nn.Module):
     """``convs`` 3x3x3 convolutions with norm and activation, plus a shortcut.
 
-    The last activation stands after the sum (``activate="sum"``, He et al. 2016) or on the branch
+    The last activation follows the sum (``activate="sum"``, He et al. 2016) or on the branch
     before it (``activate="branch"``: nothing follows the sum; CoTr's decoder).  The shortcut is
     the identity, or a 1x1x1 convolution with norm where width or stride change.
 
@@ -118,7 +118,7 @@ class ResidualBlock(nn.Module):
         weight_standardization: standardise the filters.
 
     Raises:
-        ValueError: ``activate`` is another word.
+        ValueError: ``activate`` is neither of the two.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ Every query reads the value maps at a few learned points per head and level inst
 tokens, so time and memory grow linearly with the number of tokens.
 
 Axes: B batch, N value tokens, Q queries, C channels, M heads, L levels, P points per level.
-Tokens of several maps stand behind one another, each map flattened depth-major (W fastest);
+Tokens of several maps are concatenated, each map flattened depth-major (W fastest);
 ``shapes`` lists the maps' (D, H, W).
 Locations lie in [0, 1] over each map, voxel centres at (i + 0.5) / n.
 
@@ -31,9 +31,9 @@ __all__ = [
     "reference_points",
 ]
 
-# Positions of (D, H, W) in the order in which the three coordinates stand.  The sampler moves its
-# first coordinate along W, the second along H, the third along D.  "paper" hands it exactly that;
-# "published" is what the authors' code of CoTr and TransDoDNet hands it (depth, width, height),
+# Positions of (D, H, W) in the order of the three coordinates.  The sampler moves its
+# first coordinate along W, the second along H, the third along D.  "paper" passes exactly that;
+# "published" is what the authors' code of CoTr and TransDoDNet passes (depth, width, height),
 # so that a token samples around its own voxel only on a symmetric map.
 AXIS_ORDERS = {"paper": (2, 1, 0), "published": (0, 2, 1)}
 
@@ -80,8 +80,8 @@ class DeformableAttention3d(nn.Module):
             (cos t, sin t cos t, sin t sin t), t = 2 pi m / M; transdodnet has (1, 0, 2).
 
     Raises:
-        ValueError: ``heads`` does not divide ``channels``; an unknown ``axis_order``; a number of
-            ``offset_units`` other than ``levels``.
+        ValueError: ``heads`` does not divide ``channels``, ``axis_order`` is unknown, or the number of
+            ``offset_units`` is not ``levels``.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class DeformableAttention3d(nn.Module):
         return self.output_proj(output)
 
     def _offset_units(self, shapes: list[list[int]], like: Tensor) -> Tensor:
-        """What one unit of offset is divided by, (L, 1, 3)."""
+        """The divisors of the offsets, (L, 1, 3)."""
         units = self.offset_units
         if units is None:
             sizes = [[float(shape[a]) for a in self.axes] for shape in shapes]
@@ -167,7 +167,7 @@ class DeformableAttention3d(nn.Module):
 
 
 class DeformableEncoderLayer(nn.Module):
-    """Deformable self-attention and a feed-forward block, each with residual and LayerNorm behind it.
+    """Deformable self-attention and a feed-forward block, each with a residual and a LayerNorm after it.
 
     x <- LN(a x + drop(Attn(x + pos, x)));  x <- LN(a x + drop(W2 drop(act(W1 x)))).
 

@@ -1,8 +1,8 @@
-"""Feature statistics made random: layers that change the style of maps in training and nothing afterwards.
+"""Random feature statistics: layers that change the style of maps in training and do nothing afterwards.
 
 Each channel's mean and deviation over a map stand for its style.  TriD draws new ones from uniform
 distributions for about half of the channels; MixStyle mixes them with those of another sample; EFDMix
-mixes the sorted values themselves.  Statistics are constants to the gradient.
+mixes the sorted values themselves.  No gradient flows through the statistics.
 
 Each layer draws in ``draw`` and computes in a pure function of what was drawn.  Draws come from PyTorch's
 global generator (seeded by ``monai.utils.set_determinism``).
@@ -49,7 +49,7 @@ def exchange_statistics(x: Tensor, mean: Tensor, deviation: Tensor, chosen: Tens
     Args:
         x: (B, C, H, W).
         mean: (B, C, 1, 1), the new means.
-        deviation: likewise, positive.
+        deviation: (B, C, 1, 1), the new standard deviations, positive.
         chosen: (B, C, 1, 1), True or 1 for the channels that change.
     """
     own_mean, own_deviation = mean_and_deviation(x)
@@ -89,10 +89,10 @@ def exchange_sorted_values(x: Tensor, partner: Tensor, own_share: Tensor) -> Ten
 
 
 class _RandomStyle(nn.Module):
-    """Acts in training, on the whole batch with one probability; one coin for each call.
+    """Acts in training only; each call changes the whole batch, or none of it, by one random draw.
 
     Args:
-        prob: of acting, in [0, 1].
+        prob: probability that a call acts, in [0, 1].
 
     Raises:
         ValueError: a probability outside [0, 1], or a concentration that is not positive.
@@ -138,7 +138,7 @@ class TriD(_RandomStyle):
     probability that is itself drawn, from Beta(concentration, concentration): on average one half.
 
     Args:
-        prob: that a call changes anything.
+        prob: probability that a call changes anything.
         concentration: of the Beta distribution (0.1: most probabilities are near 0 or 1).
     """
 
@@ -159,7 +159,7 @@ class _Mixing(_RandomStyle):
     """Mixing with a random partner in the batch; one weight from Beta(concentration) for each sample.
 
     Args:
-        prob: that a call changes anything.
+        prob: probability that a call changes anything.
         concentration: of the Beta distribution.
     """
 
@@ -184,5 +184,5 @@ class EFDMix(_Mixing):
 
     @torch.jit.unused
     def change(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) with mixed values, the order of each channel's own kept."""
+        """(B, C, H, W) with mixed values; each channel keeps the order of its own."""
         return exchange_sorted_values(x, *self.draw(x))

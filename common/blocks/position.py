@@ -1,7 +1,7 @@
 """Sine position code of a 3D grid.
 
 Axes: C channels, (D, H, W) depth, height, width.
-Source: Vaswani et al. 2017, carried to three axes (cotr/docs/method.md#position-code).
+Source: Vaswani et al. 2017, extended to three axes (cotr/docs/method.md#position-code).
 """
 
 from __future__ import annotations

@@ -24,10 +24,10 @@ def basis_matrix(name: str, length: int) -> Tensor:
     """Psi (N, N), orthonormal, float64: signal = Psi @ coefficients.
 
     "identity"; "dct" (type II cosines); "haar" and "daubechies2": periodic wavelets, the coarsest
-    coefficients first, as many levels as halve the length to an even number or to the filter's length.
+    coefficients first, with levels for as long as the length is even and no shorter than the filter.
 
     Raises:
-        ValueError: another name, or a wavelet for a length that is odd.
+        ValueError: an unknown name, or a wavelet for a length that is odd or shorter than the filter.
     """
     if name == "identity":
         return torch.eye(length, dtype=torch.float64)
@@ -59,7 +59,7 @@ def _wavelet_analysis(low: np.ndarray, length: int) -> np.ndarray:
 
 
 def gaussian_operator(measurements: int, length: int, *, seed: int, unit_columns: bool = True) -> Tensor:
-    """Phi (M, N) float64 of independent normal numbers; its columns have norm 1 unless asked otherwise."""
+    """Phi (M, N) float64 of independent normal numbers; columns scaled to norm 1 if ``unit_columns``."""
     phi = np.random.default_rng(seed).standard_normal((measurements, length))
     if unit_columns:
         phi /= np.linalg.norm(phi, axis=0)

@@ -1,1 +1,1 @@
-"""Weights in files: the store of ours, and the import of what authors published."""
+"""Weights in files: storing our own, and importing what authors published."""

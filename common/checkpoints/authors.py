@@ -1,4 +1,4 @@
-"""Authors' checkpoints -> ours: keys renamed, and told which are missing or left over."""
+"""Authors' checkpoints -> ours: keys are renamed, and missing or left-over ones reported."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def import_checkpoint(
         overrides: config values that shape the network, such as ``--num_classes 14``.
 
     Returns:
-        What was matched, renamed and left out, for people.
+        A report for people: what was matched, renamed and left out.
 
     Raises:
         InputError: the file cannot be read or does not fit; nothing is written then.

@@ -24,14 +24,14 @@ _COUNTER = "num_batches_tracked"
 
 
 def start_encoder(encoder: nn.Module, weights: str | Path | None) -> str:
-    """Copy ImageNet weights into an encoder, and say in the log what was done.
+    """Copy ImageNet weights into an encoder, and log what was done.
 
     Args:
         encoder: receives the weights in place; its keys are those of the file without the classifier.
-        weights: the file; None leaves the encoder as it is, at random weights.
+        weights: the file; None leaves the encoder at its random weights.
 
     Returns:
-        What was done, one line, as in the log.
+        What was done, in one line, as logged.
 
     Raises:
         InputError: no such file, no weights in it, or weights of another network.
@@ -49,7 +49,7 @@ def start_encoder(encoder: nn.Module, weights: str | Path | None) -> str:
     state = rename_keys(state, [(r"^module\.", "")])
     classifier = [key for key in state if key.startswith("fc.")]
     used = {key: value for key, value in state.items() if key not in classifier}
-    # Files from before PyTorch 0.4.1 have no counters of batches, which nothing here reads.
+    # Files from before PyTorch 0.4.1 lack the batch counters, which nothing here reads.
     counters = {k: v for k, v in encoder.state_dict().items() if k.endswith(_COUNTER) and k not in used}
     load_state(encoder, {**used, **counters}, path)
     told = f"the encoder starts from ImageNet weights: {len(used)} tensors of {path}"

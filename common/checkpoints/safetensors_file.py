@@ -1,6 +1,6 @@
 """Read a ``.safetensors`` file: eight bytes with the length of a JSON header, the header, the numbers.
 
-The header names each tensor's kind, shape and place; nothing in such a file can run.
+The header gives each tensor's dtype, shape and position; nothing in such a file can run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read_safetensors(path: str | Path) -> dict[str, Tensor]:
     """All tensors of a file, on the CPU.
 
     Raises:
-        InputError: no such file, or its header and its bytes do not belong together.
+        InputError: no such file, or its header does not match its bytes.
     """
     path = Path(path)
     if not path.is_file():

@@ -30,7 +30,7 @@ _STATE_KEYS = ("state_dict", "network_weights", "model_state_dict", "model", "ne
 
 
 def _numpy_scalars() -> list[Any]:
-    """What a pickled numpy number consists of: harmless, and in nnU-Net's ``plot_stuff``."""
+    """What a pickled NumPy number consists of: harmless, and found in nnU-Net's ``plot_stuff``."""
     import numpy as np
     from numpy._core import multiarray
 
@@ -55,7 +55,7 @@ def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(source, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))  # else the bytes are no pickle of torch.save
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))  # else not a pickle by torch.save
         if wanted is None:
             raise InputError(f"{source}: not a PyTorch checkpoint, or a damaged one") from error
         raise InputError(
@@ -132,7 +132,7 @@ def load_state(
     if notes and not partial:
         raise InputError(
             f"{source}: the weights do not fit this network: {'; '.join(notes)}. "
-            "Are they of this bundle, and num_classes, in_channels as they were trained with?"
+            "Are they this bundle's, and num_classes and in_channels those of the training?"
         )
     own = network.state_dict()
     fitting = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
@@ -145,10 +145,10 @@ def load_state(
 
 
 def require_weights(path: str | Path, *, bundle: str) -> None:
-    """Stop at once where there are no weights, before anything else is read.
+    """Stop at once if there are no weights, before anything else is read.
 
     Raises:
-        InputError: there is no such file; says how to get one.
+        InputError: there is no such file; the message says how to get one.
     """
     if not Path(path).is_file():
         config = os.path.relpath(bundle_folder(bundle) / "configs" / "train.json")
@@ -162,7 +162,7 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
     Raises:
-        InputError: no file (says how to get one), damaged, or of another network.
+        InputError: the file is missing (the message says how to get one), damaged, or of another network.
     """
     require_weights(path, bundle=bundle)
     return load_state(network, state_of(read_checkpoint(path), path), path, partial=partial)

@@ -1,4 +1,4 @@
-"""Data sets in the Decathlon layout: their lists, a check that repairs, and the plan that training needs.
+"""Data sets in the Decathlon layout: lists, a check that says what to repair, and the plan for training.
 
 The names load on first use, so that importing the package costs nothing.  As a command:
 ``python -m common.datasets --help``.

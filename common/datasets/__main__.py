@@ -31,10 +31,10 @@ def check(
 
     Args:
         directory: folder with dataset.json.
-        bundle: hold the data against what this bundle's network takes.
+        bundle: check the data against what this bundle's network takes.
         num_classes: classes, background included, instead of the bundle's.
         in_channels: image channels, instead of the bundle's.
-        label_map: label values to replace before judging: '{255: 0}'.
+        label_map: label values to replace before checking: '{255: 0}'.
     """
     folder = Path(str(directory)).absolute()
     needs = needs_of(str(bundle)) if bundle is not None else BundleNeeds()
@@ -63,7 +63,7 @@ def check(
 
 
 def _own_check(function: str, folder: Path) -> None:
-    """The bundle's own check: it gives the number of cases and one line for each thing to repair."""
+    """Run the bundle's own check, which returns the number of cases and a line for each thing to repair."""
     module, _, name = function.rpartition(".")
     cases, problems = getattr(importlib.import_module(module), name)(folder)
     for line in problems:
@@ -80,8 +80,8 @@ def list_cases(
 
     Args:
         directory: the folder that holds these folders.
-        modality: of the channels, one name or several: CT or T1,T2,FLAIR.
-        overwrite: replace a dataset.json that is there.
+        modality: modality of the channels, one name or several: CT or T1,T2,FLAIR.
+        overwrite: replace an existing dataset.json.
     """
     listing = write_datalist(str(directory), modality=modality, overwrite=overwrite)
     print(f"{listing.path}: {listing.training} training and {listing.test} test cases")
@@ -105,14 +105,14 @@ def prepare_public(
     """Check a public data set's raw download and write it as a folder with dataset.json.
 
     Args:
-        name: of the data set: kits21, la2018, optic, polyp, prostate.
+        name: name of the data set: kits21, la2018, optic, polyp, prostate.
         source: the raw download; its layout is described in common/datasets/public/NAME.py.
         target: new folder.
-        labelled: keep the labels of only so many training cases, the first ones.
-        validation: make so many cases, the last of the training list, the validation list.
-        partial: accept a part of the data set.
-        train_domains: of optic, polyp and prostate, the domains to train on (the others are the test list):
-            REFUGE or REFUGE,ORIGA.
+        labelled: number of training cases, counted from the first, that keep their labels.
+        validation: number of cases to move from the end of the training list to the validation list.
+        partial: accept an incomplete data set.
+        train_domains: for optic, polyp and prostate, the domains to train on (the others become the test
+            list): REFUGE or REFUGE,ORIGA.
     """
     numbers = prepare(
         str(name),

@@ -1,4 +1,4 @@
-"""Two predictors that a network must beat: intensity alone, and place alone.
+"""Two predictors that a network must beat: intensity alone, and position alone.
 
 ``IntensityThreshold`` knows how bright each class is, ``MeanShapePrior`` where it usually lies.
 Both work on any labelled data set with dataset.json, 2D or 3D, with one channel or more.
@@ -33,7 +33,7 @@ __all__ = [
     "mean_shape_prior",
 ]
 
-_SMALLEST_SD = 1e-3  # of the foreground's own sd: a constant class stays a very narrow one
+_SMALLEST_SD = 1e-3  # of the foreground's own sd: a constant class gets a very narrow Gaussian
 _LARGEST_GRID = 96  # voxels per axis of the prior: 12 classes take about 40 MB
 
 
@@ -44,7 +44,7 @@ class IntensityThreshold:
         classes: K.
         class_prior: weigh classes by their frequency, as Bayes' rule says; without it a rare class
             is found more often, at the price of false alarms.
-        smoothing: sd in voxels of a Gaussian filter before everything else; 0: none.
+        smoothing: sd in voxels of a Gaussian filter applied first; 0: none.
     """
 
     def __init__(self, *, classes: int, class_prior: bool = True, smoothing: float = 0.0) -> None:
@@ -65,7 +65,7 @@ class IntensityThreshold:
         self.mean = total / seen  # (C, K)
         variance = np.maximum(square / seen - self.mean**2, 0)
         self.sd = np.maximum(np.sqrt(variance), _SMALLEST_SD * np.sqrt(variance.max(axis=1, keepdims=True)))
-        self.sd[self.sd == 0] = 1.0  # a constant channel says nothing
+        self.sd[self.sd == 0] = 1.0  # a constant channel carries no information
         self.frequency = count / count.sum()
         return self
 
@@ -89,10 +89,9 @@ class IntensityThreshold:
 
 
 class MeanShapePrior:
-    """The same label map for everybody: class frequencies of the training labels by place.
+    """The same label map for every case: class frequencies of the training labels by position.
 
-    Place is a voxel's position within its own volume, each axis from 0 to 1, after volumes are
-    turned to RAS+.
+    Positions are relative to the volume, each axis from 0 to 1, after volumes are turned to RAS+.
 
     Args:
         classes: K.
@@ -149,7 +148,7 @@ def _turn(label: np.ndarray, affine: np.ndarray, *, back: bool = False) -> np.nd
 
 
 def _sample(label: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Nearest neighbour to another size, both boxes covering the same place."""
+    """Nearest neighbour to another size, both grids covering the same box."""
     index = [((np.arange(n) + 0.5) / n * old).astype(int) for n, old in zip(shape, label.shape, strict=True)]
     return label[np.ix_(*index)]
 
@@ -167,7 +166,7 @@ def dice_per_region(prediction: np.ndarray, reference: np.ndarray, *, nested: Se
     Args:
         prediction: label map (*S).
         reference: label map (*S).
-        nested: label values from the outermost region to the innermost; region r holds those from place r.
+        nested: label values from the outermost region to the innermost; region r holds those from index r on.
     """
     masks = [[np.isin(x, nested[r:]) for x in (prediction, reference)] for r in range(len(nested))]
     return np.array([dice_per_class(*map(np.int64, both), classes=2)[0] for both in masks])
@@ -203,8 +202,8 @@ def intensity_threshold(
         folder: a data set with dataset.json; without a validation list the cases that a training holds
             out are the validation cases, and unlabelled training cases are left out.
         section: the list to predict.
-        classes: K; none: as many as ``dataset.json`` names.
-        limit: fit on only so many cases.
+        classes: K; None: as many as ``dataset.json`` names.
+        limit: fit on at most this many cases.
         label_map: label values ``{from: to}``.
         class_prior: see ``IntensityThreshold``.
 
@@ -277,8 +276,8 @@ def main(
     Args:
         folder: a data set with dataset.json.
         section: the list to score: validation or test.
-        classes: number of classes with background; none: as dataset.json names them.
-        limit: fit on only so many training cases.
+        classes: number of classes with background; by default as many as dataset.json names.
+        limit: fit on at most this many training cases.
         nested: score nested regions instead of classes: label values from the outermost to the innermost,
             such as "[1,3,2]" for KiTS21.
         label_map: label values to replace first: '{255: 0}'.

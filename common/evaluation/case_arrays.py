@@ -40,14 +40,14 @@ class Case:
 class LabelledData:
     """What a simple predictor needs of a data set: cases to fit on and cases to score, all labelled.
 
-    The lists are those of a training: without a validation list cases are held out for it.  Training cases
+    The lists are those a training uses: without a validation list, cases are held out for it.  Training cases
     without a label are left out.
 
     Args:
         folder: a data set with dataset.json.
         section: the list to score.
-        classes: K; none: one more than the highest label value that dataset.json names, after the map.
-        limit: fit on only so many cases.
+        classes: K; None: one more than the highest label value that dataset.json names, after the map.
+        limit: fit on at most this many cases.
         label_map: label values ``{from: to}``.
 
     Raises:
@@ -93,7 +93,7 @@ def read_cases(
         label_map: label values ``{from: to}``, applied first.
 
     Raises:
-        InputError: a file cannot be read, files of a case differ in shape, or a label has another value.
+        InputError: a file cannot be read, files of a case differ in shape, or a label has other values.
     """
     label_map = as_label_map(label_map)
     for case, place in zip(cases, cases.places, strict=True):
@@ -126,7 +126,7 @@ def _read(file: Any, place: str) -> Voxels:
 
 
 def _classes_of(label: Voxels, file: str, classes: int, label_map: Mapping[int, int]) -> np.ndarray:
-    """The label's values as class numbers, flat; refused where they are none."""
+    """The label's values as class numbers, flat; raises where they are not class numbers."""
     grey = label.channels[0] if not label.mode else label_channel(np.stack(label.channels, axis=-1)[None])
     if grey is None:
         raise InputError(f"{file}: is a colour picture; {repair_file('is a colour picture')}")

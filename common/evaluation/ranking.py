@@ -1,8 +1,8 @@
-"""Rankings of teams as challenges make them: average first, then rank, then the mean of the ranks.
+"""Rankings of teams as challenges make them: average over cases, then rank, then average the ranks.
 
-Each metric is averaged over the cases; teams are ranked on each metric by itself; the mean of a team's ranks
-decides.  Equal values share the average of the places that they take.  How far an order hangs on the cases
-that happened to be there is seen by drawing them anew, with replacement.
+Each metric is averaged over the cases; teams are ranked on each metric separately; the mean of a team's ranks
+decides.  Ties share the average of the places that they cover.  Resampling the cases with replacement
+shows how much an order depends on which cases there happened to be.
 
 Sources: KiTS21 (Heller et al., arXiv 2307.01984), SegRap2023; bootstrap as Wiesenfarth et al. 2021.
 Axes: T teams, N cases, M metrics.
@@ -21,7 +21,7 @@ __all__ = ["Bootstrap", "Ranking", "bootstrap_ranking", "rank_teams"]
 
 @dataclass(frozen=True)
 class Ranking:
-    """The outcome.
+    """The outcome of a ranking.
 
     Attributes:
         averages: (T, M) over cases.
@@ -37,16 +37,16 @@ class Ranking:
 
     @property
     def order(self) -> list[int]:
-        """Teams from the best to the last; those that share a place in the order in which they were given."""
+        """Teams from the best to the last; ties keep the order in which they were given."""
         return np.argsort(self.place, kind="stable").tolist()
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """What became of the places when cases were drawn anew.
+    """The places when cases are drawn again.
 
     Attributes:
-        places: (R, T) of every draw.
+        places: (R, T) in every draw.
         frequency: (T, T) share of the draws in which a team took a place; shared places count for the
             places that they cover, in equal parts.
         interval: (T, 2) 2.5th and 97.5th percentile of the place.
@@ -71,14 +71,14 @@ def rank_teams(
 
     Args:
         scores: (T, N, M), without NaN.
-        higher_is_better: for all metrics, or one for each.
-        tie_break: the metric whose average decides between teams of equal mean rank; none: they share
+        higher_is_better: one value for all metrics, or one for each.
+        tie_break: the metric whose average decides between teams of equal mean rank; None: they share
             their place.
-        decimals: averages are rounded to so many before they are compared, since sums in another order
-            differ in the last bit; none: not at all.
+        decimals: averages are rounded to this many decimals before they are compared, since sums in another
+            order differ in the last bit; None: not at all.
 
     Raises:
-        ValueError: no teams, cases or metrics, NaN, or a tie-break that is no metric.
+        ValueError: no teams, cases or metrics, NaN, or a tie-break that is not a metric.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 3 or not scores.size:
@@ -100,7 +100,7 @@ def rank_teams(
 
 
 def _broken(place: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Places (T,) in which equal ones are told apart by another number (T,), the smaller the better."""
+    """Places (T,) with ties broken by another number (T,), the smaller the better."""
     result = place.copy()
     for value in np.unique(place):
         equal = np.flatnonzero(place == value)
@@ -116,17 +116,17 @@ def bootstrap_ranking(
     higher_is_better: bool | Sequence[bool] = True,
     tie_break: int | None = None,
 ) -> Bootstrap:
-    """Rank again and again on cases drawn with replacement, the same cases for all teams.
+    """Rank repeatedly on cases drawn with replacement, the same cases for all teams.
 
     Args:
         scores: (T, N, M).
         draws: R.
         seed: of the draws.
         higher_is_better: as in :func:`rank_teams`.
-        tie_break: as there.
+        tie_break: as in :func:`rank_teams`.
 
     Raises:
-        ValueError: as there, or no draws.
+        ValueError: as in :func:`rank_teams`, or ``draws`` is below 1.
     """
     if draws < 1:
         raise ValueError(f"ranking: {draws} draws; need at least 1")
@@ -152,7 +152,7 @@ def bootstrap_ranking(
 
 def _frequency(places: np.ndarray) -> np.ndarray:
     draws, teams = places.shape
-    # Teams that share place p are as many as have that value; they cover the places around it.
+    # All teams whose value is p share that place; they cover the places around it.
     sharing = (places[:, :, None] == places[:, None, :]).sum(axis=2)
     frequency = np.zeros((teams, teams))
     covered = np.arange(1, teams + 1)

@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 def write_rows(path: str | Path, rows: Sequence[Row]) -> None:
     """Write rows as CSV, whole or not at all.
 
-    The columns are those of the row with the most of them; empty cells for what is missing or NaN.
+    The columns are those of the row with the most; what is missing or NaN becomes an empty cell.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(max(rows, key=len)), lineterminator="\n")
@@ -70,14 +70,14 @@ class CaseTable:
 
     The summary has mean, standard deviation and number of cases for each class, and a last row over
     the case means.  Metrics are those that keep details (``save_details``), each (cases, K - 1).  Cases
-    stand in the order of their paths, however many processes measured them, of which the first writes.
+    are sorted by path, however many processes measured them; the first process writes.
 
     Args:
         folder: where to write.
         names: class number -> name, for the classes without background.
-        stem: begin of the file names.
+        stem: start of the file names.
         show: print the summary.
-        metrics: names of those in these tables, of equal numbers of classes; all by default.
+        metrics: names of the metrics in these tables, with equal numbers of classes; all by default.
     """
 
     def __init__(

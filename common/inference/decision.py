@@ -1,11 +1,11 @@
 """Deciding on a scan's own grid: probabilities are interpolated there, and then a class is chosen.
 
 Choosing first and bringing labels back by nearest neighbour rounds every surface twice, which costs small
-structures up to some hundredths of Dice.
+structures up to a few hundredths of Dice.
 
-The interpolation is linear, so where all corners of a cell of the network's grid have chosen the same, every
-point within has chosen it too.  Only the cells that a surface cuts are interpolated.  Slab by slab, so that
-beside the network's own output there is the result, one byte a voxel, and a small part of the volume.
+The interpolation is linear, so where all corners of a cell of the network's grid make the same choice,
+every point inside makes it too.  Only the cells that a surface cuts are interpolated, slab by slab: besides
+the network's output, memory holds the result, one byte per voxel, and a small part of the volume.
 
 Axes: K channels, *S the network's grid, *T the scan's; n = 2 or 3 spatial ones.
 Source: Isensee et al., nnU-Net, Nature Methods 2021, Supplementary Note 2 (probabilities, linear; nearest
@@ -33,17 +33,17 @@ from common.tensors.plain import plain
 __all__ = ["RESAMPLE", "DecideOnOwnGridd", "decide_on_own_grid", "exceeded_half", "likeliest"]
 
 RESAMPLE = ("probabilities", "labels")
-_SLABS = 32  # of a volume, at the least
-_SLAB_VOXELS, _NUMBERS = 2**21, 2**18  # the most that is handled at once: voxels, numbers of all channels
-_REACH = 0.5 + 1e-3  # beyond the last voxel's centre, in voxels: where rounding of a size leaves the scan's
+_SLABS = 32  # of a volume, at least
+_SLAB_VOXELS, _NUMBERS = 2**21, 2**18  # the most handled at once: voxels, values of all channels
+_REACH = 0.5 + 1e-3  # voxels beyond the last centre: where rounding of a size leaves the scan's
 _ACROSS = 1e-3  # voxels from end to end: a smaller shear is rounding
-_WHOLE = 1e-6  # voxels: what is so near to a whole number is one
+_WHOLE = 1e-6  # voxels: anything this near to a whole number is one
 
 Rule = Callable[[Tensor], Tensor]
 
 
 def likeliest(probabilities: Tensor) -> Tensor:
-    """The channel that is largest, the first of several: (K, *) to (*), uint8 where that holds K."""
+    """The largest channel, the first one if tied: (K, *) to (*), uint8 if K fits."""
     best = probabilities[0].clone()
     chosen = torch.zeros(best.shape, dtype=_whole_numbers(len(probabilities)), device=best.device)
     for k, channel in enumerate(probabilities[1:], start=1):
@@ -53,7 +53,7 @@ def likeliest(probabilities: Tensor) -> Tensor:
 
 
 def exceeded_half(probabilities: Tensor) -> Tensor:
-    """The channels that exceed a half, channel r as bit r: (K, *) to (*), uint8 where that holds K bits."""
+    """The channels that exceed a half, channel r as bit r: (K, *) to (*), uint8 if K bits fit."""
     chosen = torch.zeros(
         probabilities.shape[1:],
         dtype=_whole_numbers(2 ** len(probabilities)),
@@ -76,15 +76,15 @@ def decide_on_own_grid(
     Args:
         probabilities: (K, *S) on the network's grid, contiguous (or a copy is made).
         grid: the scan's.
-        rule: (K, *) to whole numbers (*), each voxel by itself; what it chooses at several points it must
-            choose for every mean of them.
+        rule: (K, *) to whole numbers (*), voxel by voxel; what it chooses at several points it must also
+            choose for every weighted mean of them.
         resample: "probabilities"; or "labels": choose first and take the nearest voxel's choice.
 
     Returns:
         (*T), on the device of the probabilities.
 
     Raises:
-        InputError: another word for ``resample``.
+        InputError: ``resample`` is neither of the two.
     """
     _check(resample)
     probabilities = probabilities.contiguous()
@@ -118,8 +118,8 @@ def _slabs(grid: OwnGrid) -> Iterator[tuple[slice, ...]]:
 class _Slab:
     """A slab of the scan, and where its voxels lie on the network's grid.
 
-    There is one tensor of places for each axis of the network's grid.  Unless the scan is sheared it depends
-    on one axis of the slab and has one voxel along the others: whole volumes of coordinates are never made.
+    There is one tensor of coordinates for each axis of the network's grid.  Unless the scan is sheared, it
+    varies along one axis of the slab and has size 1 along the others: full coordinate volumes are never made.
     """
 
     def __init__(self, probabilities: Tensor, grid: OwnGrid, voxels: Sequence[slice]) -> None:
@@ -162,7 +162,7 @@ class _Slab:
         return box, start
 
     def _reached(self, found: Tensor) -> Tensor:
-        """As large as the slab, and 0 where the network's grid does not reach."""
+        """Expanded to the slab, and 0 where the network's grid does not reach."""
         found = found.expand(self.shape).contiguous()
         for beyond in self.beyond:
             if bool(beyond.any()):
@@ -175,7 +175,7 @@ def _less(places: Sequence[Tensor], start: Sequence[int]) -> tuple[Tensor, ...]:
 
 
 def _along(row: np.ndarray, shape: Sequence[int], voxels: Sequence[slice], device: torch.device) -> Tensor:
-    """Places of the voxels of a slab on one axis of the network's grid."""
+    """Coordinates of a slab's voxels along one axis of the network's grid."""
     place = torch.full([1] * len(shape), float(row[-1]), dtype=torch.float64, device=device)
     for axis, (factor, side, part) in enumerate(zip(row[:-1], shape, voxels, strict=True)):
         if abs(factor) * side > _ACROSS:
@@ -188,7 +188,7 @@ def _along(row: np.ndarray, shape: Sequence[int], voxels: Sequence[slice], devic
 
 
 def _cut(code: Tensor) -> Tensor:
-    """Bool, like ``code``: two corners differ of the cell that begins here."""
+    """Bool, like ``code``: whether corners of the cell that begins here differ."""
     low = high = code
     for axis in range(code.ndim):
         low = torch.minimum(low, _following(low, axis))
@@ -197,7 +197,7 @@ def _cut(code: Tensor) -> Tensor:
 
 
 def _following(values: Tensor, axis: int) -> Tensor:
-    """The next value along an axis; the last one stays."""
+    """The next value along an axis; the last one is repeated."""
     side = values.shape[axis]
     return torch.cat([values.narrow(axis, 1, side - 1), values.narrow(axis, side - 1, 1)], dim=axis)
 
@@ -209,8 +209,8 @@ def _linear(probabilities: Tensor, corner: Sequence[Tensor], share: Sequence[Ten
 
     Args:
         probabilities: (K, *S), contiguous.
-        corner: of each axis, the lower voxel.
-        share: of each axis, that of the voxel after it, in [0, 1).
+        corner: for each axis, the index of the lower voxel.
+        share: for each axis, the weight of the voxel after it, in [0, 1).
     """
     strides, sides = probabilities.stride()[1:], probabilities.shape[1:]
     axes = [
@@ -223,7 +223,7 @@ def _linear(probabilities: Tensor, corner: Sequence[Tensor], share: Sequence[Ten
 
 
 def _between(flat: Tensor, index: Tensor, axes: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """From voxels ``index`` of (K, N) on, along axes of which each has the next one's share and distance."""
+    """Interpolate (K, N) from voxels ``index`` on; each axis gives the next voxel's weight and distance."""
     if not axes:
         found = flat.index_select(1, index)
         return found.to(torch.promote_types(found.dtype, torch.float32))
@@ -235,19 +235,19 @@ def _between(flat: Tensor, index: Tensor, axes: Sequence[tuple[Tensor, Tensor]])
 class DecideOnOwnGridd(MapTransform):
     """Probabilities on the network's grid to labels on the scan's own, with the scan's affine.
 
-    Takes the place of a decision and ``Invertd``.
+    Replaces a decision followed by ``Invertd``.
 
     Args:
         keys: probabilities (K, *S).
         orig_keys: the image that the network saw, with the record of its preprocessing.
-        regions: channels are regions that may overlap, each where it exceeds a half: they become masks
-            (K, *T) of 0 and 1, uint8.  Otherwise channels are classes, of which the likeliest counts:
-            a label map (1, *T), uint8 for up to 256 classes.
+        regions: channels are regions that may overlap, each where it exceeds a half, and become masks
+            (K, *T) of 0 and 1, uint8.  Otherwise channels are classes, and the likeliest ones become a
+            label map (1, *T), uint8 for up to 256 classes.
         resample: "probabilities", or "labels": decide on the network's grid and bring labels back by nearest
             neighbour, which is a little faster and less exact.
 
     Raises:
-        InputError: another word for ``resample``.
+        InputError: ``resample`` is neither of the two.
     """
 
     def __init__(
@@ -278,7 +278,7 @@ class DecideOnOwnGridd(MapTransform):
 
 
 def _masks(chosen: Tensor, channels: int) -> Tensor:
-    """Masks (K, *) uint8 of whole numbers whose bit r is channel r."""
+    """Masks (K, *) uint8 from whole numbers whose bit r is channel r."""
     masks = torch.empty((channels, *chosen.shape), dtype=torch.uint8, device=chosen.device)
     for r, mask in enumerate(masks):
         mask.copy_((chosen >> r) & 1)

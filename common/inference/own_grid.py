@@ -1,4 +1,4 @@
-"""A scan's own grid, and where its voxels lie among those that a network saw.
+"""A scan's own grid, and where its voxels lie on the grid that a network saw.
 
 MONAI records every deterministic step of the preprocessing in the image; the records are read from the last
 to the first, as ``Invertd`` does, but nothing is resampled here.
@@ -40,7 +40,7 @@ class OwnGrid:
 
 @dataclass
 class _State:
-    """What is known of the image before the steps that were read so far; ``axes`` are now at places."""
+    """The image as it was before the steps read so far."""
 
     shape: tuple[int, ...]
     affine: np.ndarray
@@ -55,7 +55,7 @@ def own_grid(image: MetaTensor) -> OwnGrid:
         image: (C, *S), with its affine and the record of what was done to it.
 
     Raises:
-        ValueError: it was changed by a step whose way back is not known here.
+        ValueError: it was changed by a step that cannot be reversed here.
     """
     affine = np.asarray(image.affine, dtype=np.float64)
     state = _State(tuple(image.shape[1:]), affine, np.eye(image.ndim), set())
@@ -74,7 +74,7 @@ _Reader = Callable[[_Info, _State, tuple[int, ...]], np.ndarray]
 
 
 def _reader(record: Mapping[Any, Any]) -> _Reader:
-    """What reads this record; it updates the affine and returns the step's matrix, index before -> after."""
+    """The reader of this record: updates the affine, returns the step's matrix, index before -> after."""
     info = record[TraceKeys.EXTRA_INFO]
     for key, reader in _READERS.items():
         if key in info:
@@ -86,7 +86,7 @@ def _reader(record: Mapping[Any, Any]) -> _Reader:
 
 
 def _moved(state: _State, affine: Any) -> np.ndarray:
-    """Of a step that keeps voxels where they are in the world."""
+    """The matrix of a step that leaves voxels where they are in the world."""
     n = len(state.shape)
     before = np.asarray(affine, dtype=np.float64)
     after, state.affine = state.affine, before

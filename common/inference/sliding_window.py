@@ -35,8 +35,8 @@ def mirrored_probabilities(
     Args:
         network: (B, C, D, H, W) to logits (B, K, D, H, W).
         x: (B, C, D, H, W).
-        axes: spatial axes to mirror, 0 for D; none for the plain probabilities.
-        args: handed to the network, as are keywords.
+        axes: spatial axes to mirror, 0 for D; empty for the plain probabilities.
+        args: passed to the network, as are keyword arguments.
         sigmoid: channels are regions that may overlap, instead of classes.
 
     Returns:

@@ -26,7 +26,7 @@ def window_starts(side: int, patch: int, stride: int) -> list[int]:
 
 
 class UniformWindowInferer(ProbabilityWindowInferer):
-    """``ProbabilityWindowInferer`` with equal weights, steered by a stride instead of an overlap.
+    """``ProbabilityWindowInferer`` with equal weights, and a stride instead of an overlap.
 
     MONAI steps by ``int(patch * (1 - overlap))`` voxels, and then starts its windows as above.
 
@@ -36,7 +36,7 @@ class UniformWindowInferer(ProbabilityWindowInferer):
         arguments: those of ``ProbabilityWindowInferer`` except ``overlap``, ``mode``, ``padding_mode``.
 
     Raises:
-        InputError: a stride is no whole number within 1..patch.
+        InputError: a stride is not a whole number within 1..patch.
     """
 
     def __init__(self, roi_size: Sequence[int], stride: Sequence[int], **arguments: Any) -> None:
@@ -46,7 +46,7 @@ class UniformWindowInferer(ProbabilityWindowInferer):
             raise InputError(
                 f"stride = {list(stride)}; expected a whole number per axis, 1 to the patch {list(roi_size)}"
             )
-        # Half a voxel more, which int() cuts off again: no rounding error then reaches another number.
+        # Half a voxel more, which int() cuts off again, so that rounding errors cannot change the result.
         overlap = [1 - (s + 0.5) / p if s < p else 0.0 for s, p in zip(stride, roi_size, strict=True)]
         super().__init__(roi_size, overlap=overlap, mode="constant", padding_mode="constant", **arguments)
         self.stride = tuple(stride)

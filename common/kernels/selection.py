@@ -4,7 +4,7 @@ The environment variable COMMON_KERNELS overrides the choice at each call; only 
 need it:
 
     auto    (or unset) CPU tensors take the CPU form, CUDA tensors the Triton kernel, unless that
-            awaits its verdict: then the reference
+     has not been measured yet: then the reference
     eager   the reference, everywhere
     triton  the Triton kernel, also on CPU tensors (then through Triton's interpreter, slowly)
 """
@@ -33,7 +33,7 @@ def forced() -> str:
     """What COMMON_KERNELS says.
 
     Raises:
-        ValueError: something else than the three choices.
+        ValueError: it is none of the three choices.
     """
     wanted = os.environ.get("COMMON_KERNELS", "auto")
     if wanted not in _CHOICES:
@@ -42,7 +42,7 @@ def forced() -> str:
 
 
 def exporting() -> bool:
-    """Whether a file is being made that has to do without our operators: TorchScript by tracing, or ONNX."""
+    """Whether a file is being exported that must work without our operators: a TorchScript trace, or ONNX."""
     return torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()
 
 
@@ -55,7 +55,7 @@ def choose(tensor: Tensor, *, awaits_verdict: bool = False) -> Form:
             until then only COMMON_KERNELS=triton selects it.
 
     Raises:
-        ValueError: COMMON_KERNELS holds something else than the three choices.
+        ValueError: COMMON_KERNELS is none of the three choices.
         RuntimeError: it asks for Triton where Triton is not installed.
     """
     wanted = forced()

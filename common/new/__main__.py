@@ -13,7 +13,7 @@ def main(name: str, like: str = "", check: bool = False) -> None:
     """Write a bundle that runs, or list the gaps of one.
 
     Args:
-        name: of the bundle, which is also that of its Python package.
+        name: name of the bundle and of its Python package.
         like: a bundle on the same data and trained in the same way.
         check: write nothing; list the gaps that are left, and fail if there are any.
     """

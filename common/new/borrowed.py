@@ -1,7 +1,7 @@
-"""Modules that a new bundle takes over from the one that it is like.
+"""Modules that a new bundle copies from the one that it is modelled on.
 
-Where no part knows a kind of data, what reads, scores and writes it stands in the first bundle's own package.
-A second bundle may not import it.  It begins with a copy, and the copy is a gap: what both need belongs in
+Where no part covers a kind of data, the first bundle's own package reads, scores and writes it, and a second
+bundle may not import that.  It begins with a copy, and the copy is a gap: what both need has to move to
 ``common`` before the second one is merged.
 """
 
@@ -18,7 +18,7 @@ _NOTE = "# to fill: {like} has the same module; move what both need to common, a
 
 
 def renamed(text: str, old: str, new: str) -> str:
-    """Text in which the package has another name; references to the other's method page stay."""
+    """The text with the package renamed; references to the other bundle's method page are kept."""
     return re.sub(rf"\b{old}\b(?!/docs/method\.md)", new, text)
 
 
@@ -26,9 +26,9 @@ def borrowed_modules(package: Path, text: str, name: str) -> dict[str, str]:
     """File name -> text of the modules that a recipe names, and of those that they import.
 
     Args:
-        package: of the other bundle.
+        package: the other bundle's package.
         text: the new bundle's recipe, which names the new package.
-        name: of the new package.
+        name: name of the new package.
     """
     todo = [module for module in re.findall(rf"\b{name}\.(\w+)", text) if module != "network"]
     found: dict[str, str] = {}

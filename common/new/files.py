@@ -29,7 +29,7 @@ _PAGES = {
     "recipe_table.json": "tests/bundles/{name}/recipe.json",
     "benchmark.py": "benchmarks/speed/bundles/{name}.py",
 }
-#: Of a network, by the name of its template.
+#: The same for the network and its test, by the name of the network's template.
 _OF_NETWORK = {
     "network_{network}.py": "bundles/{name}/{name}/network.py",
     "test_network_{network}.py": "tests/bundles/{name}/test_network.py",
@@ -40,11 +40,11 @@ def files_of(name: str, like: Like) -> dict[Path, str]:
     """Path in the checkout -> text.
 
     Args:
-        name: of the new bundle.
-        like: the one that it is like.
+        name: name of the new bundle.
+        like: the bundle that it is modelled on.
 
     Raises:
-        InputError: nothing is known of what such a bundle begins with, or its recipe does not compose.
+        InputError: there is no start for such a bundle, or its recipe does not compose.
     """
     start = start_of(name, like)
     recipe = compact(start.recipe)
@@ -77,7 +77,7 @@ def _configs(name: str, recipe: str, root: Path) -> dict[str, Any]:
 
 
 def _quick(like: Like, start: Start, configs: dict[str, Any]) -> dict[str, Any]:
-    """The other's sizes, as far as the new configs have these keys."""
+    """The other bundle's sizes, for the keys that the new configs have too."""
     found: dict[str, Any] = {"data": like.quick["data"]}
     both = configs["train"] | configs["inference"]
     for part in ("train", "paper", "another_size", "plain_inference"):
@@ -89,7 +89,7 @@ def _quick(like: Like, start: Start, configs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(name: str, like: Like, configs: dict[str, Any]) -> dict[str, str]:
-    """What stands in double braces in the templates."""
+    """The values for the names in double braces in the templates."""
     data = configs["metadata"]["network_data_format"]
     inputs, outputs = data["inputs"]["image"], data["outputs"]["pred"]
     test_imports = [

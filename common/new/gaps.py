@@ -18,7 +18,7 @@ _TEXT = {".json", ".md", ".py", ".txt"}
 def gaps(name: str, root: Path = ROOT) -> list[str]:
     """``bundles/unet/docs/README.md:3: who it is for``, for each gap of a bundle.
 
-    The configs are left out: what they lack, the recipe lacks.
+    Configs are not read: their gaps are the recipe's.
 
     Raises:
         InputError: there is no such bundle.

@@ -1,4 +1,4 @@
-"""The bundle that a new one is like: its recipe, and what is known of its data."""
+"""The bundle that a new one is modelled on: its recipe, and what is known of its data."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class Like:
 
     @cached_property
     def quick(self) -> dict[str, Section]:
-        """What makes its runs in tests tiny."""
+        """The overrides that make its runs in tests tiny."""
         file = self.root / "tests" / "bundles" / self.name / "quick.json"
         return json.loads(file.read_text(encoding="utf-8"))
 
     @property
     def parts(self) -> list[str]:
-        """What its recipe is on."""
+        """The parts that its recipe is on."""
         return list(self.recipe["on"])
 
     @property
@@ -81,7 +81,7 @@ class Like:
 
     @property
     def dims(self) -> int:
-        """Of an image."""
+        """Number of spatial axes of an image."""
         return len(self.metadata["network_data_format"]["inputs"]["image"]["spatial_shape"])
 
     def data(self) -> Section:

@@ -11,7 +11,7 @@ from common.errors import InputError
 
 __all__ = ["SPOKEN_KINDS", "check_name", "class_name"]
 
-#: MONAI Label guesses these two tasks from the end of the folder's name, and all else to be segmentation.
+#: MONAI Label guesses these two tasks from the end of the folder's name, and takes all else for segmentation.
 SPOKEN_KINDS = ("classification", "detection")
 
 
@@ -19,12 +19,12 @@ def check_name(name: str, kind: str, root: Path) -> None:
     """Refuse a name that a tool would misread or that is taken.
 
     Args:
-        name: of the bundle to be.
+        name: name of the new bundle.
         kind: what it will do with an image, one word of metadata.json.
         root: the checkout.
 
     Raises:
-        InputError: the name is no good, and why.
+        InputError: the name cannot be used; the message says why.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise InputError(f"{name}: expected a Python name of small letters, digits and _, such as unet_ct")

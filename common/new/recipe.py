@@ -16,10 +16,10 @@ __all__ = ["Start", "start_of"]
 Sections = dict[str, dict[str, Any]]
 
 _STARTS = Path(__file__).resolve().parent / "starts"
-#: In the order in which a recipe has them; other overlays are a method's own.
+#: The sections of a recipe, in order; other overlays are specific to a method.
 _SECTIONS = ("nodes", "both", "train", "inference", "evaluate", "multi_gpu_train", "paper", "metadata")
-#: Sections of a start that are not the recipe's: what to leave of the other's recipe, what goes into
-#: quick.json, the template of the network, further modules of the package.
+#: Sections of a start that are not the recipe's: what to leave out of the other's recipe, what goes
+#: into quick.json, the template of the network, further modules of the package.
 _WITHOUT, _QUICK, _NETWORK, _MODULES = "without", "quick", "network", "modules"
 
 _GAPS = {
@@ -40,11 +40,11 @@ class Start:
     """What a new bundle begins with.
 
     Attributes:
-        recipe: of the bundle, with its gaps.
+        recipe: the bundle's recipe, with its gaps.
         quick: entries of quick.json beyond the other bundle's sizes.
         network: name of the network's template.
         modules: templates of further modules of the package.
-        borrows: whether the recipe names modules that are to be taken over from the other bundle.
+        borrows: whether the recipe names modules that are to be copied from the other bundle.
     """
 
     def __init__(self, name: str, like: Like, layers: list[dict[str, Any]], own: Sections | None) -> None:
@@ -67,10 +67,10 @@ class Start:
 
 
 def start_of(name: str, like: Like) -> Start:
-    """The recipe of a bundle ``name`` that is like another.
+    """The recipe of a bundle ``name`` that is modelled on another.
 
     Raises:
-        InputError: nothing is known of what such a bundle begins with.
+        InputError: there is no start for such a bundle.
     """
     by_part = [_STARTS / "parts" / f"{part}.json" for part in like.parts]
     layers = [_read(file, name) for file in by_part if file.is_file()]
@@ -106,7 +106,7 @@ def _with(value: Any, **words: str) -> Any:
 
 
 def _channels(like: Like) -> dict[str, Any]:
-    """What the first network says of its channels, where the other's recipe speaks of its own."""
+    """The channels of the first network, where the other's recipe gives its own."""
     pred = "+network_data_format#outputs#pred"
     image = "+network_data_format#inputs#image"
     facts = like.facts()

@@ -16,10 +16,10 @@ __all__ = ["new_bundle"]
 
 
 def new_bundle(name: str, like: str, root: Path = ROOT) -> list[Path]:
-    """Write the bundle, its tests and its benchmark, and what is written from recipes.
+    """Write the bundle, its tests and its benchmark, and whatever is written from recipes.
 
     Args:
-        name: of the new bundle.
+        name: name of the new bundle.
         like: name of a bundle on the same data and trained in the same way.
         root: the checkout.
 
@@ -27,7 +27,7 @@ def new_bundle(name: str, like: str, root: Path = ROOT) -> list[Path]:
         The files written, the index and the README's table among them.
 
     Raises:
-        InputError: the name is no good or taken, or there is no such bundle to be like; nothing is written.
+        InputError: the name cannot be used or is taken, or there is no bundle ``like``; nothing is written.
     """
     other = Like(like, root)
     check_name(name, other.kind, root)

@@ -19,7 +19,7 @@ def main(*bundles: str, check: bool = False) -> None:
 
     Args:
         bundles: names; all by default.
-        check: write nothing, and fail where a file is not as it would be written.
+        check: write nothing, and fail where a file differs from what would be written.
     """
     texts = {}
     for name in bundles or bundles_with_recipe():

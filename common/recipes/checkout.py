@@ -1,4 +1,4 @@
-"""The files of a checkout that are written, not kept: configs, index, and the README's table."""
+"""The generated files of a checkout: configs, index, and the README's table."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def configs_as_text(name: str, root: Path = ROOT, parts: Path = PARTS) -> dict[P
 
 
 def lists_as_text(configs: Mapping[Path, str], root: Path = ROOT) -> dict[Path, str]:
-    """File -> text of what lists all bundles; metadata that are not in ``configs`` are read."""
+    """File -> text of the files that list all bundles; metadata not in ``configs`` are read from disk."""
     bundles = {}
     for name in bundles_with_recipe(root):
         file = root / "bundles" / name / "configs" / "metadata.json"
@@ -57,7 +57,7 @@ def _pictured(root: Path) -> set[str]:
 
 
 def write(texts: Mapping[Path, str]) -> list[Path]:
-    """Write the files that are not yet so; returns them."""
+    """Write the files that differ from their texts; returns these files."""
     changed = [file for file, text in texts.items() if not file.is_file() or _read(file) != text]
     for file in changed:
         write_text(file, texts[file])
@@ -65,7 +65,7 @@ def write(texts: Mapping[Path, str]) -> list[Path]:
 
 
 def differences(texts: Mapping[Path, str], root: Path = ROOT) -> list[str]:
-    """A line for every file that is not as it would be written, and for every config without a section."""
+    """A line for every file that differs from its text, and for every config without a section."""
     found = []
     for file, text in texts.items():
         parted = _difference(file, text)
@@ -93,7 +93,7 @@ def _difference(file: Path, text: str) -> str | None:
 
 
 def _source(file: Path, root: Path) -> str:
-    """The recipe of a config; other files speak for themselves."""
+    """What to edit: the recipe for a config, any other file itself."""
     is_config = file.parent.name == "configs"
     return str((file.parents[1] / "recipe.json" if is_config else file).relative_to(root))
 

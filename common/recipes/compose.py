@@ -13,7 +13,7 @@ from common.recipes.laying import Config, Writer, with_nodes
 
 __all__ = ["configs_of"]
 
-#: The configs that overlays are put on, and the sections that each is written from.
+#: The configs that overlays apply to, and the sections that each is written from.
 _BASES = {"train": ("both", "train"), "inference": ("both", "inference")}
 _NO_CONFIGS = ("both", "nodes")
 
@@ -44,13 +44,13 @@ def configs_of(recipe: Path, pins: Mapping[str, str], parts: Path = PARTS) -> di
 
 
 def _kinds_of(layers: Sequence[Layer]) -> list[str]:
-    """The names of all configs, those first that overlays are put on."""
+    """The names of all configs, starting with those that overlays apply to."""
     sections = [section for layer in layers for section in layer.sections if section not in _NO_CONFIGS]
     return list(dict.fromkeys([*_BASES, *sections]))
 
 
 def _nodes_of(layers: Sequence[Layer]) -> dict[str, Any]:
-    """The named nodes of all layers; one may use those before it."""
+    """The named nodes of all layers; a node may use those before it."""
     nodes: dict[str, Any] = {}
     for layer in layers:
         for name, node in layer.sections.get("nodes", {}).items():

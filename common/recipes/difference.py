@@ -1,4 +1,4 @@
-"""Where two JSON values part first."""
+"""The first place where two JSON values differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST = 80
 
 
 def first_difference(found: Any, expected: Any) -> str | None:
-    """``train#handlers#2#max_norm is 11.0, expected 12.0``, or none where both are the same."""
+    """``train#handlers#2#max_norm is 11.0, expected 12.0``, or None if both are the same."""
     return _difference(found, expected, "")
 
 

@@ -1,4 +1,4 @@
-"""From what the layers have laid to plain JSON: slots, named lists, and what stands in braces."""
+"""From the layers' result to plain JSON: slots, named lists, and names in braces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Finisher:
         """The config as it is written.
 
         Raises:
-            InputError: a required slot is not filled, or a value that is no use as it stands.
+            InputError: a required slot is not filled, or a value cannot be written as it stands.
         """
         missing: list[str] = []
         found = self._plain(config, kind, missing)

@@ -1,4 +1,4 @@
-"""The recipe of a bundle and the parts under it, as they are read."""
+"""The recipe of a bundle and the parts under it, as read from their files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Section = dict[str, Any]
 
 @dataclass(frozen=True)
 class Layer:
-    """A part or a recipe: where it stands, for messages, and its sections by name."""
+    """A part or a recipe: its file, for messages, and its sections by name."""
 
     source: str
     sections: dict[str, Section]
@@ -33,7 +33,7 @@ def layers_of(recipe: Path, parts: Path = PARTS) -> list[Layer]:
         parts: the folder of parts.
 
     Raises:
-        InputError: a file is no JSON of the right form, or ``on`` names a part that is not there.
+        InputError: a file is not JSON of the right form, or ``on`` names a part that does not exist.
     """
     own = _layer(recipe, f"bundles/{recipe.parent.name}/recipe.json")
     names = own.sections.pop("on", [])
@@ -45,7 +45,7 @@ def layers_of(recipe: Path, parts: Path = PARTS) -> list[Layer]:
 
 
 def pins_of(requirements: Path) -> dict[str, str]:
-    """Package -> version, of the lines ``package==version``."""
+    """Package -> version, from the lines ``package==version``."""
     return dict(re.findall(r"^([\w.-]+)==(\S+)", requirements.read_text(encoding="utf-8"), re.MULTILINE))
 
 

@@ -12,7 +12,7 @@ from common.recipes.finishing import NONE
 __all__ = ["Config", "Writer", "with_nodes"]
 
 Config = dict[str, Any]
-#: A key that is there: the top key that it is in, the innermost mapping, and its name there.
+#: The place of an existing key: its top-level key, the innermost mapping, and its name in that.
 Place = tuple[str, Config, str]
 
 
@@ -20,9 +20,9 @@ class Writer:
     """A config in the making.
 
     Args:
-        bases: the finished configs that an overlay is put on; a whole config has none.
+        bases: the finished configs that an overlay applies to; a whole config has none.
         nodes: what ``_use_`` names.
-        config: what is there already.
+        config: the config so far.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class Writer:
         self.nodes = nodes
 
     def lay(self, section: Mapping[str, Any], where: str) -> None:
-        """Lay one section on what is there; ``where`` is its name in messages.
+        """Lay one section on the config so far; ``where`` is its name in messages.
 
         Raises:
-            InputError: a key changes or extends what is not there, or is of another kind.
+            InputError: a key changes or extends what does not exist, or what is of another kind.
         """
         places = [self._place(key) for key in section]
         behind, before = None, next((place[0] for place in places if place), None)
@@ -48,7 +48,7 @@ class Writer:
         return _find(self.config, key) or _find(self.config, key.removeprefix("+"))
 
     def _put(self, key: str, value: Any, behind: str | None, before: str | None, where: str) -> str:
-        """Write one key; returns the top key that it is in."""
+        """Write one key; returns its top-level key."""
         place = self._place(key)
         if place:
             top, node, name = place
@@ -71,7 +71,7 @@ class Writer:
 
 
 def with_nodes(value: Any, nodes: Mapping[str, Any], where: str) -> Any:
-    """A copy of ``value`` in which every ``_use_`` is carried out.
+    """A copy of ``value`` in which every ``_use_`` is resolved.
 
     Raises:
         InputError: no node has the name, or its copy cannot be changed so.
@@ -97,7 +97,7 @@ def with_nodes(value: Any, nodes: Mapping[str, Any], where: str) -> Any:
 
 
 def _find(config: Config, path: str) -> Place | None:
-    """Where ``path`` ends, if it is there; keys of an overlay hold ``#`` themselves."""
+    """The place at the end of ``path``, if it exists; keys of an overlay contain ``#`` themselves."""
     node: Any = config
     top = ""
     while isinstance(node, dict):
@@ -128,7 +128,7 @@ def _sum(old: Any, new: Any, where: str) -> Any:
 
 
 def _insert(node: Config, key: str, value: Any, behind: str | None, before: str | None = None) -> None:
-    """A new key: right behind one key, else right before another, else at the end."""
+    """Insert a new key: right after one key, else right before another, else at the end."""
     items, keys = list(node.items()), list(node)
     place = keys.index(behind) + 1 if behind in node else keys.index(before) if before in node else len(keys)
     node.clear()

@@ -1,4 +1,4 @@
-"""What lists the bundles of a checkout: ``bundle_index.json``, and the table in README.md."""
+"""The lists of a checkout's bundles: ``bundle_index.json``, and the table in README.md."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def index_of(bundles: Mapping[str, Metadata]) -> str:
 
 
 def with_table(page: str, bundles: Mapping[str, Metadata], pictured: Collection[str] = ()) -> str:
-    """README.md with its table of bundles written anew.
+    """README.md with its table of bundles rewritten.
 
     Args:
         page: the text of README.md.
@@ -41,7 +41,7 @@ def with_table(page: str, bundles: Mapping[str, Metadata], pictured: Collection[
         pictured: the bundles that have ``docs/thumbnail.png``.
 
     Raises:
-        InputError: the page does not have both comments between which the table stands.
+        InputError: the page lacks one of the two comments around the table.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)

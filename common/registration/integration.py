@@ -15,7 +15,7 @@ def integrate(velocity: Tensor, steps: int) -> Tensor:
     """Displacement after unit time along a velocity that does not change with time.
 
     The field is divided by 2 ** steps and then composed with itself ``steps`` times; where it is smooth the
-    result does not fold.  Beyond the volume the field goes on as at its border.
+    result does not fold.  Beyond the volume the field continues with its border values.
 
     Args:
         velocity: (B, d, *S), voxels per unit time.

@@ -21,7 +21,7 @@ def jacobian_determinant(displacement: Tensor, *, differences: str = "central") 
             (B, *S - 1), without the last voxel of each axis.
 
     Raises:
-        ValueError: ``differences`` is another word.
+        ValueError: ``differences`` is neither of the two.
     """
     if differences not in ("central", "forward"):
         raise ValueError(

@@ -6,7 +6,7 @@ In every window of w^d voxels (n of them, zeros beyond the volume), with S the w
     cross = S_IJ - S_I S_J / n        var_I = S_II - S_I S_I / n
 
 MONAI's LocalNormalizedCrossCorrelationLoss replaces small variances by its smoothing term and so differs
-by some 1e-5 (an image against itself has exactly 0 there, 4e-5 here and in the reference vector).
+by about 1e-5 (an image against itself has exactly 0 there, 4e-5 here and in the reference vector).
 
 Cost: a window's sum is made of sums of 1, 2, 4, 8 neighbours, along one axis after the other: 12 additions
 per voxel for 9^3, not 728, and without the cancellation of running sums.  ``direct`` adds up the 729 values
@@ -31,7 +31,7 @@ def window_sums(x: Tensor, window: int, *, direct: bool = False) -> Tensor:
     Args:
         x: (B, C, *S).
         window: odd number of voxels along every axis.
-        direct: one value after the other, window**d of them.
+        direct: add up the window**d values one by one.
     """
     if direct:
         pool = F.avg_pool3d if x.ndim == 5 else F.avg_pool2d
@@ -65,7 +65,7 @@ def local_squared_correlation(
 
     Args:
         image: (B, C, *S), of the order of 1: ``epsilon`` is absolute.
-        other: likewise.
+        other: (B, C, *S), of the order of 1.
         window: odd number of voxels along every axis.
         epsilon: added to the product of the variances (sums of squares, not means).
         direct: how the sums are made; see :func:`window_sums`.
@@ -94,7 +94,7 @@ class LocalCorrelationLoss(nn.Module):
     """1 - mean(cc), over all voxels.
 
     Where both images are constant, as in the background of skull-stripped scans, cc is 0: those voxels add
-    their share to the loss, and no gradient.
+    their share to the loss, but no gradient.
 
     Args:
         window: odd number of voxels along every axis.

@@ -1,4 +1,4 @@
-"""Sampling of an image at x + phi(x): zero displacement gives the image back to the last bit.
+"""Sampling of an image at x + phi(x): zero displacement returns the image bit for bit.
 
 Axes: B batch, C channels, d spatial axes (2 or 3), *S spatial sizes of the image, *T those of the points.
 Coordinates and displacements are in voxels, channel i belonging to spatial axis i; voxel centres have whole
@@ -35,8 +35,8 @@ def warp(
         image: (B, C, *S).
         displacement: (B, d, *S), voxels.
         mode: "linear", or "nearest" for label maps (of any dtype).
-        padding: outside of the image lie "zeros", or its "border" goes on.
-        align_corners: False is the published behaviour under a present PyTorch: coordinates scaled as if
+        padding: outside of the image, "zeros", or "border": its border values continue.
+        align_corners: False is the published behaviour under current PyTorch: coordinates scaled as if
             corners were aligned and read as if they were not, so that x becomes x n / (n - 1) - 1/2 along
             an axis of n voxels.  There is then no identity.
 
@@ -44,7 +44,7 @@ def warp(
         (B, C, *S), the image's dtype.
 
     Raises:
-        ValueError: the shapes do not fit, or ``mode`` or ``padding`` is another word.
+        ValueError: the shapes do not fit, or ``mode`` or ``padding`` is unknown.
     """
     if displacement.shape != (image.shape[0], image.ndim - 2, *image.shape[2:]):
         raise ValueError(
@@ -79,7 +79,7 @@ def sample_at(image: Tensor, points: Tensor, *, mode: str = "linear", padding: s
         (B, C, *T), the image's dtype; NaN where a coordinate is NaN (linear).
 
     Raises:
-        ValueError: ``mode`` or ``padding`` is another word.
+        ValueError: ``mode`` or ``padding`` is unknown.
     """
     if padding not in ("zeros", "border") or mode not in ("linear", "nearest"):
         raise ValueError(
@@ -96,7 +96,7 @@ def sample_at(image: Tensor, points: Tensor, *, mode: str = "linear", padding: s
 
 
 def _linear(image: Tensor, points: list[Tensor]) -> Tensor:
-    """(B, C, N) at d coordinates of (B, N): corner values, drawn together axis by axis from the last."""
+    """(B, C, N) at d coordinates of (B, N): corner values, combined axis by axis from the last."""
     sizes = image.shape[2:]
     # A rim of zeros, in which every coordinate outside of the image ends.
     flat = F.pad(image, [1, 1] * len(sizes)).flatten(2)
@@ -106,7 +106,7 @@ def _linear(image: Tensor, points: list[Tensor]) -> Tensor:
         x = x.clamp(-1, n)
         low = x.detach().floor().clamp(max=n - 1)
         parts.append((x - low)[:, None])
-        # The clamp of integers is for NaN, whose integer is anything.
+        # The clamp of integers is for NaN, whose integer is undefined.
         first = first + (low.long() + 1).clamp(0, n) * stride
     corners = [sum(corner) for corner in itertools.product(*((0, stride) for stride in strides))]
     values = [_gather(flat, first + corner) for corner in corners]

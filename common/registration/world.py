@@ -1,4 +1,4 @@
-"""Displacements between voxels and millimetres, and warps between images of any two grids.
+"""Displacements between voxels and millimetres, and warps between images on any two grids.
 
 Affines are (4, 4), voxel index to R, A, S mm, as NIfTI has them.
 
@@ -29,11 +29,11 @@ def displacement_in_voxels(world: Tensor, affine: Tensor) -> Tensor:
 def resample_field(
     world: Tensor, affine: Tensor, shape: torch.Size | tuple[int, ...], onto: Tensor
 ) -> Tensor:
-    """A field in mm on another grid, linear, beyond its own grid as at its border.
+    """Resample a field in mm to another grid: linearly, with border values beyond its own grid.
 
     Args:
         world: (B, 3, *S) mm along R, A, S.
-        affine: of its grid.
+        affine: affine of its grid.
         shape: *T of the other grid.
         onto: affine of the other grid.
     """
@@ -48,9 +48,9 @@ def warp_in_world(
 
     Args:
         moving: (B, C, *M), on its own grid.
-        moving_affine: of that grid.
+        moving_affine: affine of that grid.
         world: (B, 3, *S) mm along R, A, S, on the fixed grid.
-        fixed_affine: of the fixed grid.
+        fixed_affine: affine of the fixed grid.
         mode: "linear", or "nearest" for labels.
 
     Returns:
@@ -61,7 +61,7 @@ def warp_in_world(
 
 
 def _points(shape: torch.Size | tuple[int, ...], grid: Tensor, other: Tensor, like: Tensor) -> Tensor:
-    """Where the voxels of a grid lie in another: (1, 3, *shape), voxels; whole where the two are one."""
+    """Where the voxels of a grid lie in another: (1, 3, *shape), voxels; whole where both are the same."""
     points = identity_points(shape, like=like)
     matrix = torch.linalg.solve(other.double(), grid.double()).to(points)
     if torch.allclose(matrix, torch.eye(4).to(points), atol=1e-5):

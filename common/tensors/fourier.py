@@ -2,9 +2,9 @@
 
 Centred means that the zero frequency of an axis of n pixels lies at n // 2.  The window of s frequencies
 begins at (n - s) // 2, as published: with n even and s odd it reaches one frequency further down than up
-(n = 512, s = 5: -3..1), so a change in it is no change of a real image's spectrum alone.
+(n = 512, s = 5: -3..1), so a change in it alone leaves the spectrum of no real image.
 
-Axes: B batch, C channels, (H, W), or any others in front of (H, W).
+Axes: B batch, C channels, (H, W), or any other axes before (H, W).
 Source: vptta/docs/method.md#low-frequency-prompt.
 """
 
@@ -23,10 +23,10 @@ __all__ = [
 
 
 def window_side(size: int, share: float) -> int:
-    """Frequencies along one axis of the window: a share (0..1) of the image's ``size``, one at the least.
+    """Frequencies along one axis of the window: a share (0..1) of the image's ``size``, at least one.
 
     Raises:
-        ValueError: the window would be larger than the image, or is none.
+        ValueError: the window would be larger than the image, or empty.
     """
     if size < 1 or not 0 <= share <= 1:
         raise ValueError(f"window_side: size={size}, share={share}; expected size >= 1, share in 0..1")
@@ -52,7 +52,7 @@ def amplitude_and_phase(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def from_amplitude_and_phase(amplitude: Tensor, phase: Tensor) -> Tensor:
-    """Centred amplitude and phase to the image, (..., H, W); of a spectrum of no real image the real part."""
+    """Centred amplitude and phase to the image, (..., H, W): its real part, if it is complex."""
     # Not torch.polar: its gradient takes a negative amplitude, which a prompt may cause, for a positive one.
     spectrum = amplitude * torch.complex(phase.cos(), phase.sin())
     return torch.fft.ifft2(torch.fft.ifftshift(spectrum, dim=(-2, -1))).real

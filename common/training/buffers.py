@@ -12,12 +12,12 @@ __all__ = ["AverageBuffers"]
 class AverageBuffers:
     """After the last iteration of an epoch, average the network's floating-point buffers over all processes.
 
-    Each process has seen other batches.  ``DistributedDataParallel`` would copy the first process's
-    buffers at every forward pass, also in a validation, where processes make different numbers of passes
+    Each process has seen different batches.  ``DistributedDataParallel`` would copy the first process's
+    buffers at every forward pass, even in a validation, where processes make different numbers of passes
     and would wait for one another for ever; give it ``broadcast_buffers=False`` beside this handler.
 
     Args:
-        network: whose buffers.
+        network: the network whose buffers are averaged.
     """
 
     def __init__(self, network: nn.Module) -> None:

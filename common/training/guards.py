@@ -84,19 +84,19 @@ class GradientClamping:
 
 
 class RestartWhenStuck:
-    """Start again with less momentum when nothing was learnt by some epoch (nnU-Net's safeguard).
+    """Start again with less momentum if nothing has been learnt by a given epoch (nnU-Net's safeguard).
 
     Args:
         evaluator: its key metric decides.
         epoch: when to look (cotr/docs/method.md#safeguard).
-        momentum: of the optimiser from then on (cotr/docs/method.md#safeguard).
+        momentum: the optimiser's from then on (cotr/docs/method.md#safeguard).
     """
 
     def __init__(self, evaluator: Engine, *, epoch: int = 100, momentum: float = 0.95) -> None:
         self.evaluator, self.epoch, self.momentum = evaluator, epoch, momentum
 
     def attach(self, engine: SupervisedTrainer) -> None:
-        """Look once, at the end of that epoch; list this handler behind the validation."""
+        """Look once, at the end of that epoch; list this handler after the validation."""
         engine.add_event_handler(Events.EPOCH_COMPLETED(once=self.epoch), self)
 
     def __call__(self, engine: SupervisedTrainer) -> None:

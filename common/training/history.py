@@ -20,10 +20,10 @@ class RunHistory:
     """One row per epoch: seconds, learning rate, mean loss, and what the validation measured.
 
     Args:
-        evaluator: whose metrics; it runs before this handler acts (list the validation first).
-        folder: ``metrics.csv`` and ``curves.png`` go there.
+        evaluator: its metrics are recorded; it has to run before this handler (list the validation first).
+        folder: where ``metrics.csv`` and ``curves.png`` go.
         names: class number -> name, without background.
-        resume: go on with the table that is there.
+        resume: go on with the existing table.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RunHistory:
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self.add_row)
 
     def start(self, trainer: Engine) -> None:
-        """Open the table, with the rows up to the epoch that the run goes on from."""
+        """Open the table, with the rows up to the epoch from which the run goes on."""
         table = self.folder / "metrics.csv"
         if self.resume and table.is_file():
             self.rows = [row for row in read_rows(table) if row["epoch"] <= trainer.state.epoch]

@@ -17,14 +17,14 @@ __all__ = ["FirstCases", "Preview"]
 
 
 class FirstCases(ABC):
-    """Keeps what the first cases of an evaluation are drawn from, and draws them at its end.
+    """Keeps what is needed to draw the first cases of an evaluation, and draws them at its end.
 
     A subclass says what it keeps of a case and how it draws.
 
     Args:
         path: PNG to write.
-        cases: so many.
-        only_best: only where this evaluation is the best so far (in a training).
+        cases: number of cases.
+        only_best: draw only if this evaluation is the best so far (in a training).
     """
 
     def __init__(self, path: str | Path, *, cases: int = 1, only_best: bool = False) -> None:
@@ -55,7 +55,7 @@ class FirstCases(ABC):
             self.kept.append(self.part(case))
 
     def draw(self, evaluator: Engine) -> None:
-        """Draw, on the first process, if this evaluation is asked for."""
+        """Draw, on the first process; with ``only_best``, only the best evaluation so far."""
         state = evaluator.state
         if not self.kept or get_rank() > 0 or (self.only_best and state.best_metric_epoch != state.epoch):
             return
@@ -63,7 +63,7 @@ class FirstCases(ABC):
 
 
 class Preview(FirstCases):
-    """At every new best validation its first case: reference above, prediction below.
+    """Draws the first case of every new best validation: reference above, prediction below.
 
     Args:
         path: PNG to write.

@@ -16,8 +16,8 @@ class Progress:
 
     Args:
         description: left of the bar.
-        evaluator: its key metric of the last validation stands behind the loss.
-        leave: whether the bar stays on the screen at its end.
+        evaluator: its key metric of the last validation is shown after the loss.
+        leave: whether the bar stays on the screen when it is done.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Progress:
         self.bar.update()
 
     def stop(self, engine: Engine, error: BaseException | None = None) -> None:
-        """Close the bar; an exception goes on its way."""
+        """Close the bar; an exception is raised again."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None

@@ -1,4 +1,4 @@
-"""The state of a run, to go on from after an interruption."""
+"""The state of a run, to resume from after an interruption."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 class ResumePoint:
-    """After every epoch write all that the run needs to go on; read it back on request.
+    """After every epoch, write everything the run needs to go on; read it back on request.
 
-    It saves behind all other handlers of the epoch's end, wherever it is listed, so that the file holds what
+    It saves after all other handlers of the epoch's end, wherever it is listed, so that the file holds what
     they left.
 
     Args:
@@ -47,7 +47,7 @@ class ResumePoint:
             self.restore(trainer)
 
     def _come_last(self, trainer: Engine) -> None:
-        """Move the saving behind every handler that is there by now: ignite calls them in their order."""
+        """Move the saving after every handler attached by now: ignite calls them in order."""
         if trainer.has_event_handler(self.save, Events.EPOCH_COMPLETED):
             trainer.remove_event_handler(self.save, Events.EPOCH_COMPLETED)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self.save)
@@ -65,8 +65,8 @@ class ResumePoint:
         if trainer.scaler is not None:
             state["scaler"] = trainer.scaler.state_dict()
         if "network" in state:
-            # MONAI Label offers every *.pt beside the weights, and loads nothing, silently, from a file
-            # without this key.  The tensors are those of "network" and take no space of their own.
+            # MONAI Label offers every *.pt beside the weights, and silently loads nothing from a file
+            # without this key.  The tensors are those of "network" and take no extra space.
             state["model"] = state["network"]
         best = self.evaluator.state
         state["run"] = {
@@ -82,7 +82,7 @@ class ResumePoint:
         """Read the state back.
 
         Raises:
-            InputError: the file is damaged or of another network, or the run had ended.
+            InputError: the file is damaged or of another network, or the run had already ended.
         """
         if not self.path.is_file():
             logger.warning("%s is not there: nothing to resume, starting from the beginning", self.path)

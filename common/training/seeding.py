@@ -19,7 +19,7 @@ class EpochSeed:
     ``set_epoch`` is told the epoch.
 
     Args:
-        seed: of the run; epoch e uses ``seed + e``, and every process of a
+        seed: the run's seed; epoch e uses ``seed + e``, and every process of a
             distributed run its own offset.
     """
 

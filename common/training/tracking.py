@@ -1,7 +1,7 @@
 """``--tracking mlflow``: three places where what MONAI adds to a config does not fit it.
 
 MONAI 1.6.1 appends its handlers before a run.  They take the loss from a list of outputs, which a trainer
-with ``decollate: false`` does not make; and where ``output_dir`` is plain text, as on a command line, the
+with ``decollate: false`` does not give; and where ``output_dir`` is plain text, as on a command line, the
 path of the saved config becomes an expression without its ``$``, so that it is never found; and a folder
 with a space in its name gets its artifacts in another folder, with %20 in its name.
 """
@@ -22,7 +22,7 @@ _LOCAL = DEFAULT_MLFLOW_SETTINGS["configs"]["tracking_uri"]
 
 
 def fit_tracking(parser: ConfigParser) -> None:
-    """Put them right in a config that tracks; before anything of it is built, since it is parsed anew."""
+    """Correct them in a config that tracks, before anything of it is built, since it is parsed again."""
     config = parser.get()
     saved = config.get("save_execute_config")
     if not isinstance(saved, str):

@@ -24,17 +24,17 @@ logger = logging.getLogger(__name__)
 class TwoStreamBatchSampler(Sampler[list[int]]):
     """Batches of ``labelled`` + ``unlabelled`` indices; a case is labelled if it has a ``label``.
 
-    The labelled cases are shuffled anew for every pass over them, and a pass drops what is less than a
-    batch; the unlabelled ones go on in shuffled rounds of their own.  Where a batch stands in the two
-    streams follows from seed and position alone, so a resumed run meets the batches of an unbroken one,
-    and processes of a distributed run take turns.  ``common.training.seeding.EpochSeed`` tells the epoch.
+    The labelled cases are shuffled anew for every pass over them, and a pass drops its last incomplete
+    batch; the unlabelled ones come in shuffled rounds of their own.  What a batch holds follows from seed
+    and position alone, so a resumed run sees the batches of an unbroken one, and processes of a
+    distributed run take turns.  ``common.training.seeding.EpochSeed`` sets the epoch.
 
     Args:
         cases: the entries of the data set.
-        labelled: labelled cases in a batch; where there are fewer, each comes several times.
-        unlabelled: unlabelled cases in a batch; where there are none the batch is ``labelled`` alone.
+        labelled: labelled cases in a batch; if there are fewer, cases repeat.
+        unlabelled: unlabelled cases in a batch; if there are none, the batch holds labelled cases alone.
         iterations: batches of an epoch; one pass over the labelled cases by default.
-        seed: of the shuffling.
+        seed: seed of the shuffling.
 
     Raises:
         InputError: no case has a label.
@@ -64,7 +64,7 @@ class TwoStreamBatchSampler(Sampler[list[int]]):
         self.seed, self.epoch = seed, 1
 
     def set_epoch(self, epoch: int) -> None:
-        """Stand at the beginning of an epoch, counted from 1."""
+        """Go to the beginning of an epoch, counted from 1."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -97,8 +97,8 @@ class TwoStreamBatchSampler(Sampler[list[int]]):
 def collate_labelled_first(items: Sequence[Mapping[str, Any] | list]) -> dict[str, Any]:
     """A batch with labelled items first: ``image`` of all B items, ``label`` of the labelled ones alone.
 
-    So nothing stands in for a label that is not there.  Keys that some item lacks besides ``label`` are
-    left out.
+    So there are no placeholders for missing labels.  Keys other than ``label`` that some item lacks are left
+    out.
     """
     flat = [one for item in items for one in (item if isinstance(item, list) else [item])]
     labelled = [item for item in flat if "label" in item]

@@ -21,19 +21,19 @@ logger = logging.getLogger(__name__)
 
 
 class KeepWeights:
-    """Write the bare state dict after a validation: of the best key metric so far, or always of the last.
+    """Write the bare state dict after a validation: if its key metric is the best so far, or always.
 
     The weights of an earlier run under the same name are kept beside it as ``*_previous.pt``.
 
     Args:
-        network: whose weights.
+        network: the network whose weights are kept.
         path: ``models/model.pt``.
         which: "best", or "last" where a recipe ends with its last epoch's weights; "lowest_loss" leaves
             them to :class:`KeepLowestLoss`.
         resumed: whether this run goes on with the one that wrote ``path``.
 
     Raises:
-        ValueError: ``which`` is another word.
+        ValueError: ``which`` is none of these.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class KeepWeights:
         evaluator.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, evaluator: Engine) -> None:
-        """Save if this validation was the best, or the last one counts."""
+        """Save if this validation was the best, or if the last one counts."""
         best = self.which == "best" and evaluator.state.best_metric_epoch == evaluator.state.epoch
         if best or self.which == "last":
             self.save()
@@ -67,12 +67,12 @@ class KeepWeights:
 class KeepLowestLoss:
     """Write the weights after every epoch whose mean training loss is the lowest so far.
 
-    Some published recipes choose so, with no validation.  Part of a :class:`ResumePoint`.
+    Some published recipes choose this way, without validation.  Part of a :class:`ResumePoint`.
 
     Args:
-        network: whose weights.
+        network: the network whose weights are kept.
         path: ``models/model.pt``.
-        active: whether this run chooses so; else the handler does nothing.
+        active: whether this run chooses this way; if not, the handler does nothing.
         resumed: whether this run goes on with the one that wrote ``path``.
     """
 
@@ -114,7 +114,7 @@ class KeepLowestLoss:
 
 
 class EndWithWeights:
-    """See that a training leaves weights, however short it is and whatever it was given.
+    """Make sure that a training leaves weights, however short it is and whatever data it was given.
 
     After the last epoch it validates where the interval has not just done so (3 epochs with an
     interval of 6 would end without weights).  Where there is nothing to validate on, as in recipes that
@@ -122,8 +122,8 @@ class EndWithWeights:
     itself, unless :class:`KeepLowestLoss` has written others.
 
     Args:
-        evaluator: of the validation; list this handler behind the one that runs it at intervals.
-        network: whose weights.
+        evaluator: the validation's; list this handler after the one that runs it at intervals.
+        network: the network whose weights are kept.
         path: ``models/model.pt``.
         which: as :class:`KeepWeights` takes it.
     """

@@ -1,1 +1,1 @@
-"""Dictionary transforms in MONAI's manner that MONAI does not have; import from the module."""
+"""Dictionary transforms in MONAI's style that MONAI lacks; import from the module."""

@@ -26,7 +26,7 @@ class ByBatchPosition(Randomizable, Transform):
         first: for the first cases, such as a crop anywhere.
         last: for the last ones, such as a crop around foreground.
         batch_size: B.
-        share: of the batch that gets ``last``, in [0, 1].
+        share: share of the batch that gets ``last``, in [0, 1].
 
     Raises:
         ValueError: a share outside [0, 1], or a batch size below 1.
@@ -61,7 +61,7 @@ class ByBatchPosition(Randomizable, Transform):
         return self
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Any:
-        """What the transform of this place in the batch makes of the case."""
+        """Apply the transform for this place in the batch."""
         place = self.calls % self.batch_size
         self.calls += 1
         return (self.first if place < self.first_count else self.last)(data)

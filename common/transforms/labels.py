@@ -1,4 +1,4 @@
-"""Label values: other numbers for the classes of a data set."""
+"""Label values: renumbering the classes of a data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["LabelMapd"]
 
 
 class LabelMapd(MapTransform):
-    """Replace label values; those that the map does not name stay.
+    """Replace label values; those that the map does not name are unchanged.
 
     Args:
         keys: label maps of any shape.

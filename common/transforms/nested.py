@@ -40,7 +40,7 @@ class NestedThresholdd(MapTransform):
 
 
 class NestedLabeld(MapTransform):
-    """The label map of some keys.
+    """Nested channels of 0 and 1 to a label map.
 
     Args:
         keys: channels of 0 and 1.

@@ -1,6 +1,6 @@
 """Pictures into tensors and back: readers for ``LoadImaged``, and resizing as Pillow does it.
 
-Readers give MONAI's order, (W, H[, C]) with x first, as for every other file; networks that know
+Readers give MONAI's order, (W, H[, C]) with x first, as for every other file; networks pretrained on
 ImageNet take (C, H, W), so a ``Transposed`` with indices [0, 2, 1] follows ``EnsureChannelFirstd``.
 """
 
@@ -33,7 +33,7 @@ class PictureReader(ImageReader):
         channels: 3 for RGB, 1 for grey.
 
     Raises:
-        InputError: while reading: a picture that cannot be taken.
+        InputError: while reading: a picture that cannot be used.
     """
 
     def __init__(self, channels: int = 3) -> None:
@@ -41,7 +41,7 @@ class PictureReader(ImageReader):
         self.channels = channels
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether all names end as pictures' do."""
+        """Whether all names have a picture's suffix."""
         names = [filename] if isinstance(filename, str | Path) else list(filename)
         return all(str(name).lower().endswith(_SUFFIXES) for name in names)
 
@@ -73,17 +73,17 @@ class LabelPictureReader(PictureReader):
 
 
 class ResizePicture(InvertibleTransform):
-    """Resize (C, H, W) to a fixed size, whatever its aspect ratio; the inverse gives the first size back.
+    """Resize (C, H, W) to a fixed size, whatever its aspect ratio; the inverse restores the original size.
 
     "bicubic" and "bilinear" are Pillow's filters, which widen when they shrink a picture; "nearest" takes the
-    pixel at the centre.  Values stay in the range of the input's.
+    pixel at the centre.  Values stay in the input's range.
 
     Args:
         size: (H, W) in pixels.
         mode: "bicubic", "bilinear" or "nearest".
 
     Raises:
-        ValueError: another mode.
+        ValueError: an unknown mode.
     """
 
     MODES = ("bicubic", "bilinear", "nearest")
@@ -105,7 +105,7 @@ class ResizePicture(InvertibleTransform):
         return resized
 
     def inverse(self, image: Tensor) -> Tensor:
-        """(C, *size) to (C, H, W) of before; with "nearest" where the trace was told so."""
+        """(C, *size) back to the original (C, H, W); with "nearest" if the trace says so."""
         done = self.pop_transform(image)
         mode = done[TraceKeys.EXTRA_INFO]["mode"]
         resized = _resized(image, done[TraceKeys.ORIG_SIZE], mode)
@@ -153,7 +153,7 @@ class ResizePictured(MapTransform, InvertibleTransform):
         return result
 
     def inverse(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
-        """Give every key its first size back."""
+        """Restore every key's original size."""
         result = dict(data)
         for key in self.key_iterator(result):
             result[key] = self.resize.inverse(result[key])
@@ -161,14 +161,14 @@ class ResizePictured(MapTransform, InvertibleTransform):
 
 
 class LabelServerPictured(MapTransform):
-    """What MONAI Label needs to write a label picture; elsewhere nothing happens.
+    """Prepares a label picture for MONAI Label to write; does nothing elsewhere.
 
-    Its writer takes pictures without a channel axis, and names the file as the image is named: a JPEG would
-    blur class numbers.  Its requests are known by their ``image_path``, which nothing else adds to a case.
+    Its writer takes pictures without a channel axis, and names the file like the image: a JPEG would
+    blur class numbers.  Its requests are recognised by ``image_path``, which nothing else adds to a case.
 
     Args:
         keys: label maps (1, W, H), which become (W, H).
-        extension: of the file, where the request names none.
+        extension: extension of the file, if the request names none.
     """
 
     def __init__(self, keys: KeysCollection, extension: str = ".png") -> None:

@@ -45,9 +45,9 @@ def _steps(spacing: Sequence[float], order: int | str) -> list[tuple[list[float]
 
 
 class OwnKeysSpacingd(Spacingd):
-    """MONAI's ``Spacingd``, shown no other value of the sample than its keys.
+    """MONAI's ``Spacingd``, shown nothing of the sample but its keys.
 
-    For the key ``image`` that of MONAI 1.6.1 takes every value whose key begins with ``image_`` for a
+    For the key ``image``, MONAI 1.6.1's takes every value whose key begins with ``image_`` for a
     dict of metadata, and fails on the ``image_path`` that MONAI Label adds.
     """
 
@@ -77,14 +77,14 @@ def planned_spacing(keys: KeysCollection, spacing: Sequence[float]) -> Compose:
 def resample_per_class(label: Tensor, resample: Callable[[Tensor], Tensor]) -> Tensor:
     """Resample a label map class by class: each voxel gets the class with the largest share.
 
-    One class at a time, so that the memory is that of two volumes.
+    One class at a time, so that it takes the memory of two volumes.
 
     Args:
         label: (1, D, H, W) with whole numbers.
         resample: takes a mask (1, D, H, W) of 0 and 1 and returns its resampled fractions.
 
     Returns:
-        (1, D', H', W') like ``label`` in type.
+        (1, D', H', W'), of the type of ``label``.
     """
     best: Tensor | None = None
     winner: Tensor | None = None
@@ -93,7 +93,7 @@ def resample_per_class(label: Tensor, resample: Callable[[Tensor], Tensor]) -> T
         if winner is None or best is None:
             winner, best = torch.full_like(share, float(value)), share.clone()
         else:
-            # A tie goes to the higher class, as in nnU-Net; where no class has a share it is the lowest's.
+            # A tie goes to the higher class, as in nnU-Net; where no class has a share, the lowest wins.
             larger = (share >= best) & (share > 0)
             winner[larger], best[larger] = float(value), share[larger]
     assert winner is not None, "a label map has at least one value"
@@ -139,7 +139,7 @@ class PlannedIntensityd(MapTransform):
     ``{"scheme": "ct", "clip": [lo, hi], "mean": m, "sd": s}``: clip (HU), subtract m, divide by s, all
     from the training foreground.  ``{"scheme": "zscore"}``: subtract the channel's own mean, divide
     by its own standard deviation.  ``{"scheme": "minmax"}``: all such channels of the image together to
-    0..1.  ``{"scheme": "imagenet"}``: 8-bit red, green and blue, less the public mean of that channel and
+    0..1.  ``{"scheme": "imagenet"}``: 8-bit red, green and blue, minus the public mean of that channel, then
     divided by its standard deviation.  ``{"scheme": "as_is"}``: the files are scaled already.
 
     Args:

@@ -1,4 +1,4 @@
-"""The benchmark's commands run, and say what their pages promise."""
+"""The benchmark commands run and print what their pages promise."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ OPERATORS = sorted({f.stem for f in (ROOT / "benchmarks" / "speed" / "ops").glob
     "words",
     [
         ("--op", "deformable_attention"),
-        ("--bundle", "cotr"),
-        ("--bundle", "mcnet_plus"),
+        pytest.param(("--bundle", "cotr"), marks=pytest.mark.full),
+        pytest.param(("--bundle", "mcnet_plus"), marks=pytest.mark.full),
         ("--bundle", "divsbl"),
-        ("--bundle", "trid", "--bundle", "grata"),
-        ("--bundle", "easr_dcn"),
+        pytest.param(("--bundle", "trid", "--bundle", "grata"), marks=pytest.mark.full),
+        pytest.param(("--bundle", "easr_dcn"), marks=pytest.mark.full),
     ],
 )
 def test_quick_run_prints_ratios_and_saves(words, tmp_path):
@@ -45,7 +45,7 @@ def test_quick_run_prints_ratios_and_saves(words, tmp_path):
 
 
 def test_every_operator_is_measured_against_its_reference(tmp_path):
-    """Each in both directions, with the bytes that it has to move beside a copy's."""
+    """Forward and backward, with the bytes that it has to move against those of a copy."""
     saved = tmp_path / "figures.json"
     words = [word for name in OPERATORS for word in ("--op", name)]
     told = Shell(ROOT, tmp_path).python("-m", "benchmarks", *words, "--quick", "--save", saved).ok()
@@ -59,7 +59,7 @@ def test_every_operator_is_measured_against_its_reference(tmp_path):
     assert {row["what"].split(", ")[-1] for row in figures["rows"]} == {"forward", "forward + backward"}
 
 
-@pytest.mark.slow  # a C++ compiler runs
+@pytest.mark.full  # runs a C++ compiler
 def test_compiled_reference_gives_a_verdict(tmp_path):
     words = ["--op", "adaptive_batch_norm", "--quick", "--compile", "all"]
     told = Shell(tmp_path, tmp_path).python("-m", "benchmarks", *words, path=ROOT).ok()
@@ -88,7 +88,7 @@ def test_every_bundle_has_a_benchmark():
 
 
 def test_block_sizes(tmp_path):
-    """Every method and block size has a row; BSBL suffers from long blocks, whatever DivSBL does."""
+    """Every method and block size has a row; long blocks hurt BSBL, whatever they do to DivSBL."""
     words = [
         "--target",
         tmp_path,
@@ -113,7 +113,7 @@ def test_block_sizes(tmp_path):
     assert error["divsbl", "27"] < error["bsbl", "27"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_networks_on_one_data_set(tmp_path):
     """Two networks and the prior in one table, each within its CPU time."""
     data = abdomen.make(tmp_path / "phantom", training=3, validation=1, test=2, shape=(48, 48, 24))
@@ -139,9 +139,11 @@ def test_networks_on_one_data_set(tmp_path):
     assert facts["parameters"] > 1_000_000
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_semi_supervised_methods_on_one_data_set(tmp_path):
-    """With and without the unlabelled cases, two seeds of one; each within its CPU time, nothing selected."""
+    """With and without the unlabelled cases, two seeds for one of them; each within its CPU time, without
+    selection.
+    """
     sizes = {"training": 4, "labelled": 2, "validation": 0, "test": 2, "shape": (32, 24, 16)}
     data = atrium.make(tmp_path / "phantom", spacing=(4.0, 4.0, 4.0), **sizes)
     tiny = ["--patch_size", "[16,16,16]", "--iterations_per_epoch", "1"]
@@ -164,9 +166,9 @@ def test_semi_supervised_methods_on_one_data_set(tmp_path):
     assert "expected one of: vnet" in error
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_registrations_of_one_data_set(tmp_path):
-    """Two networks and no registration in one table, each within its CPU time, nothing selected."""
+    """Two networks and no registration in one table, each within its CPU time, without selection."""
     data = brain_pair.make(
         tmp_path / "phantom", training=2, validation=1, test=2, shape=(16, 16, 16), spacing=(10.0, 11.0, 9.0)
     )
@@ -217,9 +219,9 @@ def test_moving_blobs(tmp_path):
         assert len(list(csv.DictReader(file))) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_test_time_methods_on_one_stream(tmp_path):
-    """Plain prediction and two methods from the same weights, which are trained once; the rounds apart."""
+    """Plain prediction and two methods from the same weights, trained once; each round on its own."""
     tiny = ["--dataset_dir#training", "3", "--dataset_dir#validation", "1", "--dataset_dir#test", "1"]
     tiny += ["--epochs", "1", "--val_interval", "1", "--image_size", "[64,64]"]
     target = ["--target", tmp_path / "out"]
@@ -237,16 +239,16 @@ def test_test_time_methods_on_one_stream(tmp_path):
         ["vptta", "1", "8"],
     ]
     source = table[1].split()
-    assert source[-2] == source[-1]  # without adaptation no round differs from another
+    assert source[-2] == source[-1]  # without adaptation all rounds are equal
     error = shell.python(
         "-m", "benchmarks.comparisons.adaptation", "stream", *words[1:], "--methods", "['x']"
     ).error()
     assert "expected some of: source" in error
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_styles_on_an_unseen_domain(tmp_path):
-    """With random styles and without, each within its CPU time."""
+    """With and without random styles, each within its CPU time."""
     data = fundus.make(
         tmp_path / "phantom", source=["A", "B", "C", "D"], training=1, validation=1, test=1, size=48
     )
@@ -262,9 +264,9 @@ def test_styles_on_an_unseen_domain(tmp_path):
     assert [line.split()[0] for line in table] == ["style", "none", "trid"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_nested_regions_beside_classes(tmp_path):
-    """Regions of two stages and classes of one, each within its CPU time; scored by region alike."""
+    """Two-stage regions and one-stage classes, each within its CPU time; both scored by region."""
     sizes = {"training": 2, "validation": 0, "test": 1, "shape": (48, 40, 24), "spacing": (6.0, 6.0, 8.0)}
     data = kidneys.make(tmp_path / "phantom", **sizes)
     tiny = ["--iterations_per_epoch", "1", "--batch_size", "1", "--minutes", "0.01"]

@@ -1,4 +1,4 @@
-"""What is measured: results that a compiler has to compute, and a compiler that may fail."""
+"""Measurement: only calls whose results a compiler cannot skip, and compilers that may fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def case(**ways):
 
 
 def test_a_call_without_results_is_refused():
-    """torch.compile leaves out what nobody sees: such a call would be measured as taking no time."""
+    """torch.compile drops unused results: such a call would seem to take no time."""
     with pytest.raises(TypeError, match="demo, sum: ours returns nothing"):
         measure("demo", case(ours=lambda: None), device="cpu", seconds=0)
 
@@ -33,7 +33,7 @@ def test_a_compiler_that_fails_is_reported():
 
 
 def test_compiling_has_a_price():
-    """A lead of 2 ms a call repays 6 s after 3000 calls; without a lead nothing is repaid."""
+    """A lead of 2 ms per call pays for 6 s of compiling after 3000 calls; without a lead it never does."""
 
     def row(compiled_ms):
         ours, compiled = (
@@ -48,24 +48,24 @@ def test_compiling_has_a_price():
     assert "yes (2.00 times as fast; compiling took 6.0 s)" in table([row(10)])
 
 
-def test_the_ways_take_turns_in_no_fixed_order():
-    """Who always comes second pays for what the first one leaves behind."""
+def test_contenders_alternate_in_no_fixed_order():
+    """Always running second means paying for what the first leaves behind."""
     seen = []
     ways = {way: lambda way=way: seen.append(way) or way for way in ("ours", "direct")}
     measure("demo", case(**ways), device="cpu", seconds=1, max_repeats=20)
-    measured = seen[2:42]  # behind the first calls, before those for the memory
+    measured = seen[2:42]  # after the first calls, before those that measure memory
     assert measured.count("ours") == 20
     assert 5 < sum(first == "ours" for first in measured[::2]) < 15
 
 
-@pytest.mark.slow  # a C++ compiler runs
-def test_a_compiled_way_is_measured():
+@pytest.mark.full  # runs a C++ compiler
+def test_compiled_contender_is_measured():
     row = measure("demo", case(), device="cpu", seconds=0, with_compiled=True)
     assert row.compiled.seconds > 0
     assert row.compile_seconds > row.compiled.seconds
 
 
-def test_a_case_that_another_one_compiles_is_left_alone():
+def test_a_case_compiled_by_another_is_skipped():
     row = measure("demo", case(compilable=False), device="cpu", seconds=0, with_compiled=True)
     assert row.compiled is None
     assert row.compile_error is None

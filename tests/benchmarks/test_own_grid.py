@@ -1,4 +1,4 @@
-"""The benchmark of the way back runs, and refuses to report a speed for other labels."""
+"""The benchmark of resampling to the scan's grid runs, and reports no speed if the labels differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_quick_run(tmp_path, capsys):
     assert "48 x 40 x 24, 5 classes, ours, probabilities: " in capsys.readouterr().out
 
 
-def test_other_labels_are_an_error(monkeypatch):
+def test_different_labels_are_an_error(monkeypatch):
     right = own_grid.ways
 
     def wrong(shape, classes):

@@ -1,4 +1,4 @@
-"""The benchmark of the surface metrics runs, and refuses to report a speed for other values."""
+"""The benchmark of the surface metrics runs, and reports no speed if the values differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_quick_run(tmp_path):
         assert f"96 x 96 x 40, {row['what']}: MONAI" in told.out
 
 
-def test_other_values_are_an_error(monkeypatch, tmp_path):
+def test_different_values_are_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(surface_dice, "QUICK", (12, 24, 24))
     right = surface_dice.our_scores
     monkeypatch.setattr(surface_dice, "our_scores", lambda *pair: [v + 1e-4 for v in right(*pair)])

@@ -1,4 +1,4 @@
-"""Styles side by side on a domain that was held out."""
+"""Styles compared on a held-out domain."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_report(tmp_path):
     assert lines[1][:5] == ["trid", "A+E", "2", "0.6", "0.141421"]
 
 
-def test_report_of_nothing(tmp_path):
+def test_report_without_runs(tmp_path):
     with pytest.raises(InputError, match="holds no results"):
         report(target=tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_two_styles_on_a_held_out_domain(tmp_path):
-    """Each within its CPU time, nothing selected; the domain is in neither training."""
+    """Each within its CPU time, without selection; neither training sees the domain."""
     data = fundus.make(tmp_path / "fundus", source=["A", "B"], training=2, validation=0, test=2, size=48)
     shell, target = Shell(ROOT, tmp_path), tmp_path / "out"
     tiny = ["--image_size", "[64,64]", "--iterations_per_epoch", 1, "--batch_size", 2, "--minutes", 0.03]

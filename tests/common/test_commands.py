@@ -1,4 +1,4 @@
-"""A word is not a boolean: what every command of ours makes of ``--option false``."""
+"""A word is not a boolean: how each of our commands reads ``--option false``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TREES = ("common", "benchmarks", "tools", "bundles")
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 WORDS |= {"True": True, "False": False, "YES": True, "No": False, "nO": False, "TRUE": True}
 REFUSED = ("off", "on", "None", "2", "-1", "''", "[]", "{}", "0.0", "false_", "truth", "'no'\n")
-#: Takes a step's name and no options.
+#: Takes only a step's name, no options.
 WITHOUT_OPTIONS = {"common/registry/zoo_steps.py"}
 
 
@@ -35,7 +35,7 @@ def sources() -> dict[str, str]:
 
 
 def command_files() -> list[str]:
-    """Files that are commands, by what makes Python run them."""
+    """Command files, recognised by what makes Python run them."""
     told = 'if __name__ == "__main__":'
     found = {name for name, text in sources().items() if told in text or name.endswith("/__main__.py")}
     return sorted(found - WITHOUT_OPTIONS)
@@ -48,14 +48,14 @@ def test_commands_are_found():
     assert len(found) > 12
 
 
-def test_only_one_file_of_ours_knows_how_words_are_read():
+def test_only_one_file_parses_the_command_line():
     users = {name for name, text in sources().items() if "import fire" in text or "fire.Fire(" in text}
     assert users == {"common/commands.py"}
     assert [name for name, text in sources().items() if 'action="store_true"' in text] == []
 
 
 def run_as_main(file: str, monkeypatch) -> tuple[list, list]:
-    """Run a command up to the place where it reads its words: what it gave Fire, and its parsers."""
+    """Run a command until it parses its words: what it passed to Fire, and its parsers."""
     fired: list = []
     parsers: list = []
 
@@ -85,7 +85,7 @@ def booleans_of(function: Callable) -> list[str]:
 
 
 def received(function: Callable, words: list[str]) -> dict:
-    """The arguments that a function gets from a command line; it does not run."""
+    """The arguments that a function would get from a command line, without running it."""
     got: dict = {}
 
     @functools.wraps(function)
@@ -138,7 +138,7 @@ def check_words(read: Callable[[list[str]], bool], name: str, capsys) -> None:
         assert "true, false, yes, no, 1, 0" in message
 
 
-def test_a_parameter_that_may_be_nothing_too():
+def test_an_optional_boolean_too():
     from common.commands import boolean_parameters
 
     def function(a: bool, b: bool | None = None, c: bool | str = False, *d: bool, e: int = 1, **f: bool):
@@ -180,20 +180,20 @@ def run_import(tmp_path: Path, source: Path, *words: str):
 
 
 @pytest.mark.parametrize("words", [("--trust", "false"), ("--trust", "No"), ("--trust=0",), ("--notrust",)])
-def test_a_file_that_is_not_trusted_runs_nothing(words, bomb, tmp_path):
+def test_an_untrusted_file_runs_no_code(words, bomb, tmp_path):
     told = run_import(tmp_path, bomb, *words)
     assert "could run code" in told.error()
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_word_that_is_no_boolean_is_refused_before_anything_runs(bomb, tmp_path):
+def test_a_word_that_is_not_a_boolean_is_refused_before_anything_runs(bomb, tmp_path):
     told = run_import(tmp_path, bomb, "--trust", "off")
     assert told.error() == "error: --trust 'off': not a boolean; expected one of: true, false, yes, no, 1, 0"
     assert not (tmp_path / "ran").exists()
 
 
-def test_trust_says_what_it_does_before_it_does_it(bomb, tmp_path):
-    """The file's code ends the process at once, so that nothing can be said afterwards."""
+def test_trust_says_what_it_is_about_to_do(bomb, tmp_path):
+    """The file's code ends the process at once, so that nothing can be printed afterwards."""
     torch.save({"state_dict": End()}, bomb, pickle_module=pickle)
     told = run_import(tmp_path, bomb, "--trust", "yes")
     assert told.code == 7
@@ -202,19 +202,19 @@ def test_trust_says_what_it_does_before_it_does_it(bomb, tmp_path):
 
 
 class End:
-    """Unpickled, it ends the process, without anything that a process does at its end."""
+    """Unpickled, it ends the process without any clean-up."""
 
     def __reduce__(self):
         return os._exit, (7,)
 
 
-def test_partial_false_writes_no_weights_that_do_not_fit(tmp_path):
+def test_partial_false_refuses_weights_that_do_not_fit(tmp_path):
     torch.save({"state_dict": {"strange": torch.zeros(3)}}, tmp_path / "authors.pth")
     told = run_import(tmp_path, tmp_path / "authors.pth", "--partial", "false")
     assert "do not fit" in told.error()
 
 
-def test_overwrite_false_keeps_a_list_that_is_there(tmp_path):
+def test_overwrite_false_keeps_an_existing_list(tmp_path):
     data = tmp_path / "data"
     for folder in ("imagesTr", "labelsTr"):
         (data / folder).mkdir(parents=True)

@@ -13,7 +13,7 @@ from common.config_booleans import read_booleans
 from common.errors import InputError, root_input_error
 from tests.contract.bundle import NAMES, Bundle
 
-#: A run that gives back what became of its values.
+#: A run that returns its parsed values.
 CONFIG = {
     "imports": ["$import common", "$import common.preflight"],
     "resume": False,
@@ -31,7 +31,7 @@ CONFIG = {
 
 
 def run(folder: Path, **overrides):
-    """As ``python -m monai.bundle run`` does it: what the second item of ``run`` gave."""
+    """As ``python -m monai.bundle run`` does it; returns the result of the second item of ``run``."""
     file = folder / "configs" / "train.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(CONFIG))
@@ -63,14 +63,14 @@ def test_other_words_are_refused_in_one_line(key, word, tmp_path):
 
 
 @pytest.mark.parametrize("value", [None, 2, 0.5])
-def test_numbers_and_nothing_are_no_booleans(value, tmp_path):
+def test_numbers_and_null_are_not_booleans(value, tmp_path):
     with pytest.raises(RuntimeError) as caught:
         run(tmp_path, resume=value)
     assert f"resume is {value}: not a boolean" in str(root_input_error(caught.value))
 
 
-def test_what_is_no_boolean_stays(tmp_path):
-    """An expression, and a word for something else."""
+def test_other_values_are_left_alone(tmp_path):
+    """An expression, and a word for another kind of option."""
     assert run(tmp_path, resume="$1 < 2", amp="@resume")[:2] == [True, True]
     with pytest.raises(RuntimeError) as caught:
         run(tmp_path, **{"nested#rate": "false"})
@@ -79,7 +79,7 @@ def test_what_is_no_boolean_stays(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_boolean_of_every_bundle(name):
-    """Each key that a config of the bundle sets to true or false, as one types it."""
+    """Each key that one of the bundle's configs sets to true or false, as typed."""
     files = [json.loads(file.read_text()) for file in (Bundle(name).root / "configs").glob("*.json")]
     for kind in ("train", "inference"):
         config = Bundle(name).config(kind)

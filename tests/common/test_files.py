@@ -1,4 +1,4 @@
-"""Files are whole or absent, and errors that a user can repair are one line."""
+"""Files are complete or absent, and errors that a user can fix are one line."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def test_the_temporary_name_keeps_the_suffixes(tmp_path):
     assert (tmp_path / "scan.nii.gz").read_bytes() == b"x"
 
 
-def test_folders_are_made(tmp_path):
+def test_folders_are_created(tmp_path):
     write_json(tmp_path / "a" / "b" / "c.json", {"x": 1})
     require_writable(tmp_path / "d", tmp_path / "e" / "f")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "d", "e"]
     assert not list((tmp_path / "d").iterdir())
 
 
-def test_a_folder_that_cannot_be(tmp_path):
+def test_a_folder_that_cannot_be_created(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file.* cannot write there \(Not a directory\)"):
         require_writable(tmp_path / "file" / "below")
 
 
-def test_the_input_error_is_found_below_what_wraps_it():
+def test_a_wrapped_input_error_is_found():
     def wrapped() -> None:
         try:
             raise InputError("the cause")
@@ -75,12 +75,12 @@ def test_commands_show_input_errors_as_one_line_and_bugs_in_full(kind, lines, tr
         assert done.stderr.splitlines() == ["error: found this"]
 
 
-def test_folder_is_whole_or_absent(tmp_path):
+def test_folder_is_complete_or_absent(tmp_path):
     target = tmp_path / "deep" / "out"
     with pytest.raises(OSError, match="half"), atomic_folder(target) as root:
         (root / "half").rename(root / "other")
     assert list(target.parent.iterdir()) == []
-    target.mkdir()  # an empty one is taken
+    target.mkdir()  # an empty one is used
     with atomic_folder(target) as root:
         (root / "whole.txt").write_text("whole")
     assert [path.name for path in target.parent.iterdir()] == ["out"]

@@ -14,7 +14,7 @@ def saved(tmp_path, picture, name="a.png", **options):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
-def test_what_becomes_rgb(tmp_path, mode):
+def test_modes_read_as_rgb(tmp_path, mode):
     picture = Image.fromarray(COLOURS).convert(mode)
     read = read_picture(saved(tmp_path, picture))
     assert read.mode == "RGB"
@@ -22,7 +22,7 @@ def test_what_becomes_rgb(tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1"])
-def test_what_becomes_grey(tmp_path, mode):
+def test_modes_read_as_grey(tmp_path, mode):
     picture = Image.fromarray(COLOURS).convert(mode)
     assert np.array_equal(np.asarray(read_picture(saved(tmp_path, picture), 1)), picture.convert("L"))
 
@@ -35,7 +35,7 @@ def test_what_becomes_grey(tmp_path, mode):
         (Image.fromarray(np.full((4, 4), 0.5, np.float32)), "more than 8 bits"),
     ],
 )
-def test_what_needs_a_decision(tmp_path, picture, says):
+def test_modes_that_need_a_decision(tmp_path, picture, says):
     with pytest.raises(InputError, match=says) as error:
         read_picture(saved(tmp_path, picture, "a.tif"))
     assert "8-bit PNG" in str(error.value)
@@ -62,8 +62,8 @@ def test_broken_files(tmp_path, spoil):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_stands_upright(tmp_path, orientation):
-    """As every viewer shows it: what ImageOps makes of the same file."""
+def test_pictures_are_upright(tmp_path, orientation):
+    """As every viewer shows it: the result of ImageOps on the same file."""
     picture = Image.fromarray(COLOURS)
     exif = picture.getexif()
     exif[274] = orientation

@@ -1,4 +1,4 @@
-"""What the check before a run refuses, and what it must let pass."""
+"""What the check before a run must refuse, and what it must accept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.preflight import begin, check_config
 
 
 def config(**changes):
-    """A small run as a parser returns it; keys with # are put in their place."""
+    """A small run as a parser returns it; keys with # are paths into it."""
     parser = ConfigParser(
         {
             "imports": ["$import torch"],
@@ -64,7 +64,7 @@ def test_refused(changes, says):
     assert says in refusal(**changes)
 
 
-def test_argument_that_is_lacking():
+def test_missing_argument():
     assert "network_def: Linear needs out_features" in refusal(
         network_def={"_target_": "torch.nn.Linear", "in_features": "@width"}
     )
@@ -88,10 +88,10 @@ def test_component_inside_a_list_is_named_by_its_place():
         {"train#trainer#weight": "@network_def#weight"},  # known only when the network is built
         {"train#preprocessing": {"_target_": "Compose"}},  # read by MONAI Label
         {"finalize": ["$print(@epochs)"]},
-        {"epochs": "false_positives"},  # contains the word, is not it
+        {"epochs": "false_positives"},  # contains the word but is another
     ],
 )
-def test_let_pass(changes):
+def test_accepted(changes):
     check_config(config(**changes))
 
 
@@ -103,11 +103,11 @@ def test_key_that_another_config_of_the_bundle_reads():
     check_config(changed, [{"schedule": "$@warmup + 1"}])
 
 
-def test_a_reference_to_nothing_is_refused_wherever_it_stands():
+def test_a_dangling_reference_is_refused_anywhere():
     assert "refers to @below, which is not there" in refusal(**{"sizes#large": [2, "@below"]})
     assert "Give it with --below" in refusal(**{"sizes#large": [2, "@below"]})
 
 
-def test_begin_belongs_into_a_workflow():
+def test_begin_belongs_in_a_workflow():
     with pytest.raises(RuntimeError, match=re.escape("common.preflight.begin() belongs into")):
         begin()

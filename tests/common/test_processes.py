@@ -1,4 +1,4 @@
-"""Who measures which case when several processes share a validation."""
+"""Which process measures which case when several share a validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pretend(monkeypatch, rank, world):
 
 
 @pytest.mark.parametrize(("cases", "world"), [(4, 2), (5, 2), (3, 3), (7, 4)])
-def test_each_case_once(monkeypatch, cases, world):
+def test_every_case_once(monkeypatch, cases, world):
     taken = []
     for rank in range(world):
         pretend(monkeypatch, rank, world)
@@ -27,7 +27,7 @@ def test_each_case_once(monkeypatch, cases, world):
 
 @pytest.mark.parametrize(("cases", "world"), [(1, 2), (3, 4)])
 def test_fewer_cases_than_processes(monkeypatch, cases, world):
-    """Every case counts alike."""
+    """Every case has the same weight."""
     for rank in range(world):
         pretend(monkeypatch, rank, world)
         assert list(processes.share(range(cases))) == list(range(cases))
@@ -40,7 +40,7 @@ def test_one_pass_shared(monkeypatch, samples, world, each):
 
 
 def test_alone(monkeypatch):
-    """``join`` waits for nobody where torchrun has announced nobody."""
+    """``join`` waits for no other process if torchrun has started none."""
     monkeypatch.delenv("RANK", raising=False)
     processes.join()
     assert not dist.is_initialized()

@@ -1,4 +1,4 @@
-"""A bundle under test, and how its commands are run: in a fresh process, elsewhere, with nothing set."""
+"""A bundle under test, and its commands: run in a fresh process, from another folder, with nothing set."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.contract.warm import WarmPython
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.parents[1].name for path in ROOT.glob("bundles/*/configs/metadata.json"))
-#: Behind ``python``: a run on two processes.
+#: Words after ``python`` for a run on two processes.
 TORCHRUN = (
     *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2),
     *("-m", "monai.bundle", "run"),
 )
 
-#: What PyTorch's own threads may say when one of several processes has done its work and ends: seen twice
-#: in some forty runs on two loaded cores, with complete results.  Such a run is repeated once.
+#: PyTorch's own threads may print this when one of several processes has finished and exits: seen twice in
+#: some forty runs on two loaded cores, with complete results.  Such a run is repeated once.
 ABORTED_AT_EXIT = "terminate called without an active exception"
 
 Overrides = Mapping[str, Any]
@@ -58,11 +58,11 @@ class Bundle:
 
     @property
     def network(self) -> dict[str, Any]:
-        """Overrides that make a network of many weights narrow, for runs that ask nothing of its width."""
+        """Overrides that make a large network narrow, for runs that do not depend on its width."""
         return self.quick.get("network", {})
 
     def parse(self, kind: str = "inference", **overrides: Any) -> Any:
-        """The config of a quick run, nothing built yet."""
+        """The config of a quick run, before anything is instantiated."""
         from common.bundles import parse_config
 
         return parse_config(self.name, kind, **self.network, **overrides)
@@ -100,17 +100,17 @@ class Bundle:
 
     @property
     def is_nested(self) -> bool:
-        """Sigmoid channels of nested classes, and none for the background."""
+        """Whether it has sigmoid channels of nested classes, without the background."""
         return self.output_format["num_channels"] == self.classes - 1
 
     @property
     def suffix(self) -> str:
-        """Of the phantom's images and of the predictions."""
+        """File ending of the phantom's images and of the predictions."""
         return ".nii.gz" if self.dims == 3 else ".png"
 
     @property
     def kind(self) -> str:
-        """What it does with an image, in a word of metadata.json; ``contract/kinds`` has a file for each."""
+        """Its task, a word from metadata.json; ``contract/kinds`` has a file for each."""
         return self.metadata["kind"]
 
     @property
@@ -129,34 +129,34 @@ class Bundle:
 
     @property
     def key_metric(self) -> str:
-        """The metric by which a validation is the best."""
+        """The metric that decides which validation is best."""
         (name,) = self.config("train")["validate"]["key_metric"]
         return name
 
     @property
     def case_keys(self) -> tuple[str, ...]:
-        """Of a training case's files: an image and its label, unless quick.json says otherwise."""
+        """Keys of a training case's files: image and label, unless quick.json says otherwise."""
         return tuple(self.quick.get("case_keys", ("image", "label")))
 
     @property
     def has_plan(self) -> bool:
-        """Whether training plans the preprocessing and leaves the plan beside the weights."""
+        """Whether training plans the preprocessing and saves the plan beside the weights."""
         return "plan" in self.config("train")
 
     @property
     def learns(self) -> bool:
-        """Whether the network has weights to train; an operator has buffers at most."""
+        """Whether the network has trainable weights; an operator has at most buffers."""
         return "optimizer" in self.config("train")
 
     @property
     def iterations_per_epoch(self) -> int:
-        """Of the quick training; where train.json does not say, its few cases are one batch."""
+        """Iterations per epoch of the quick training; unless train.json says, its few cases are one batch."""
         return self.quick["train"].get("iterations_per_epoch", 1)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a finished command left: exit code, both streams."""
+    """Result of a finished command: exit code and both streams."""
 
     code: int
     out: str
@@ -167,7 +167,7 @@ class Told:
         return self
 
     def error(self) -> str:
-        """The last line, an error that a user can repair, perhaps with a second line that says how."""
+        """The last line, an error that a user can fix, perhaps with a second line that says how."""
         lines = re.split(r"[\r\n]+", self.err.strip())
         places = [i for i, line in enumerate(lines) if line.startswith("error: ")]
         assert self.code != 0, self.out[-2000:] + self.err[-2000:]
@@ -180,7 +180,7 @@ class Told:
 def told_by_fresh_python(
     words: list[str], folder: Path, environment: Mapping[str, str]
 ) -> tuple[int, str, str]:
-    """Exit code and both streams of an interpreter of its own."""
+    """Exit code and both streams of a separate interpreter."""
     command = [sys.executable, *words]
 
     def run() -> subprocess.CompletedProcess:
@@ -194,7 +194,7 @@ def told_by_fresh_python(
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs commands from ``folder`` with no more than a home and the test machine's thread settings."""
+    """Runs commands from ``folder`` with only a home and the test machine's thread settings."""
 
     folder: Path
     home: Path
@@ -202,12 +202,12 @@ class Shell:
     def python(self, *words: Any, path: Path | None = None, fresh: bool = False) -> Told:
         """``python WORDS``, with ``path`` as PYTHONPATH.
 
-        A process of its own in any case, forked from one that has imported the libraries, not the project
+        Always a separate process, forked from one that has imported the libraries but not the project
         (``warm.py``).  ``fresh`` starts an interpreter instead.
         """
         environment = {
             "HOME": str(self.home),
-            "PATH": os.defpath,  # a C++ compiler that is called by its name finds its parts through it
+            "PATH": os.defpath,  # a C++ compiler called by name finds its parts through it
             "XDG_CACHE_HOME": str(self.home / ".cache"),
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "passive",
@@ -220,13 +220,13 @@ class Shell:
     def run(
         self, files: list[Path], overrides: Overrides, *, path: Path | None = None, fresh: bool = False
     ) -> Told:
-        """``python -m monai.bundle run`` on configs; bundles need no ``path``, stand-ins of tests do."""
+        """``python -m monai.bundle run`` on configs; bundles need no ``path``, the tests' stand-ins do."""
         words = ("-m", "monai.bundle", "run", *config_words(files), *words_of(overrides))
         return self.python(*words, path=path, fresh=fresh)
 
 
 def as_text(overrides: Overrides) -> dict[str, Any]:
-    """Overrides for a call within Python, in which paths are text."""
+    """Overrides for a call from Python, with paths as text."""
     return {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
 
 
@@ -236,13 +236,13 @@ def config_words(files: list[Path]) -> list[str]:
 
 
 def words_of(overrides: Overrides) -> list[str]:
-    """``--key value`` as one types it."""
+    """``--key value``, as typed."""
     return [word for key, value in overrides.items() for word in (f"--{key}", str(value))]
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where one run of a bundle reads and writes; the name has a space since users' folders have."""
+    """Where one run of a bundle reads and writes; the name has a space, as users' folders do."""
 
     bundle: Bundle
     folder: Path
@@ -266,7 +266,7 @@ class Run:
 
     @property
     def base(self) -> dict[str, Any]:
-        """What every command of this run is told: its folders, and the bundle's network for quick runs."""
+        """Overrides for every command of this run: its folders, and the bundle's network for quick runs."""
         return {**self.places, **self.bundle.network}
 
     @property
@@ -279,7 +279,7 @@ class Run:
 
     @property
     def full_network_overrides(self) -> dict[str, Any]:
-        """Of a quick training whose network is the bundle's own, or another one that a test gives."""
+        """Overrides for a quick training with the bundle's own network, or with one that a test gives."""
         return {k: v for k, v in self.train_overrides.items() if k not in self.bundle.network}
 
     @property

@@ -1,4 +1,4 @@
-"""Parts that tests put into a bundle's configs: a network whose answer is known, a sudden end, one seed."""
+"""Parts that tests put into a bundle's configs: networks with known output, a sudden end, one seed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from common.training import seeding, two_stream
 
 
 class BandNetwork(nn.Module):
-    """The share of each class in a voxel, by its intensity; the centres are weights, to be loaded.
+    """The share of each class in a voxel, from its intensity; the centres are weights, to be loaded.
 
-    Between two centres both have their share, as in a voxel on a surface and as networks answer there.
+    Between two centres both classes have a share, as in a voxel on a surface and in a network's output there.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -30,7 +30,7 @@ class BandNetwork(nn.Module):
 
 
 class NestedBandNetwork(nn.Module):
-    """Nested channels: as many classes as there are thresholds that a pixel's intensity reaches."""
+    """Nested channels: one class for every threshold that a pixel's intensity reaches."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class NestedBandNetwork(nn.Module):
 
 
 class PowerCut:
-    """End the process after an epoch as a power cut would: nothing is closed or written any more."""
+    """Ends the process after an epoch like a power cut: nothing more is closed or written."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -53,7 +53,7 @@ class PowerCut:
 
 
 class SeedOfEveryProcess(seeding.EpochSeed):
-    """All processes of a run draw the same batches and patches, as a run of one process does."""
+    """All processes of a run draw the same batches and patches, like a run with one process."""
 
     def attach(self, engine: Engine) -> None:
         two_stream.get_rank, two_stream.get_world_size = (lambda: 0), (lambda: 1)

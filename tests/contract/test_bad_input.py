@@ -1,4 +1,4 @@
-"""Files and folders that a run cannot use: one line that says what and where, and nothing half-written."""
+"""Files and folders that a run cannot use: one line says what and where, and nothing is half-written."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_empty_dataset_json(volumes, text, says, data_set, make_run, shell):
 
 
 def test_no_weights_yet(bundle, make_run, shell):
-    """At once, before any image is read or made, and with the two ways to get some."""
+    """It fails at once, before any image is read or made, and names two ways to get weights."""
     run = make_run()
     overrides = {**run.base, "dataset_dir#folder": run.folder / "data"}
     error = shell.run([bundle.config_file("inference")], overrides).error()
@@ -135,8 +135,8 @@ def test_truncated_weights(bundle, make_run, shell):
 
 
 @pytest.mark.parametrize("kind", ["train", "inference"])
-def test_output_folder_that_cannot_be_made(bundle, kind, make_run, shell):
-    """Found before the work starts; below a regular file, since root may write anywhere else."""
+def test_output_folder_that_cannot_be_created(bundle, kind, make_run, shell):
+    """Found before work starts; the folder is below a regular file, since root may write anywhere else."""
     run = make_run(weights=True)
     (run.folder / "file").touch()
     overrides = run.train_overrides if kind == "train" else run.inference_overrides

@@ -1,4 +1,4 @@
-"""A misspelt thing in a command: one line names it and the closest valid name, and nothing is written."""
+"""A misspelt name in a command: one line gives it and the closest valid name, and nothing is written."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MISTAKES = {
 
 
 def misspelt(name: str) -> str:
-    """Without its last letter but one: ``out_chanels`` is as near, but not every name has a double letter."""
+    """Drops the last letter but one: ``out_chanels`` is as close, but not every name has a double letter."""
     return name[:-2] + name[-1]
 
 
 def names_in(bundle) -> dict[str, str]:
-    """What stands in braces above: an argument of the network, a key of train.json, and both misspelt."""
+    """Values for the braces above: an argument of the network, a key of train.json, and both misspelt."""
     train = bundle.config("train")
     argument = "out_channels" if "out_channels" in train["network_def"] else list(train["network_def"])[1]
     key = "learning_rate" if "learning_rate" in train else "batch_size"
@@ -56,7 +56,7 @@ def test_mistake_in_an_override(bundle, mistake, make_run, shell):
 
 
 def test_mistake_in_inference(bundle, make_run, shell):
-    """The check is in every config, not in train.json alone."""
+    """Every config has the check, not just train.json."""
     run = make_run(weights=True)
     wrong = {**run.inference_overrides, "output_postfx": "x"}
     error = shell.run([bundle.config_file("inference")], wrong).error()

@@ -21,8 +21,8 @@ REQUIRED = (
     "docs/data_license.txt",
 )
 
-# Which test runs each config; contract/kinds says it of inference and evaluate.  A new one must be run
-# somewhere and be named here, or, if it is one bundle's own, under "configs" in that bundle's quick.json.
+# Which test runs each config; contract/kinds has this for inference and evaluate.  A new config must be run
+# somewhere and named here or, if it is one bundle's own, under "configs" in that bundle's quick.json.
 MET_IN = {
     "metadata": "test_metadata.py::test_fits_the_schema",
     "train": "test_training.py::test_first_run_leaves_all_that_the_card_promises",
@@ -32,9 +32,9 @@ MET_IN = {
 
 
 def test_there_are_bundles():
-    """A glob that finds nothing would make the whole contract green.
+    """A glob that finds nothing would make the whole contract pass.
 
-    A folder with a training or an inference is a bundle; one without either is a bundle's parts, on the way.
+    A folder with a training or an inference config is a bundle; one without is an unfinished bundle.
     """
     kinds = ("train", "inference")
     folders = {path.parents[1].name for kind in kinds for path in ROOT.glob(f"bundles/*/configs/{kind}.json")}
@@ -56,7 +56,7 @@ def test_licence_is_one_that_tools_recognise(bundle):
 
 @pytest.mark.always
 def test_package_has_the_bundles_name(bundle):
-    """So that many bundles live in one process."""
+    """So that many bundles can be loaded in one process."""
     assert (bundle.root / bundle.name / "__init__.py").is_file()
     assert (bundle.root / bundle.name / "network.py").is_file()
     packages = {path.parent.name for path in bundle.root.glob("*/__init__.py")}
@@ -71,7 +71,7 @@ def test_name(bundle):
 
 
 @pytest.mark.always
-def test_every_config_is_met_by_a_test(bundle):
+def test_every_config_is_run_by_a_test(bundle):
     own = {kind: f"../bundles/{bundle.name}/{test}" for kind, test in bundle.quick.get("configs", {}).items()}
     of_kind = {config: f"kinds/{bundle.kind}.py::{test}" for config, test in kind_of(bundle).RUNS.items()}
     met_in = MET_IN | of_kind | own

@@ -1,4 +1,4 @@
-"""Predictions lie where the anatomy lies, whatever way a scan was stored (user_wishes.md, 3)."""
+"""Predictions lie on the anatomy, however a scan is stored."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from tests.contract.bundle import ROOT
 
 CLASSES = 3
-# Of the classes; the plan below divides by 100.  Background lies between the others, so that a blurred
-# edge of one box never looks like the other.
+# Intensities of the classes; the plan below divides by 100.  The background's is between the others, so that
+# a blurred edge of one box never looks like the other.
 HU = (0.0, -700.0, 700.0)
 
-# Boxes in world millimetres (R, A, S), lowest and highest corner: no symmetry of any kind.
+# Boxes in world millimetres (R, A, S), lowest and highest corner: without any symmetry.
 BOXES = {
     1: ((-45, -40, -30), (-5, 20, 10)),
     2: ((5, -45, -35), (45, -5, 35)),
@@ -45,7 +45,7 @@ def rotation(*degrees: float) -> np.ndarray:
 def grid(
     axcodes: str, spacing, extent=(120.0, 124.0, 110.0), turn=None
 ) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape and affine of a volume around the origin whose axes point along ``axcodes``, perhaps turned."""
+    """Shape and affine of a volume around the origin whose axes point along ``axcodes``, perhaps rotated."""
     shape = np.ceil(np.asarray(extent) / spacing).astype(int)
     ras = np.diag([*spacing, 1.0])
     ras[:3, 3] = -(shape - 1) * np.asarray(spacing) / 2
@@ -84,7 +84,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def predicted(volumes, shell, tmp_path_factory):
-    """All grids through the bundle's own inference.json, with a network whose answer is known."""
+    """All grids through the bundle's own inference.json, with a network whose output is known."""
     bundle = volumes
     folder = tmp_path_factory.mktemp("geometry of") / "my scans"
     for part in ("scans", "models"):
@@ -103,7 +103,7 @@ def predicted(volumes, shell, tmp_path_factory):
         "mirror_axes": [0, 1, 2],
         "stride": [16, 24, 16],
     }
-    read = bundle.config("inference")["plan"]["default"]  # what this bundle takes from its plan
+    read = bundle.config("inference")["plan"]["default"]  # what this bundle reads from its plan
     plan = {key: settings.get(key, value) for key, value in read.items()}
     (folder / "models" / "plan.json").write_text(json.dumps(plan))
     torch.save({"centres": torch.tensor(HU) / 100}, folder / "models" / "model.pt")
@@ -140,7 +140,7 @@ def test_prediction_lies_on_the_anatomy(predicted, name):
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_every_flip_would_be_seen(name):
-    """The boxes are so placed that no flip keeps the Dice above the bound of the test above."""
+    """The boxes are placed so that any flip takes the Dice below the bound of the test above."""
     label, _ = volume(name)
     axes = range(3)
     flips = [list(f) for n in (1, 2, 3) for f in itertools.combinations(axes, n)]
@@ -152,7 +152,7 @@ def test_every_flip_would_be_seen(name):
 @pytest.mark.always
 @pytest.mark.parametrize("kind", ["inference", "evaluate"])
 def test_probabilities_are_decided_on_the_scans_own_grid(bundle, volumes, kind):
-    """First of all, unless asked for labels; the phantom above is so large that labels would pass."""
+    """By default, unless labels are asked for; the phantom above is so large that labels would pass too."""
     config = bundle.config(kind)
     key = "postprocessing" if kind == "inference" else "validate#postprocessing"
     first, *others = config[key]["transforms"]

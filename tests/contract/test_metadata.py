@@ -16,7 +16,7 @@ SCHEMA_FILE = ROOT / "common" / "registry" / "meta_schema_20240725.json"
 SCHEMA = json.loads(SCHEMA_FILE.read_text())
 
 
-#: Any bundle will do where MONAI's command and the schema themselves are tried.
+#: Any bundle will do for testing MONAI's command and the schema themselves.
 ANY = Bundle(NAMES[0])
 
 
@@ -25,11 +25,11 @@ def verify(shell, meta_file):
     return shell.python("-m", "monai.bundle", "verify_metadata", *words)
 
 
-def test_monai_accepts_one(shell):
+def test_monai_accepts_metadata(shell):
     verify(shell, ANY.config_file("metadata")).ok()
 
 
-def test_monai_refuses_a_broken_one(shell, tmp_path):
+def test_monai_refuses_broken_metadata(shell, tmp_path):
     """The test above would be worthless if the schema were not read."""
     broken = {key: value for key, value in ANY.metadata.items() if key != "task"}
     (tmp_path / "metadata.json").write_text(json.dumps(broken))
@@ -54,8 +54,8 @@ def test_every_key_of_a_tensor_is_required(key):
         jsonschema.validate(broken, SCHEMA)
 
 
-def test_a_kind_that_nobody_knows(monkeypatch):
-    """One line that says where the kind stands, and what a new one needs."""
+def test_unknown_kind(monkeypatch):
+    """One line says where the kind is given, and what a new one needs."""
     guess = Bundle(ANY.name)
     monkeypatch.setitem(guess.metadata, "kind", "divination")
     with pytest.raises(LookupError, match=r"metadata\.json: \"kind\" is 'divination'; expected one of .*"):
@@ -64,7 +64,7 @@ def test_a_kind_that_nobody_knows(monkeypatch):
 
 @pytest.mark.always
 def test_fits_the_schema(bundle):
-    """What ``verify_metadata`` asks, without a process of its own."""
+    """What ``verify_metadata`` checks, without a separate process."""
     jsonschema.validate(bundle.config("metadata"), SCHEMA)
 
 
@@ -82,8 +82,8 @@ def test_version_is_in_the_changelog(bundle):
 
 @pytest.mark.always
 def test_every_channel_has_a_name(bundle):
-    """Of the output the values of the label map, of which nested channels have none for the background:
-    MONAI Label takes its labels from there."""
+    """The output's channels name the label map's values (nested channels: all but the background), from which
+    MONAI Label takes its labels."""
     for tensor, number in (
         (bundle.input_format, bundle.input_format["num_channels"]),
         (bundle.output_format, bundle.classes),
@@ -100,8 +100,8 @@ def test_says_what_it_is_for(bundle):
 
 
 @pytest.mark.always
-def test_versions_are_those_of_the_requirements(bundle):
-    """What is tested is what metadata.json promises."""
+def test_versions_match_the_requirements(bundle):
+    """metadata.json promises the versions that are tested."""
     pins = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
     promised = {"monai": "monai_version", "torch": "pytorch_version", "numpy": "numpy_version"}
     for package, key in promised.items():

@@ -1,4 +1,4 @@
-"""The network through MONAI's own commands, each in a fresh process from a foreign folder."""
+"""The network through MONAI's own commands, each in a fresh process from an unrelated folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.contract.kinds import kind_of
 
 
 def shape_of(tensor_format, n=2):
-    """A spatial shape that the metadata allow; they are expressions in n and p."""
+    """A spatial shape that the metadata allow; sizes are expressions in n and p."""
     return [
         eval(str(size).replace("*n", f"*{n}"), {"n": n, "p": 1}) for size in tensor_format["spatial_shape"]
     ]
@@ -23,7 +23,7 @@ def shape_of(tensor_format, n=2):
 @pytest.mark.full
 @pytest.mark.parametrize("path", ["repository root", "unpacked"])
 def test_verify_net_in_out(bundle, shell, path, request):
-    """With the one documented variable, PYTHONPATH, set to either root."""
+    """With the only documented variable, PYTHONPATH, set to either root."""
     root = request.getfixturevalue("unpacked") if path == "unpacked" else bundle.root
     configs = (
         "--meta_file",
@@ -38,7 +38,7 @@ def test_verify_net_in_out(bundle, shell, path, request):
 
 @pytest.mark.full
 def test_load(bundle, unpacked, shell, tmp_path):
-    """``monai.bundle.load`` gives the network with the very weights of model.pt."""
+    """``monai.bundle.load`` returns the network with model.pt's weights."""
     code = (
         "import sys, torch, monai.bundle\n"
         "name, folder, target = sys.argv[1:]\n"
@@ -56,7 +56,7 @@ def test_load(bundle, unpacked, shell, tmp_path):
 
 @pytest.mark.full
 def test_exported_network_computes_the_same(scriptable, unpacked, shell, tmp_path):
-    """At another size than the one it was scripted with."""
+    """At a size other than the one it was scripted with."""
     bundle = scriptable
     weights = unpacked / "models" / "model.pt"
     words = ("--filepath", tmp_path / "model.ts", "--ckpt_file", weights)
@@ -84,9 +84,8 @@ EXPORTS = {"weights", "TorchScript", "torch.export", "ONNX"}
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_exports_compute_the_same(unpacked):
-    """TorchScript within 1e-5, ONNX within 1e-4, with trained weights; or exempt, as the bundle says."""
+    """TorchScript within 1e-5, ONNX within 1e-4, with trained weights; unless the bundle is exempt."""
     findings = check_bundle(unpacked, only=EXPORTS)
     assert {"weights", "TorchScript", "ONNX"} <= {finding.check for finding in findings} <= EXPORTS
     assert findings[0].remark == "models/model.pt of the bundle"
@@ -101,8 +100,8 @@ def test_card_says_what_cannot_be_exported(bundle):
 
 
 @pytest.mark.always
-def test_network_is_importable_alone(bundle, shell):
-    """A researcher takes the network and nothing of ours that runs bundles."""
+def test_network_is_importable_on_its_own(bundle, shell):
+    """Researchers can take the network without the code that runs bundles."""
     target = bundle.config("inference")["network_def"]["_target_"]
     module, _, name = target.rpartition(".")
     code = f"import sys, json; from {module} import {name}; print(json.dumps(sorted(sys.modules)))"
@@ -117,7 +116,7 @@ def test_network_is_importable_alone(bundle, shell):
 def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
     """Extra heads exist in training only; some kinds take ``dropout`` (MONAI Label scores with it)."""
     dropout = {"network_def#dropout": 0.0} if bundle.learns and kind_of(bundle).TAKES_DROPOUT else {}
-    network = parse_config(bundle.name, **dropout).get_parsed_content("network_def").eval()
+    network = bundle.parse(**dropout).get_parsed_content("network_def").eval()
     assert any(True for _ in network.parameters()) == bundle.learns
     if not dropout:
         assert not any(
@@ -132,7 +131,7 @@ def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
 
 
 @pytest.mark.always
-def test_weights_file_holds_nothing_but_tensors(bundle, trained):
+def test_weights_file_holds_only_tensors(bundle, trained):
     state = torch.load(trained.weights, weights_only=True)
     assert state.keys() == bundle.build_network().state_dict().keys()
     assert all(type(value) is torch.Tensor and value.device.type == "cpu" for value in state.values())

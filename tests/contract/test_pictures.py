@@ -1,4 +1,4 @@
-"""Pictures of any size, shape and kind: predictions lie on them, or one line says what cannot be done."""
+"""Pictures of any size, shape and mode: predictions lie on them, or one line says what cannot be done."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from PIL import Image
 
 from tests.contract.bundle import ROOT
 
-GREY = (40, 130, 220)  # of the classes; the stand-in's thresholds lie half way between them
+GREY = (40, 130, 220)  # intensities of the classes; the stand-in's thresholds lie half way between them
 SIZES = {"square": (96, 96), "wide": (60, 170), "tall": (150, 64), "small": (19, 23)}  # height, width
-#: What the picture is saved as -> file name and how.
+#: Format of the picture -> file name and how it is saved.
 KINDS = {
     "rgb": ("rgb.png", lambda p: p),
     "jpeg": ("jpeg.jpg", lambda p: p),
@@ -25,7 +25,7 @@ KINDS = {
 
 
 def truth(height: int, width: int, classes: int) -> np.ndarray:
-    """A rectangle above to the left, and within it, towards its right, the next class: no symmetry."""
+    """A rectangle at the upper left and, within it to the right, the next class: no symmetry."""
     label = np.zeros((height, width), np.uint8)
     label[height // 10 : height // 2, width // 10 : int(0.7 * width)] = 1
     if classes > 2:
@@ -39,7 +39,7 @@ def picture_of(label: np.ndarray) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def predicted(pictures, shell, tmp_path_factory):
-    """All pictures through the bundle's own inference.json, with a network whose answer is known."""
+    """All pictures through the bundle's own inference.json, with a network whose output is known."""
     bundle = pictures
     folder = tmp_path_factory.mktemp("pictures of") / "my pictures"
     for part in ("scans", "models"):
@@ -50,7 +50,7 @@ def predicted(pictures, shell, tmp_path_factory):
     for file, convert in KINDS.values():
         picture = convert(picture_of(truth(90, 120, classes)))
         picture.save(folder / "scans" / file, **({"quality": 95} if file.endswith("jpg") else {}))
-    turned = picture_of(np.rot90(truth(90, 120, classes)))  # by EXIF it is shown as if it were not
+    turned = picture_of(np.rot90(truth(90, 120, classes)))  # EXIF shows it as if it were not
     exif = turned.getexif()
     exif[274] = 6
     turned.save(folder / "scans" / "exif.jpg", exif=exif, quality=95)
@@ -171,7 +171,7 @@ def test_label_outside_the_classes(pictures, data_set, make_run, shell):
 
 @pytest.mark.full
 def test_own_data_trains(pictures, data_set, make_run, shell):
-    """No phantom, no domains: what the card's second command does."""
+    """No phantom and no domains: the card's second command."""
     run = make_run()
     overrides = {**run.base, **pictures.quick["train"], "epochs": 1, "dataset_dir": data_set}
     shell.run([pictures.config_file("train")], overrides).ok()

@@ -1,4 +1,4 @@
-"""The committed configs are what the bundle's recipe gives."""
+"""The committed configs match the bundle's recipe."""
 
 from __future__ import annotations
 

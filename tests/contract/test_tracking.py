@@ -9,7 +9,6 @@ import pytest
 pytestmark = pytest.mark.full
 
 
-@pytest.mark.slow
 def test_mlflow_in_the_output_folder(bundle, make_run, shell):
     """Parameters, losses, validation metrics and the config of the run, in a database and a folder."""
     mlflow = pytest.importorskip("mlflow", reason="pip install -r requirements-mlflow.txt")

@@ -1,6 +1,6 @@
-"""Training from train.json and what lies on top of it, on a tiny phantom.
+"""Training from train.json and its overlays, on a tiny phantom.
 
-With the full network, or where quick.json makes that narrow, once with the full one.
+With the full network or, if quick.json narrows it, once with the full one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def overlay(folder: Path, **config) -> Path:
 @pytest.mark.always
 def test_first_run_leaves_all_that_the_card_promises(bundle, trained):
     run = trained
-    bundle.build_network().load_state_dict(weights(run.weights))  # strict: every key, no other
+    bundle.build_network().load_state_dict(weights(run.weights))  # strict: every key and no other
     if bundle.has_plan:
         assert json.loads((run.ckpt_dir / "plan.json").read_text())["labels"]
     rows = rows_of(run)
@@ -58,7 +58,7 @@ def test_first_run_leaves_all_that_the_card_promises(bundle, trained):
 
 @pytest.mark.full
 def test_full_network_trains(narrowed, make_run, shell):
-    """Where the runs of the other tests are made with a narrow one."""
+    """For bundles whose other tests use a narrow one."""
     run, bundle = make_run(), narrowed
     shell.run([bundle.config_file("train")], {**run.full_network_overrides, "epochs": 1}).ok()
     parse_config(bundle.name).get_parsed_content("network_def").load_state_dict(weights(run.weights))
@@ -73,9 +73,8 @@ def test_progress_bar_shows_epoch_and_loss(trained):
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_interrupted_run_resumes_to_the_same_weights(bundle, trained, make_run, shell):
-    """A power cut after the first epoch costs nothing: the end is bit for bit that of the unbroken run."""
+    """After a power cut at the end of epoch 1, the result equals the uninterrupted run's bit for bit."""
     run = make_run()
     cut = overlay(
         run.folder.parent,
@@ -106,18 +105,18 @@ def test_same_seed_same_weights(bundle, trained, make_run, shell):
 
 @pytest.mark.full
 def test_another_seed_other_weights(drawing, trained, make_run, shell):
-    """Else the seed would do nothing, and the test above would pass for the wrong reason."""
+    """Otherwise the seed would do nothing, and the test above would pass for the wrong reason."""
     run = make_run()
     shell.run([drawing.config_file("train")], {**run.train_overrides, "seed": 1}).ok()
     assert not equal(weights(run.weights), weights(trained.weights))
 
 
 @pytest.mark.full
-def test_goes_on_with_cases_that_a_program_gives(learner, bundle, trained, make_run, shell):
-    """As MONAI Label calls it: its own cases in place of the data sets', another length, and old weights.
+def test_continues_with_cases_given_by_a_program(learner, bundle, trained, make_run, shell):
+    """As MONAI Label calls it: its own cases instead of the data set's, another length, and old weights.
 
-    The plan beside the weights is reused, no phantom is made, and weights come out although the length
-    is no multiple of the validation's interval.
+    The plan beside the weights is reused, no phantom is made, and weights are saved although the length is
+    not a multiple of the validation interval.
     """
     run = make_run(weights=True)
     listed = json.loads((trained.phantom / "dataset.json").read_text())["training"]
@@ -147,7 +146,7 @@ def test_goes_on_with_cases_that_a_program_gives(learner, bundle, trained, make_
 
 
 def always(augmentation: list) -> dict:
-    """Overrides that make every random transform of an augmentation list act."""
+    """Overrides that make every random transform of an augmentation list act every time."""
     found = {}
 
     def look(node, path):
@@ -163,7 +162,7 @@ def always(augmentation: list) -> dict:
 
 @pytest.mark.full
 def test_paper_recipe_trains_through_every_augmentation(bundle, make_run, shell):
-    """The published recipe on top of train.json; only sizes and lengths are small, and no chance left out."""
+    """The published recipe on top of train.json; only sizes and lengths are reduced, every transform acts."""
     run = make_run()
     configs = {**bundle.config("train"), **bundle.config("paper")}
     chances = always(configs.get("augmentation", []))
@@ -179,11 +178,10 @@ ON_CPU = {"device": "$torch.device('cpu')"}
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_two_processes_end_with_equal_weights(bundle, make_run, shell):
     """``torchrun`` on two processes (Gloo on the CPU): gradients, if any, are averaged, one process writes.
 
-    What metrics.csv says of the kept weights is what one process measures with them.
+    The metrics of the kept weights in metrics.csv are those that one process measures with them.
     """
     run = make_run()
     save = (
@@ -220,9 +218,8 @@ def measured_by_one_process(bundle, run) -> dict[str, float]:
 
 
 @pytest.mark.full
-@pytest.mark.slow
-def test_two_processes_with_the_same_patches_are_one(bundle, trained, make_run, shell):
-    """The mean of two equal gradients is that gradient: weights and metrics are those of the one process."""
+def test_two_processes_with_the_same_patches_equal_one(bundle, trained, make_run, shell):
+    """The mean of two equal gradients is that gradient: weights and metrics equal those of one process."""
     run = make_run()
     names = [handler["_target_"] for handler in bundle.config("train")["train"]["handlers"]]
     seeded = "common.training.seeding.EpochSeed" in names
@@ -248,7 +245,7 @@ def test_two_processes_with_the_same_patches_are_one(bundle, trained, make_run, 
 
 @pytest.mark.full
 def test_another_network_trains(learner, bundle, make_run, shell):
-    """Whoever has a network of her own gives it as an override (user_wishes.md, 2)."""
+    """Users give their own network as an override."""
     run = make_run()
     channels = {
         "in_channels": "@in_channels",
@@ -268,7 +265,7 @@ def test_another_network_trains(learner, bundle, make_run, shell):
 
 @pytest.mark.full
 def test_loss_that_is_not_finite_stops_with_the_files(learner, bundle, make_run, shell):
-    """Before the weights are touched, and the weights of before stay."""
+    """It stops before the weights are touched, and the earlier weights are kept."""
     run = make_run(weights=True)
     before = run.weights.read_bytes()
     overrides = {**run.train_overrides, "learning_rate": 1e30, "iterations_per_epoch": 3}

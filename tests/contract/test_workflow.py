@@ -1,4 +1,4 @@
-"""The configs as the programs around MONAI see them: required properties, shared nodes, FL."""
+"""The configs as programs around MONAI see them: required properties, shared nodes, federated learning."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_train_and_inference_share_their_nodes(bundle):
 
 
 @pytest.mark.always
-def test_overlays_change_only_what_is_there(bundle):
-    """A misspelt key in an overlay would add a new one; those that are new are read in the same file."""
+def test_overlays_change_only_existing_nodes(bundle):
+    """A misspelt key in an overlay would add a new one; new keys must be read in the same file."""
     train = bundle.config("train")
     for kind in ("paper", "multi_gpu_train", "evaluate"):
         overlay = bundle.config(kind)
@@ -79,9 +79,8 @@ def test_nothing_imports_before_the_bundle_is_on_the_path(bundle):
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_federated_client_trains(learner, bundle, make_run, home, monkeypatch):
-    """Two rounds of one local epoch: weights go in, are trained, come out, and are scored."""
+    """Two rounds of one local epoch: weights are received, trained, returned and scored."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
     run = make_run()
     client = MonaiAlgo(
@@ -115,9 +114,8 @@ def test_federated_client_trains(learner, bundle, make_run, home, monkeypatch):
 
 
 @pytest.mark.full
-@pytest.mark.slow
 def test_federated_client_in_a_process_of_its_own(learner, unpacked, make_run, shell):
-    """As NVIDIA FLARE drives an unpacked bundle, with the client's default: differences are sent."""
+    """As NVIDIA FLARE runs an unpacked bundle, with the client's default of sending differences."""
     run = make_run()
     code = (
         "import sys, json; from monai.fl.client import MonaiAlgo\n"

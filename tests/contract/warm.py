@@ -1,14 +1,14 @@
-"""A Python that has imported torch and MONAI, and makes a new process of itself for each command.
+"""A Python that has imported torch and MONAI, and forks itself for each command.
 
-Importing them takes some six seconds of a core, most of what a short command costs.  A process forked from
-this one has them already and nothing of the project: it imports the bundle and ``common`` itself, from the
-folder and with the environment that the command asks for.
+Importing them takes about six CPU seconds, most of a short command's cost.  A process forked from this one
+has them already, but nothing of the project: it imports the bundle and ``common`` itself, from the folder and
+with the environment that the command asks for.
 
 Run as a program it says how much CPU time its imports took, and then reads one command a line from its
 standard input (JSON: ``words`` behind ``python``, ``folder``, ``environment``, ``out`` and ``err``, the files
 for both streams) and answers with the command's exit code and CPU time.
-What a fork shares with its siblings and a fresh interpreter does not is the secret of string hashes and
-what random generators were seeded with at import; :func:`_become` seeds NumPy's anew.  Tests of
+Unlike fresh interpreters, forks share the secret of string hashes and the seeds that random generators got at
+import; :func:`_become` seeds NumPy's anew.  Tests of
 determinism ask for a fresh interpreter.
 """
 
@@ -30,7 +30,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-#: What nearly every command of a bundle imports.
+#: Imports of nearly every bundle command.
 LIBRARIES = (
     "einops",
     "fire",
@@ -51,7 +51,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class WarmPython:
-    """The other side: starts the program, hands it commands, ends it with this process."""
+    """The client: starts the program, sends it commands, and ends it with this process."""
 
     server: subprocess.Popen
     streams: Path
@@ -63,7 +63,7 @@ class WarmPython:
     @classmethod
     @cache
     def start(cls) -> WarmPython:
-        """One for all commands of this process."""
+        """Start one for all commands of this process."""
         home = Path(tempfile.mkdtemp(prefix="warm python "))
         server = subprocess.Popen(
             [sys.executable, __file__],
@@ -96,7 +96,7 @@ def serve() -> None:
     sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]
     for name in LIBRARIES:
         __import__(name)
-    gc.freeze()  # else the forks' collector would copy every page that it marks
+    gc.freeze()  # otherwise the forks' garbage collector would copy every page that it marks
     print(time.process_time(), flush=True)
     for line in sys.stdin:
         command = json.loads(line)
@@ -110,7 +110,7 @@ def serve() -> None:
 
 
 def _become(command: Mapping[str, Any]) -> None:
-    """Take the folder, the environment and the streams that the command asks for."""
+    """Take on the command's folder, environment and streams."""
     import numpy as np
 
     os.chdir(command["folder"])

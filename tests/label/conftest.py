@@ -21,16 +21,15 @@ import pytest
 from PIL import Image
 
 from tests.contract.bundle import NAMES, ROOT, Bundle, Shell
-from tests.contract.conftest import home, shared, shell, trained  # noqa: F401
 
-START_S = 300  # importing everything on a busy machine
+START_S = 300  # for importing everything on a busy machine
 
 
 @dataclass
 class Server:
-    """A running server: where it is, its folders, and how its model's folder is used without it.
+    """A running server: its address and folders, and how to use its model's folder without it.
 
-    ``proxy`` listens where all its questions to other hosts would have to pass.
+    ``proxy`` listens where all its requests to other hosts would have to pass.
     """
 
     bundle: Bundle
@@ -56,11 +55,11 @@ class Server:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of a client that has logged in."""
+        """Headers of a logged-in client."""
         return {"Authorization": f"Bearer {self.token}"}
 
     def client(self, folder: Path):
-        """What 3D Slicer talks to the server with, logged in as it does it; results go into ``folder``."""
+        """The client that 3D Slicer uses, logged in as Slicer does; results go into ``folder``."""
         from monailabel.client import MONAILabelClient
 
         client = MONAILabelClient(self.url, tmpdir=str(folder))
@@ -71,8 +70,8 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def checkout(segments, shared, trained) -> Path:  # noqa: F811
-    """A copy of the checkout, its weights those of the quick training, its configs as quick."""
+def checkout(segments, shared, trained) -> Path:
+    """A copy of the checkout with the quick training's weights and equally quick configs."""
     bundle = segments
     folder = shared / f"{bundle.name} checkout"
     ignore = shutil.ignore_patterns("__pycache__", "models", "eval", "data")
@@ -96,8 +95,8 @@ def checkout(segments, shared, trained) -> Path:  # noqa: F811
 
 
 @pytest.fixture(scope="session")
-def scans(shared, trained, bundle) -> Path:  # noqa: F811
-    """The phantom's scans or pictures without labels; of scans also one with oblique, reordered axes."""
+def scans(shared, trained, bundle) -> Path:
+    """The phantom's scans or pictures without labels; among scans also one with oblique, reordered axes."""
     folder = shared / f"{bundle.name} scans"
     folder.mkdir()
     for file in sorted(trained.phantom.glob(f"images*/*{bundle.suffix}")):
@@ -124,7 +123,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:  # noqa: F811
+def server(bundle, checkout, scans, shared, shell) -> Iterator[Server]:
     """The command of ``make label`` on a free port; it is gone when the tests end."""
     port, app, log = free_port(), shared / f"{bundle.name} label", shared / f"{bundle.name} server.txt"
     words = ["--studies", scans, "--models", bundle.name, "--app", app, "--port", port]

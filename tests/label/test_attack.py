@@ -1,4 +1,4 @@
-"""What a web page of another origin, a name bound to this address, or another program did to the server."""
+"""What web pages of other origins, names bound to this address, or other programs can do to the server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVIL = "https://evil.example"
 
 
 def state(folder: Path) -> dict[str, str]:
-    """Every file below a folder, by its content; what the server notes about itself left out."""
+    """Every file below a folder, by content, except what the server notes about itself."""
     files = [file for file in folder.rglob("*") if file.is_file() and "logs" not in file.parts]
     files = [file for file in files if file.suffix not in (".lock", ".pyc") and file.name != ".lock"]
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
@@ -114,8 +114,8 @@ def test_values_that_a_config_would_run(server, image, tmp_path):
     assert not mark.exists()
 
 
-def test_what_belongs_into_the_data_folder_is_still_written(server, image, tmp_path):
-    """An upload under a new id, and a session, which lies in the server's own folder."""
+def test_legitimate_files_are_still_written(server, image, tmp_path):
+    """An upload under a new id, and a session, which is in the server's own folder."""
     scan = next(file for file in server.scans.iterdir() if file.name.startswith(f"{image}."))
     server.client(tmp_path).upload_image(str(scan), "another one")
     (written,) = server.scans.glob("another one*")

@@ -1,6 +1,6 @@
 """MONAI Label's own server and its own client on packed bundles (``make test-label``).
 
-The tests of a bundle share one server, and the later ones go on with what the earlier ones left on it.
+A bundle's tests share one server, and later ones build on what earlier ones left there.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def assert_same_mask(server, client, scan: Path, folder: Path) -> None:
 
 
 def train(client, name: str, **params) -> dict:
-    """Train as Slicer's button does, and wait for the end."""
+    """Train as Slicer's button does, and wait until it is done."""
     client.train_start(name, {"max_epochs": 1, "tracking": "None", **params})
     end = time.monotonic() + TRAIN_S
     while (status := client.train_status())["status"] in ("SUBMITTED", "RUNNING"):
@@ -96,12 +96,12 @@ def test_info_names_model_labels_and_trainer(server, client):
 
 @pytest.mark.parametrize("which", ["*test*", "oblique*"])
 def test_mask_is_that_of_bundle_run(volumes, server, client, which, tmp_path):
-    """Voxel for voxel, on the scan's own grid, also where its axes are oblique."""
+    """Voxel for voxel, on the scan's own grid, even with oblique axes."""
     assert_same_mask(server, client, sorted(server.scans.glob(f"{which}.nii.gz"))[0], tmp_path / "out")
 
 
 def test_masks_of_pictures_are_those_of_bundle_run(pictures, server, client, tmp_path):
-    """Pixel for pixel, one request after the other: what a stream has learnt stays between requests."""
+    """Pixel for pixel, one request after another: what a stream has learnt is kept between requests."""
     files = images_in(server.scans)[-4:]
     assert [file.name for file in files[-2:]] == ["z_wide.png", "z_z_tall.jpg"]
     before = server.log.read_text()
@@ -158,7 +158,7 @@ def test_training_with_a_bad_label_says_which_and_the_server_lives(
 
 
 def test_training_on_saved_labels_changes_the_weights(bundle, server, client, trained, tmp_path):
-    """From the weights that are there, with their plan; afterwards the server predicts with the new ones."""
+    """From the existing weights, with their plan; afterwards the server predicts with the new ones."""
     saved = save_labels(client, trained, server.scans, 4)
     assert client.info()["datastore"]["completed"] == len(saved)
     plan = (server.model / "models" / "plan.json").read_bytes()
@@ -176,8 +176,9 @@ def test_training_on_saved_labels_changes_the_weights(bundle, server, client, tr
         assert_same_mask(server, client, scan, tmp_path / "after")
 
 
-def test_training_started_where_the_weights_were(server):
-    """Its filters and matrices are near those before; drawn anew they would be twice their size away.
+def test_training_started_from_the_weights(server):
+    """Its filters and matrices are close to the earlier ones; reinitialised, they would be twice their size
+    away.
 
     How near depends on the training: MC-Net+'s moves by a tenth of their size.
     """
@@ -191,7 +192,7 @@ def test_training_started_where_the_weights_were(server):
     assert change < 0.5 * size
 
 
-def test_started_again_it_goes_on_with_the_trained_weights(server, checkout):
+def test_restarted_server_uses_the_trained_weights(server, checkout):
     code = "import sys, pathlib; from tools.label.app import make_app; "
     code += "print(*make_app(pathlib.Path(sys.argv[1]), [sys.argv[2]]))"
     weights = server.weights.stat()
@@ -200,8 +201,8 @@ def test_started_again_it_goes_on_with_the_trained_weights(server, checkout):
     assert server.weights.stat() == weights
 
 
-def test_nothing_was_asked_of_other_hosts(server):
-    """All that came before, the training included, has not knocked at the proxy."""
+def test_no_requests_to_other_hosts(server):
+    """Nothing so far, training included, has contacted the proxy."""
     with pytest.raises(BlockingIOError):
         server.proxy.accept()
 
@@ -215,7 +216,7 @@ def test_nothing_was_asked_of_other_hosts(server):
         (["--port", "99999999"], "choose another with PORT"),
     ],
 )
-def test_what_cannot_be_served_is_told_in_one_line(checkout, shell, tmp_path, words, says):
+def test_bundles_that_cannot_be_served_are_one_line(checkout, shell, tmp_path, words, says):
     told = shell.python("-m", "tools.label", "--app", tmp_path / "label", *words, path=checkout)
     assert says in told.error()
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = ROOT / "common"
 
-#: What stands on a floor may import from the floors below it, and nothing else.  A module at the top of
+#: A folder may import only from the floors below its own.  A module at the top of
 #: ``common`` counts as a folder.
 FLOORS = (
     ("errors", "processes", "tensors"),
@@ -30,7 +30,7 @@ FLOORS = (
 
 
 def folder_of(module: str) -> str | None:
-    """``tensors`` for ``common.tensors.plain``; None for what is not below ``common``."""
+    """``tensors`` for ``common.tensors.plain``; None for anything outside ``common``."""
     head, _, rest = module.partition(".")
     return rest.split(".")[0] or None if head == "common" else None
 
@@ -53,7 +53,7 @@ def folders() -> set[str]:
     }
 
 
-def test_every_folder_stands_on_one_floor():
+def test_every_folder_is_on_one_floor():
     listed = [name for floor in FLOORS for name in floor]
     assert len(listed) == len(set(listed))
     assert set(listed) == folders()
@@ -74,7 +74,7 @@ def test_imports_go_down(folder):
     assert not upward
 
 
-def test_common_imports_no_bundle_and_a_bundle_no_other():
+def test_common_imports_no_bundle_and_bundles_no_other_bundle():
     names = {path.name for path in (ROOT / "bundles").iterdir() if path.is_dir()}
     trees = {"common": COMMON} | {name: ROOT / "bundles" / name / name for name in names}
     for owner, tree in trees.items():

@@ -1,4 +1,4 @@
-"""Where code, tests and pages say ``cotr/docs/method.md#network``, there is such a heading."""
+"""Wherever code, tests and pages say ``cotr/docs/method.md#network``, that heading exists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = re.compile(r"(\w+)/docs/method\.md#([\w-]+)")
 LINK = re.compile(r"\]\((?:\.\./\.\./(\w+)/docs/)?(?:method\.md)?#([\w-]+)\)")
-#: What a page of a method has, whatever the method.
+#: Headings that every method page has.
 HEADINGS = {
     "paper",
     "network",
@@ -27,7 +27,7 @@ BUNDLES = sorted(path.parent.name for path in ROOT.glob("bundles/*/configs"))
 
 
 def anchor(heading: str) -> str:
-    """As GitHub makes it: lower case, punctuation dropped, spaces to hyphens."""
+    """A heading's anchor as on GitHub: lower case, punctuation dropped, spaces to hyphens."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -75,7 +75,7 @@ def test_no_source_is_a_page_that_the_project_lacks():
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-def test_a_method_page_says_what_every_one_says(bundle):
+def test_method_pages_have_the_common_headings(bundle):
     assert not HEADINGS - anchors(bundle)
 
 

@@ -2,8 +2,8 @@
 
 A vector is ``<name>.json`` (every entry of the published state dict, how the network was built) and
 ``<name>.npz`` (inputs ``in/*``, outputs ``out/*``).  Weights are not stored: they follow from key
-and shape (``fill``).  The environment variable ``VECTORS_DIR`` names another folder in which the
-same vectors lie with other weights and inputs.
+and shape (``fill``).  The environment variable ``VECTORS_DIR`` names another folder, with the same vectors
+for other weights and inputs.
 
 A bundle adds a few lines:
 
@@ -60,7 +60,7 @@ class Vector:
     info: dict
 
     def compare(self, computed: Mapping[str, Tensor], rtol: float = RTOL) -> None:
-        """Every computed output within rtol of the largest stored value; every stored output is met."""
+        """Check that every stored output is computed, within rtol of its largest value."""
         assert set(computed) == set(self.outputs), f"{self.name}: outputs are {sorted(self.outputs)}"
         for key, expected in self.outputs.items():
             actual = computed[key].detach()

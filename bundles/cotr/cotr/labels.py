@@ -1,4 +1,4 @@
-"""The label numbers of BCV: eleven organs of the paper, two adrenal glands that only the files have."""
+"""BCV's label numbers: the paper's eleven organs and the two adrenal glands, which only the files have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ADRENAL_GLANDS = (12, 13)
 
 
 def label_map(num_classes: int) -> dict[int, int]:
-    """With the paper's twelve classes labels 12 and 13 become background; else every label stays.
+    """With the paper's twelve classes, labels 12 and 13 become background; otherwise nothing changes.
 
     cotr/docs/method.md#classes.
     """

@@ -62,7 +62,7 @@ class CNNEncoder(nn.Module):
 
 
 class DeTrans(nn.Module):
-    """Transformer encoder with multi-scale deformable attention over several maps at once.
+    """Transformer encoder: multi-scale deformable attention over several maps at once.
 
     The position code (sine code plus one learned vector per level) is added to the queries of
     every layer and never to the values.
@@ -108,7 +108,7 @@ class DeTrans(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier matrices, offsets on their grid, level vectors N(0, 1)."""
+        """Xavier matrices, sampling offsets on their grid, level vectors from N(0, 1)."""
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -191,7 +191,7 @@ class CoTr(nn.Module):
         weight_standardization: standardise the filters (off in the published run).
 
     Raises:
-        ValueError: ``axis_order`` is neither word.
+        ValueError: ``axis_order`` is neither "paper" nor "published".
     """
 
     #: Input sizes must be multiples of this, (D, H, W) in voxels.
@@ -224,7 +224,7 @@ class CoTr(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Kaiming normal (fan-out) convolutions, unit norms, the transformer by its own rule."""
+        """Kaiming normal (fan-out) convolutions, unit norms, and the transformer's own rule."""
         for module in self.modules():
             if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
                 module.reset_parameters()  # the heads' biases keep the framework's default

@@ -1,11 +1,12 @@
-"""First-order autoregressive correlation inside blocks: everything about it in closed form.
+"""First-order autoregressive (AR(1)) correlation within blocks, in closed form.
 
 A block of length L has the correlation matrix T(b) with entries b^|i-j| and unit diagonal.  Its inverse
-is tridiagonal, its determinant is (1 - b^2)^(L-1); no matrix of a block is ever inverted.
+is tridiagonal, its determinant is (1 - b^2)^(L-1); no block matrix is ever inverted.
 
-Axes: B problems, G blocks, L longest block.  Shorter blocks are padded at their end; ``valid`` (G, L) tells
-elements from padding, and padding stays out of every sum.  Source: divsbl/docs/method.md#algorithm and
-divsbl/docs/method.md#batching; functions that TorchScript can compile.
+Axes: B problems, G blocks, L longest block.  Shorter blocks are padded at the end; ``valid`` (G, L) marks the
+real elements, and padding is left out of every sum.  TorchScript can compile these functions.
+
+Source: divsbl/docs/method.md#algorithm and divsbl/docs/method.md#batching.
 """
 
 import torch
@@ -19,7 +20,7 @@ def _bounded(b: Tensor) -> Tensor:
 
 
 def _diagonal_sums(r: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Sums and numbers of elements of the diagonal and of the first superdiagonal of each block."""
+    """Sum and element count of each block's diagonal and first superdiagonal."""
     one = valid.to(r.dtype)
     diagonal = (torch.diagonal(r, 0, -2, -1) * one).sum(-1)
     pair = one[:, :-1] * one[:, 1:]
@@ -28,7 +29,7 @@ def _diagonal_sums(r: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
 
 
 def project(r: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """The AR(1) matrix nearest in the published sense to each block's correlation.
+    """The AR(1) matrix that the published code fits to each block's correlation.
 
     Args:
         r: (B, G, L, L) symmetric.
@@ -46,7 +47,7 @@ def project(r: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def project_mean(r: Tensor, keep: Tensor, valid: Tensor) -> Tensor:
-    """The coefficient (B,) of the mean over the kept blocks: sums of the two diagonals over all of them.
+    """One coefficient (B,) for all kept blocks, from the sums of their two diagonals.
 
     For equal blocks this is the projection of the mean matrix; unequal blocks have no mean matrix.
 
@@ -87,5 +88,5 @@ def inverse_bands(b: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def log_determinant(b: Tensor, valid: Tensor) -> Tensor:
-    """Logarithm of det T(b) (B, G): (L-1) log(1 - b^2), L each block's own length."""
+    """Logarithm of det T(b) (B, G): (L-1) log(1 - b^2), where L is each block's own length."""
     return (valid.sum(-1).to(b.dtype) - 1) * torch.log1p(-b * b)

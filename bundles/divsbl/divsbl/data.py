@@ -1,13 +1,13 @@
-"""Data sets of measurements: their lists, their operator, and what is wrong with them, in one go.
+"""Data sets of measurements: their lists, their operator, and a check that reports all faults at once.
 
-The folder is that of every bundle, with two more keys in ``dataset.json``:
+The folder has the usual layout, with two more keys in ``dataset.json``:
 
     {"operator": "operator.npy", "basis": "dct",
      "training": [{"image": "measured/a.npy", "label": "signals/a.npy"}],
      "validation": [...], "test": ["measured/b.npy"]}
 
-``operator``: Phi (M, N), one for all cases; ``basis``: in which the signals are block-sparse (identity where
-it is not given); ``image``: measurements (M,) or (M, W); ``label``: signals (N,) or (N, W).
+``operator``: Phi (M, N), shared by all cases; ``basis``: where the signals are block-sparse (default:
+identity); ``image``: measurements (M,) or (M, W); ``label``: signals (N,) or (N, W).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 
 
 def measured_datalist(dataset_dir: str | Path, *, measurements: int, length: int) -> dict[str, CaseList]:
-    """The lists of a data set, every file read and checked; see :func:`common.datasets.read_datalist`.
+    """The lists of a data set, every file checked; see :func:`common.datasets.read_datalist`.
 
     Args:
         dataset_dir: folder with dataset.json.
@@ -46,7 +46,7 @@ def measured_datalist(dataset_dir: str | Path, *, measurements: int, length: int
         length: N.
 
     Raises:
-        InputError: the lists cannot be read, or files in them; all that is wrong is named.
+        InputError: the lists, or files in them, cannot be read; every fault is named.
     """
     operator_of(dataset_dir, measurements=measurements, length=length)
     lists = read_datalist(dataset_dir)
@@ -59,7 +59,7 @@ def measured_datalist(dataset_dir: str | Path, *, measurements: int, length: int
 
 
 def check_folder(folder: str | Path) -> tuple[int, list[str]]:
-    """Number of cases of a data set, and a line for each thing to repair; sizes are those of its operator.
+    """Number of cases in a data set, and one line for each fault; sizes are those of its operator.
 
     For ``python -m common.datasets check``.
 
@@ -85,7 +85,7 @@ def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> li
     """The measurements to recover from: a data set's test list, a folder of files, or one file.
 
     Raises:
-        InputError: there are none, or some that cannot be used; all of them are named.
+        InputError: there are none, or some cannot be used; each of those is named.
     """
     folder = Path(dataset_dir).absolute()
     if folder.is_file():
@@ -108,18 +108,18 @@ def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> li
 
 
 class SignalChecks:
-    """What is wrong with cases, one line for each.
+    """Checks cases and describes each fault in one line.
 
     Args:
         measurements: M.
-        length: N; none: labels are not looked at.
+        length: N; None skips the labels.
     """
 
     def __init__(self, measurements: int, length: int | None) -> None:
         self.measurements, self.length = measurements, length
 
     def of(self, cases: Sequence[dict], section: str, *, labels_needed: bool) -> list[str]:
-        """Lines that name the case's place in dataset.json, key, what was found and what was expected."""
+        """One line per fault: the case's place in dataset.json, key, value found and value expected."""
         lines = []
         for case, place in zip(cases, places_of(cases, section), strict=True):
             shape = self._check(lines, f"{place}.image", case["image"], self.measurements, "measurements")
@@ -161,7 +161,7 @@ def _raise(problems: list[str], source: Path) -> None:
 def operator_of(
     dataset_dir: str | Path, *, measurements: int, length: int, required: bool = True
 ) -> tuple[Tensor, str] | None:
-    """Phi (M, N) float64 and the name of the basis that a data set gives; None where it gives none.
+    """A data set's Phi (M, N), float64, and the name of its basis; None for what it does not give.
 
     Raises:
         InputError: dataset.json names no operator (and it is ``required``), or it has another shape.
@@ -200,17 +200,17 @@ def read_operator(path: str | Path, *, measurements: int, length: int) -> Tensor
 
 
 class SetOperator:
-    """When an engine starts, see that the network has the operator that measured the data.
+    """When an engine starts, make sure that the network has the operator that measured the data.
 
     Args:
         network: receives it.
         dataset_dir: the data set.
-        operator: file of an operator to use instead of all others.
-        basis: likewise, a name.
-        keep: the network's operator has been loaded and must be the data set's; else it is replaced.
+        operator: file of an operator that overrides all others.
+        basis: name of a basis that overrides all others.
+        keep: refuse a data set whose operator differs from the network's; otherwise take the data set's.
 
     Raises:
-        InputError: when the engine starts, the data set's operator is not the one that was loaded.
+        InputError: the data set's operator is not the one that was loaded (raised when the engine starts).
     """
 
     def __init__(
@@ -226,11 +226,11 @@ class SetOperator:
         self.operator, self.basis, self.keep = operator, basis, keep
 
     def attach(self, engine: Engine) -> None:
-        """Act before the first case."""
+        """Run before the first case."""
         engine.add_event_handler(Events.STARTED, self)
 
     def __call__(self, _: Engine) -> None:
-        """Set or compare."""
+        """Set the operator, or compare it."""
         if not isinstance(self.network, LinearRecovery):
             return  # another network has no operator to set
         sizes = {"measurements": self.network.measurements, "length": self.network.length}

@@ -1,10 +1,9 @@
-"""One iteration of expectation and maximisation for a batch of block-sparse problems.
+"""One EM iteration for a batch of block-sparse problems.
 
 Axes: B problems, M measurements, G blocks, L longest block.  The prior of a block is N(0, s G T(b) G) with
 G = diag(sqrt(gamma)): one variance for every element (the paper's diversified scheme) and one AR(1)
-coefficient for every block.  Blocks that have been pruned are masked (``keep``), so a batch stays
-rectangular.  Source: Zhang, Zhu, Xia, NeurIPS 2024; divsbl/docs/method.md#algorithm.  TorchScript compiles
-it.
+coefficient for every block.  Pruned blocks are masked (``keep``), so that a batch stays rectangular.  Source:
+Zhang, Zhu, Xia, NeurIPS 2024; divsbl/docs/method.md#algorithm.  TorchScript can compile it.
 """
 
 from typing import NamedTuple
@@ -18,7 +17,7 @@ __all__ = ["Posterior", "Prior", "expectation", "marginal_cost", "maximisation",
 
 
 class Prior(NamedTuple):
-    """What is learnt of each problem.
+    """What is learnt about each problem.
 
     Attributes:
         root: (B, G, L) standard deviation of every element, sqrt(gamma); 1 on padding.
@@ -38,7 +37,7 @@ class Prior(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """What the measurements say under a prior.
+    """The posterior given the measurements and a prior.
 
     Attributes:
         mean: (B, G, L).
@@ -76,7 +75,7 @@ def start(y: Tensor, valid: Tensor, noise: float) -> Prior:
 
 
 def prune(prior: Prior, valid: Tensor, threshold: float) -> Tensor:
-    """Mask (B, G) of the kept blocks, without those whose mean variance is no longer above the threshold."""
+    """Mask (B, G) of the kept blocks, minus those whose mean variance has fallen to the threshold."""
     one = valid.to(prior.root.dtype)
     mean = (prior.root * prior.root * one).sum(-1) / one.sum(-1)
     lowest = torch.where(prior.keep, mean, torch.full_like(mean, float("inf"))).amin(-1)
@@ -99,7 +98,7 @@ def expectation(y: Tensor, phi: Tensor, prior: Prior, valid: Tensor, jitter: flo
 
     Args:
         y: (B, M).
-        phi: (1, M, G*L), or (B, M, G*L) for an operator of each problem's own; 0 on padding.
+        phi: (1, M, G*L), or (B, M, G*L) for one operator per problem; 0 on padding.
         prior: see :class:`Prior`.
         valid: (G, L) bool.
         jitter: added to the diagonal of C.
@@ -125,13 +124,13 @@ def expectation(y: Tensor, phi: Tensor, prior: Prior, valid: Tensor, jitter: flo
 
 
 def marginal_cost(posterior: Posterior) -> Tensor:
-    """The cost (B,) log det C + y^T C^-1 y: what the iterations lower, to watch them by."""
+    """The cost (B,) log det C + y^T C^-1 y: what the iterations lower, for monitoring."""
     diagonal = torch.diagonal(posterior.cholesky, 0, -2, -1)
     return 2 * diagonal.log().sum(-1) + (posterior.whitened**2).sum(-1)
 
 
 def _variances(second: Tensor, root: Tensor, diagonal: Tensor, beside: Tensor, smallest: float) -> Tensor:
-    """sqrt(gamma) of every element, one after the other inside a block, each with its new left neighbour.
+    """sqrt(gamma) of every element, in order within a block, each using its left neighbour's new value.
 
     The positive root of the stationarity condition in 1/sqrt(gamma), written without cancellation.
     """
@@ -147,7 +146,7 @@ def _variances(second: Tensor, root: Tensor, diagonal: Tensor, beside: Tensor, s
             t = t + coupling[..., j] / root[..., j + 1]
         a = on_diagonal[..., j]
         size = torch.sqrt(t * t + 4 * a)
-        # Each form is taken where its two terms have the same sign.
+        # Each form is used where its two terms have the same sign.
         down = 2 * a / torch.where(t < 0, size - t, torch.ones_like(t))
         new.append(torch.where(t < 0, down, (t + size) / 2).clamp(min=smallest))
     return torch.stack(new, -1)
@@ -166,15 +165,15 @@ def maximisation(
 
     Args:
         posterior: of this iteration.
-        prior: that it came from.
+        prior: from which it was computed.
         valid: (G, L) bool.
-        diversify_variance: one variance per element; else one per block.
-        diversify_correlation: one coefficient per block; else one for all.
+        diversify_variance: one variance per element; otherwise one per block.
+        diversify_correlation: one coefficient per block; otherwise one for all.
         keep_scale: keep the mean diagonal of R_i / (1 + 2 nu_i), so that the dual ascent acts; the published
             code divides by it, which cancels nu.
         dual_step: alpha of the dual ascent.
     """
-    # Its square is about the smallest variance that the dtype holds.
+    # Its square is about the smallest variance that the dtype can represent.
     smallest = 1e-150 if posterior.second.dtype == torch.float64 else 1e-18
     r = posterior.second / (prior.root[..., :, None] * prior.root[..., None, :])
     common = ar1.project_mean(r, prior.keep, valid)[:, None] * (valid.sum(-1) > 1).to(r.dtype)
@@ -211,9 +210,9 @@ def noise(
         phi: (1 or B, M, G*L).
         gram: (1 or B, G, L, L) diagonal blocks of Phi^T Phi.
         posterior: of this iteration.
-        prior: that it came from.
-        full_trace: take the whole posterior covariance, as expectation and maximisation ask for; else its
-            diagonal blocks alone, as published.
+        prior: from which it was computed.
+        full_trace: use the whole posterior covariance, as EM requires; otherwise only its diagonal blocks, as
+            published.
     """
     m = y.shape[1]
     mean = posterior.mean.flatten(1)

@@ -1,7 +1,7 @@
-"""Files of measurements and signals: NumPy arrays, tables of numbers, and pictures.
+"""Files of measurements and signals: NumPy arrays, CSV tables and pictures.
 
-``.npy``: (M,) or (M, W), real numbers.  ``.csv``: M lines of W numbers, separated by commas, no header.
-``.png``: a grey picture (N, W), 0 to 255, for signals alone.  W signals stand beside one another.
+``.npy``: (M,) or (M, W), real numbers.  ``.csv``: M lines of W comma-separated numbers, no header.
+``.png``: a grey picture (N, W), 0 to 255, for signals only.  The W signals are columns.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def read_signal(path: str | Path) -> np.ndarray:
     """The array of a file, float64, (length,) or (length, W).
 
     Raises:
-        InputError: the file is not there, is none of the three kinds, is damaged, has more than two axes,
-            holds no number, or holds NaN or infinity.
+        InputError: the file does not exist, is none of the three kinds, is damaged, has more than two axes,
+            is empty, or holds NaN or infinity.
     """
     path = Path(path)
     if not path.is_file():
@@ -69,7 +69,7 @@ def _array(path: Path) -> np.ndarray:
 
 
 def write_signal(path: str | Path, signal: np.ndarray) -> None:
-    """Write an array (length,) or (length, W) in the format of the suffix, whole or not at all."""
+    """Write an array (length,) or (length, W) atomically, in the format that the suffix names."""
     with atomic_path(path) as temporary:
         suffix = Path(path).suffix
         if suffix == ".npy":
@@ -84,10 +84,10 @@ def write_signal(path: str | Path, signal: np.ndarray) -> None:
 
 
 class SignalReader(ImageReader):
-    """For MONAI's ``LoadImaged``: (length, W), and in the metadata whether the file had one axis."""
+    """Reader for MONAI's ``LoadImaged``: (length, W); the metadata record whether the file had one axis."""
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether the name ends as one of :data:`SUFFIXES`."""
+        """Whether the name has one of :data:`SUFFIXES`."""
         names = [filename] if isinstance(filename, (str, Path)) else filename
         return all(Path(name).suffix in SUFFIXES for name in names)
 
@@ -103,12 +103,12 @@ class SignalReader(ImageReader):
 
 
 class SaveSignald(MapTransform):
-    """Write a signal (1, N, W) beside others, in the format and with the axes of its measurement.
+    """Write a signal (1, N, W) in the format, and with the axes, of its measurement.
 
     Args:
         keys: what to write.
         output_dir: folder.
-        postfix: behind the measurement's name.
+        postfix: appended to the measurement's name.
         output_ext: another format: ".npy", ".csv" or ".png".
         meta_key: the measurement.
     """
@@ -127,7 +127,7 @@ class SaveSignald(MapTransform):
         self.meta_key = meta_key
 
     def __call__(self, data: dict[str, MetaTensor]) -> dict[str, MetaTensor]:
-        """Write, and give the case back as it is."""
+        """Write the signal and return the case unchanged."""
         meta = data[self.meta_key].meta
         name = Path(meta["filename_or_obj"])
         for key in self.key_iterator(data):

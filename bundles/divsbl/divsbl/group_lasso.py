@@ -3,7 +3,7 @@
     min_x 1/2 |y - Phi x|^2 + w sum_i sqrt(L_i) |x_i|,    w = fraction * (the smallest w for which x = 0)
 
 Source: Yuan, Lin. Model selection and estimation in regression with grouped variables. JRSS B 2006; solved by
-accelerated proximal gradient steps (Beck, Teboulle, 2009).
+accelerated proximal gradient descent (Beck, Teboulle, 2009).
 """
 
 import torch
@@ -15,17 +15,17 @@ __all__ = ["GroupLasso"]
 
 
 class GroupLasso(BlockRecovery):
-    """The blocks' norms are penalised together.
+    """Recovery that penalises the sum of the blocks' norms.
 
     Args:
         measurements: M.
         length: N.
         block_size: see :class:`divsbl.recovery.BlockRecovery`.
-        block_starts: likewise.
+        block_starts: see :class:`divsbl.recovery.BlockRecovery`.
         basis: see :class:`divsbl.recovery.LinearRecovery`.
-        operator_seed: likewise.
-        fraction: of the smallest weight that gives 0, between 0 and 1.
-        iterations: proximal steps.
+        operator_seed: see :class:`divsbl.recovery.LinearRecovery`.
+        fraction: the weight as a share, 0 to 1, of the smallest one that gives x = 0.
+        iterations: number of proximal steps.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class GroupLasso(BlockRecovery):
         self.fraction, self.iterations = float(fraction), int(iterations)
 
     def _norms(self, x: Tensor) -> Tensor:
-        """(K, N) to the norm (K, G) of each block over the root of its length."""
+        """(K, N) to each block's norm divided by the root of its length, (K, G)."""
         squares = (x[:, self.index.flatten()] ** 2).reshape(x.shape[0], *self.valid.shape) * self.valid
         return (squares.sum(-1) / self.valid.sum(-1)).sqrt()
 
     def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients, one operator (M, N) for all."""
+        """(K, M) measurements to (K, N) coefficients, with one operator (M, N) for all."""
         step = 1 / torch.linalg.matrix_norm(operator, 2) ** 2
         back = torch.matmul(y, operator)
         weight = self.fraction * self._norms(back).amax(1)

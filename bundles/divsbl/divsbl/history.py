@@ -1,4 +1,4 @@
-"""The table and the pictures of a sweep and of a recovery."""
+"""The tables and pictures of a sweep and of a recovery."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["SignalPreview", "SweepHistory", "draw_signals", "draw_sweep"]
 
 
 class SweepHistory:
-    """``metrics.csv`` with a row for every block size, and ``curves.png``: NMSE against it.
+    """``metrics.csv`` with a row per block size, and ``curves.png``: NMSE against block size.
 
     Columns: epoch, block_size, seconds, loss (mean error of the network on the training signals), nmse_NAME
-    and sd_NAME of every method on them (over signals; roots where the sweep measures them), and what the
-    validation measured.
+    and sd_NAME of every method on them (over signals; square roots if the sweep takes them), and the
+    validation's metrics.
 
     Args:
-        evaluator: whose metrics; it runs before this handler acts (list the validation first).
+        evaluator: source of the metrics; it must run before this handler (list the validation first).
         folder: where to write.
-        resume: go on with the table that is there.
+        resume: continue the existing table.
     """
 
     def __init__(self, evaluator: Engine, folder: str | Path, *, resume: bool = False) -> None:
@@ -48,7 +48,7 @@ class SweepHistory:
         trainer.add_event_handler(Events.COMPLETED, self.show)
 
     def start(self, trainer: BlockSizeSweep) -> None:
-        """Open the table, with the rows up to the epoch that the run goes on from."""
+        """Open the table, keeping the rows up to the epoch from which the run continues."""
         table = self.folder / "metrics.csv"
         if self.resume and table.is_file():
             self.rows = [row for row in read_rows(table) if row["epoch"] <= trainer.state.epoch]
@@ -56,7 +56,7 @@ class SweepHistory:
         self.started = time.monotonic()
 
     def add(self, trainer: BlockSizeSweep) -> None:
-        """Add the signals of an iteration: number, sum and sum of squares of each method's errors."""
+        """Add an iteration's signals: count, sum and sum of squares of each method's errors."""
         for name, values in trainer.state.output["errors"].items():
             found = values[~values.isnan()].cpu()
             added = torch.stack([torch.tensor(len(found)).double(), found.sum(), found.square().sum()])
@@ -73,7 +73,7 @@ class SweepHistory:
             "loss": means[trainer.network_name][0],
         }
         for name in (trainer.network_name, *trainer.baselines):
-            # A method that is told no blocks was measured once, with the first block size.
+            # A method that uses no block size was measured once, in the first epoch.
             first = self.rows[0] if self.rows else {}
             mean, sd = means.get(name) or (first.get(f"nmse_{name}"), first.get(f"sd_{name}"))
             row |= {f"nmse_{name}": mean, f"sd_{name}": sd}
@@ -129,14 +129,14 @@ def draw_sweep(rows: list[dict], path: str | Path, *, measured: str = "NMSE") ->
 
 
 def draw_signals(cases: list[dict], path: str | Path, *, title: str = "") -> None:
-    """Signals as lines, pictures as pictures: one row for each case, the truth beside what was recovered.
+    """One row per case, the truth beside the recovered signal; signals as lines, pictures as pictures.
 
     Args:
         cases: dicts with ``name`` and ``pred`` (N, W), perhaps ``label`` (N, W).
         path: PNG to write.
-        title: above all.
+        title: of the figure.
     """
-    wide = cases[0]["pred"].shape[1] > 8  # columns of a picture, not leads
+    wide = cases[0]["pred"].shape[1] > 8  # the columns of a picture, not the leads of a recording
     figure = Figure(figsize=(8, 2.6 * len(cases) + 0.4), layout="constrained", facecolor="white")
     axes = figure.subplots(len(cases), 2 if wide else 1, squeeze=False)
     for case, line in zip(cases, axes, strict=True):
@@ -161,16 +161,16 @@ def draw_signals(cases: list[dict], path: str | Path, *, title: str = "") -> Non
 
 
 class SignalPreview(FirstCases):
-    """The first cases of an evaluation, what was recovered and the truth where it is known."""
+    """The first cases of an evaluation: the recovered signals, and the truth where it is known."""
 
     def __init__(self, path: str | Path, *, cases: int = 3, only_best: bool = False) -> None:
         super().__init__(path, cases=cases, only_best=only_best)
 
     def part(self, case: Mapping[str, Any]) -> dict[str, np.ndarray | str]:
-        """Name and signals."""
+        """The case's name and signals."""
         arrays = {k: case[k][0].cpu().numpy() for k in ("label", "pred") if case.get(k) is not None}
         return {"name": Path(case["image"].meta["filename_or_obj"]).stem, **arrays}
 
     def picture(self, kept: Sequence[dict[str, np.ndarray | str]], epoch: int) -> None:
-        """A row each."""
+        """One row per case; see :func:`draw_signals`."""
         draw_signals(list(kept), self.path)

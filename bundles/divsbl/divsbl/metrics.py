@@ -1,4 +1,4 @@
-"""How near a recovered signal is to the true one."""
+"""How close a recovered signal is to the true one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def normalized_error(found: Tensor, truth: Tensor, *, root: bool = False) -> Ten
 
 class _MeanOverCases(CumulativeIterationMetric):
     def aggregate(self) -> Tensor:
-        """Mean over the cases, without those that have none."""
+        """Mean over the cases that have a value."""
         return torch.nanmean(self.get_buffer())
 
 
@@ -30,7 +30,7 @@ class NormalizedError(_MeanOverCases):
     """NMSE of each case.
 
     Args:
-        root: its square root, as the paper gives it for pictures.
+        root: take the square root, as the paper does for pictures.
     """
 
     def __init__(self, *, root: bool = False) -> None:

@@ -18,11 +18,11 @@ __all__ = ["DivSBL", "Recovery"]
 
 
 class Recovery(NamedTuple):
-    """What came out for K problems.
+    """The result for K problems.
 
     Attributes:
         coefficients: (K, N) in the units of the measurements.
-        iterations: (K,) int64, that of the returned estimate.
+        iterations: (K,) int64, the iteration of the returned estimate.
         noise: (K,) its lambda, in the rescaled units.
     """
 
@@ -37,19 +37,19 @@ class DivSBL(BlockRecovery):
     Args:
         measurements: M.
         length: N.
-        block_size: preset length of a block, in elements; the method bears a wrong one.
-        block_starts: first element of every block, for unequal ones; instead of ``block_size``.
+        block_size: preset length of a block, in elements; the method tolerates a wrong one.
+        block_starts: first element of every block, for unequal blocks; replaces ``block_size``.
         basis: "identity", "dct", "haar" or "daubechies2" (see :mod:`common.blocks.sensing`).
         operator_seed: see :class:`divsbl.recovery.LinearRecovery`.
-        prune: blocks whose mean variance falls to it are dropped; in the rescaled units.  Data of another
-            kind need another (1e-2 synthetic, 6e-3 audio, 2.2e-5 image columns).
-        tolerance: largest change of the estimate at which a problem is finished.
+        prune: blocks whose mean variance falls to this value are dropped; in the rescaled units.  It depends
+            on the kind of data (1e-2 synthetic, 6e-3 audio, 2.2e-5 image columns).
+        tolerance: a problem is finished once its estimate changes by no more than this.
         first_noise: lambda at the start.
-        iterations: at most so many.
-        diversify_variance: a variance for every element; off: for every block.
-        diversify_correlation: a correlation for every block; off: one for all.  Both off: BSBL-EM.
+        iterations: upper limit.
+        diversify_variance: one variance per element; off: one per block.
+        diversify_correlation: one correlation per block; off: one for all.  Both off: BSBL-EM.
         project: "ar1" as published, or "ar1_scaled", in which the constraint on the determinants acts.
-        full_trace: the noise from the whole posterior covariance instead of its diagonal blocks.
+        full_trace: estimate the noise from the whole posterior covariance, not only its diagonal blocks.
         single: compute in float32, which loses small eigenvalues; float64 otherwise.
         jitter: added to the diagonal of the matrix that is factorised; for ``single``.
 
@@ -107,7 +107,7 @@ class DivSBL(BlockRecovery):
             y: (K, M).
             operator: (M, N) for all of them, or (K, M, N); it maps coefficients to measurements.
 
-        A finished problem is frozen by a mask, and leaves the batch at the next look.
+        A finished problem is frozen by a mask and leaves the batch at the next check.
         """
         deviation = y.std(1)
         rescale = ((deviation < 0.4) | (deviation > 1.0)) & (deviation > 0)
@@ -126,7 +126,7 @@ class DivSBL(BlockRecovery):
         kept = torch.zeros(y.shape[0], blocks, longest, dtype=y.dtype, device=y.device)
         counts = torch.zeros(y.shape[0], dtype=torch.int64, device=y.device)
         noises = torch.full_like(deviation, self.first_noise)
-        rows = torch.nonzero((y != 0).any(1))[:, 0]  # of nothing, nothing is the signal
+        rows = torch.nonzero((y != 0).any(1))[:, 0]  # all-zero measurements have the zero signal
         y, phi, gram = self._rows(y, phi, gram, rows)
         prior = em.start(y, valid, self.first_noise)
         before = torch.zeros(y.shape[0], blocks, longest, dtype=y.dtype, device=y.device)
@@ -143,7 +143,8 @@ class DivSBL(BlockRecovery):
             )
             noise = em.noise(y, phi, gram, posterior, prior, self.full_trace)
             still = (posterior.mean - before).abs().amax((1, 2)) < self.tolerance
-            # The published code stores its results behind the test: it returns the estimate before the last.
+            # The published code stores its results after the convergence test, so it returns the last
+            # estimate but one.
             active = active & ~(still & ~shrunk & keep.any(1))
             at = rows[active]
             kept[at] = posterior.mean[active]
@@ -152,7 +153,7 @@ class DivSBL(BlockRecovery):
             active = active & keep.any(1)
             before = posterior.mean
             prior = em.Prior(learnt.root, learnt.b, learnt.scale, learnt.multiplier, keep, noise)
-            # A look waits for the device, so there is one in ten iterations.
+            # A check synchronises with the device, so it is made every ten iterations.
             if iteration % 10 == 0 and not bool(active.all()):
                 on = torch.nonzero(active)[:, 0]
                 y, phi, gram = self._rows(y, phi, gram, on)

@@ -1,4 +1,4 @@
-"""The preset partition of a signal into blocks, equal or not, as a rectangular table."""
+"""The preset partition of a signal into blocks, equal or unequal, as a rectangular table."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["block_table", "equal_starts"]
 
 
 def equal_starts(length: int, block_size: int) -> list[int]:
-    """Starts of contiguous blocks of ``block_size``; the last is shorter where it does not divide ``length``.
+    """Starts of contiguous blocks of ``block_size``; the last is shorter if it does not divide ``length``.
 
     Raises:
-        ValueError: the block size is no whole number from 1 to ``length``.
+        ValueError: the block size is not a whole number from 1 to ``length``.
     """
     if not isinstance(block_size, int) or isinstance(block_size, bool) or not 1 <= block_size <= length:
         raise ValueError(f"block_size={block_size!r}; expected a whole number from 1 to the length {length}")
@@ -22,7 +22,7 @@ def equal_starts(length: int, block_size: int) -> list[int]:
 
 
 def block_table(length: int, starts: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Which element of the signal stands where.
+    """Index of the signal's element at each place of each block.
 
     Args:
         length: N of the signal.
@@ -32,7 +32,7 @@ def block_table(length: int, starts: Sequence[int]) -> tuple[Tensor, Tensor]:
         index (G, L) int64 and valid (G, L) bool, L the longest block; padding has index 0.
 
     Raises:
-        ValueError: the starts do not rise from 0 to below ``length``.
+        ValueError: the starts do not rise from 0 and stay below ``length``.
     """
     starts = list(starts)
     ends = [*starts[1:], length]

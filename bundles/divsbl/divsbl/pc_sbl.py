@@ -1,4 +1,4 @@
-"""PC-SBL: pattern-coupled sparse Bayesian learning, a baseline that is told no blocks.
+"""PC-SBL: pattern-coupled sparse Bayesian learning, a baseline that needs no block structure.
 
 Source: Fang, Shen, Li, Li. Pattern-Coupled Sparse Bayesian Learning for Recovery of Block-Sparse Signals.
 IEEE Transactions on Signal Processing, 2015, divsbl/docs/method.md#pc-sbl.
@@ -13,17 +13,17 @@ __all__ = ["PCSBL"]
 
 
 class PCSBL(LinearRecovery):
-    """Each element's precision is shared with its two neighbours.
+    """Recovery in which each element shares its precision with its two neighbours.
 
     Args:
         measurements: M.
         length: N.
         basis: see :class:`divsbl.recovery.LinearRecovery`.
-        operator_seed: likewise.
-        noise: variance of the noise: where the iterations begin, or for all of them.
-        learn_noise: estimate it (signals); off: it stays (images, 4).
-        iterations: at most so many.
-        tolerance: 2-norm of the change of the estimate at which a problem is finished.
+        operator_seed: see :class:`divsbl.recovery.LinearRecovery`.
+        noise: variance of the noise, initial or fixed.
+        learn_noise: estimate it (signals); off: keep it fixed (images, at 4).
+        iterations: upper limit.
+        tolerance: a problem is finished once its estimate changes by no more than this, in the 2-norm.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PCSBL(LinearRecovery):
         self.iterations, self.tolerance = int(iterations), float(tolerance)
 
     def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients, one operator (M, N) for all."""
+        """(K, M) measurements to (K, N) coefficients, with one operator (M, N) for all."""
         found = torch.zeros(y.shape[0], operator.shape[1], dtype=y.dtype, device=y.device)
         rows = torch.arange(y.shape[0], device=y.device)
         precision = torch.ones_like(found)
@@ -68,7 +68,7 @@ class PCSBL(LinearRecovery):
         return found
 
     def _with_neighbours(self, x: Tensor) -> Tensor:
-        """Sum of each element and its two neighbours (K, N); those missing at the ends count 0."""
+        """Sum of each element and its two neighbours, (K, N); neighbours beyond the ends count as 0."""
         padded = torch.nn.functional.pad(x, [1, 1])
         return padded[:, :-2] + x + padded[:, 2:]
 

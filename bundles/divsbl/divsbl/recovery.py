@@ -1,6 +1,6 @@
-"""What all recoveries share: the operator, the basis, and a batch of signals through both.
+"""What all recoveries share: the operator, the basis, and applying both to a batch of signals.
 
-Axes: B batch, C channels, M measurements, W signals beside one another (the columns of an image, the leads of
+Axes: B batch, C channels, M measurements, W signals side by side (the columns of an image, the leads of
 a recording; 1 for a single signal), N samples of a signal, K = B * C * W problems.
 """
 
@@ -17,7 +17,7 @@ __all__ = ["BlockRecovery", "LinearRecovery"]
 
 
 class LinearRecovery(nn.Module):
-    """Measurements in, signals out; what lies between is the method's own ``coefficients``.
+    """Measurements in, signals out; subclasses implement ``coefficients``.
 
     Buffers: ``phi`` (M, N), the operator that measures; ``psi`` (N, N), whose columns are the atoms in which
     the signal is sparse.  Both belong to the state dict.
@@ -26,7 +26,7 @@ class LinearRecovery(nn.Module):
         measurements: M.
         length: N.
         basis: "identity", "dct", "haar" or "daubechies2" (see :mod:`common.blocks.sensing`).
-        operator_seed: of the Gaussian operator with unit-norm columns that ``phi`` is until another is set.
+        operator_seed: seed of the initial ``phi``, a Gaussian operator with unit-norm columns.
         single: compute in float32, which loses small eigenvalues; float64 otherwise.
 
     Raises:
@@ -67,21 +67,21 @@ class LinearRecovery(nn.Module):
 
 
 class BlockRecovery(LinearRecovery):
-    """A recovery that is told blocks: contiguous elements, equal in length or not.
+    """A recovery with preset blocks of contiguous elements, equal in length or not.
 
-    Where the blocks begin is a buffer too (``begins``, (N,) bool), so they travel with the state dict.
+    The blocks' starts are a buffer too (``begins``, (N,) bool), so they are saved with the state dict.
 
     Args:
         measurements: M.
         length: N.
         block_size: preset length of a block, in elements.
-        block_starts: first element of every block, for unequal ones; instead of ``block_size``.
+        block_starts: first element of every block, for unequal blocks; replaces ``block_size``.
         basis: as above.
         operator_seed: as above.
         single: as above.
 
     Raises:
-        ValueError: an argument is out of its range, or both or none of the two block arguments are given.
+        ValueError: an argument is out of range, or not exactly one of the two block arguments is given.
     """
 
     def __init__(
@@ -113,15 +113,15 @@ class BlockRecovery(LinearRecovery):
 
     @torch.jit.unused
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        """The blocks of the state, too."""
+        """Restore the block table from the state as well."""
         super()._load_from_state_dict(*args, **kwargs)
         self._set_starts(torch.nonzero(self.begins)[:, 0].tolist())
 
     @torch.jit.unused
     def set_block_size(self, block_size: int) -> None:
-        """Take equal blocks of another length.
+        """Switch to equal blocks of another length.
 
         Raises:
-            ValueError: it is no whole number from 1 to the signal's length.
+            ValueError: it is not a whole number from 1 to the signal's length.
         """
         self._set_starts(equal_starts(self.length, block_size))

@@ -1,4 +1,4 @@
-"""What training is here: a sweep over preset block sizes, one an epoch, with the baselines beside it."""
+"""What stands in for training: a sweep over preset block sizes, one per epoch, alongside the baselines."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class BlockSizeSweep(SupervisedTrainer):
 
     Nothing is optimised.  The output of an iteration has ``image``, ``label``, ``pred``, ``loss`` (the mean
     NMSE of the network) and ``errors``, the NMSE (B,) of each method by name.  A baseline without
-    ``set_block_size`` is told no blocks, so it runs in the first epoch alone.
+    ``set_block_size`` uses no blocks, so it runs in the first epoch only.
 
     Args:
-        block_sizes: of the epochs.
-        baselines: name -> another recovery; it takes the network's operator and basis.
-        network_name: of the network among the errors.
-        root: errors are square roots of the NMSE, as the paper gives them for pictures.
-        kwargs: of MONAI's SupervisedTrainer.
+        block_sizes: one for each epoch.
+        baselines: name -> another recovery, which is given the network's operator and basis.
+        network_name: key of the network's own error in ``errors``.
+        root: take square roots of the NMSE, as the paper does for pictures.
+        kwargs: passed to MONAI's SupervisedTrainer.
 
     Raises:
         InputError: there are more epochs than block sizes.
@@ -55,7 +55,7 @@ class BlockSizeSweep(SupervisedTrainer):
 
     @property
     def block_size(self) -> int:
-        """That of the current epoch."""
+        """The block size of the current epoch."""
         return self.block_sizes[self.state.epoch - 1]
 
     @torch.no_grad()
@@ -76,7 +76,7 @@ class BlockSizeSweep(SupervisedTrainer):
         return engine.state.output
 
     def _prepare(self, method: nn.Module, network: nn.Module) -> None:
-        """The block size of this epoch, and for baselines the operator of the network."""
+        """Set this epoch's block size, and give the baselines the network's operator."""
         if hasattr(method, "set_block_size"):
             try:
                 method.set_block_size(self.block_size)

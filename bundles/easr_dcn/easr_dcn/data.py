@@ -1,4 +1,4 @@
-"""The pairs of a data set, and what is wrong with its files, in one go.
+"""The pairs of a data set, and a check of its files that reports all faults at once.
 
 A list of ``dataset.json`` holds pairs, or single scans, on one grid or on different ones:
 
@@ -7,7 +7,7 @@ A list of ``dataset.json`` holds pairs, or single scans, on one grid or on diffe
 
     {"training": [{"image": "a.nii.gz", "label": ...}, {"image": "b.nii.gz"}, ...], "test": ["c.nii.gz"]}
 
-Of single scans every two are a training pair; those of validation and test are moved onto the first training
+Every two single scans form a training pair; those of validation and test are moved onto the first training
 scan, the atlas.  Without a validation list the last fifth of the training entries is held out.
 """
 
@@ -37,11 +37,11 @@ Case = dict[str, Any]
 
 
 def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
-    """The pairs of a data set under ``training``, ``validation`` and ``test``, every file read and checked.
+    """The pairs of a data set under ``training``, ``validation`` and ``test``, every file checked.
 
     Args:
         dataset_dir: folder with dataset.json.
-        holdout: share of the training entries that is held out where there is no validation list
+        holdout: share of the training entries to hold out if there is no validation list
             (:func:`common.datasets.lists.holdout.hold_out`).
 
     Raises:
@@ -70,15 +70,15 @@ def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
 
 
 def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = None) -> list[Case]:
-    """The pairs to register: a data set's test list (else its validation list), or a folder of scans.
+    """The pairs to register: a data set's test list (or validation list, without one), or a folder of scans.
 
     Args:
         dataset_dir: folder with dataset.json or with scans.
-        fixed: scan onto which all single scans are moved; none: the first training scan of a data set, or the
-            first scan, by name, of a folder.
+        fixed: scan onto which all single scans are moved; by default a data set's first training scan, or a
+            folder's first scan by name.
 
     Raises:
-        InputError: there are none, or some that cannot be read.
+        InputError: there are none, or some cannot be read.
     """
     folder = Path(dataset_dir).absolute()
     given = {"image": str(Path(fixed).absolute())} if fixed is not None else None
@@ -104,7 +104,7 @@ def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = Non
 
 
 def pairs_of(datalist: Mapping[str, Sequence[Case]], name: str) -> list[Case]:
-    """One list of a data set for scoring; labels are scored where pairs have them.
+    """One list of a data set, for scoring; labels are scored where pairs have them.
 
     Raises:
         InputError: there is no such list, or it is empty.
@@ -119,7 +119,7 @@ def pairs_of(datalist: Mapping[str, Sequence[Case]], name: str) -> list[Case]:
 
 
 def check_folder(folder: str | Path) -> tuple[int, list[str]]:
-    """Number of entries of a data set, and a line for each thing to repair.
+    """Number of entries in a data set, and one line for each fault.
 
     For ``python -m common.datasets check``.
 
@@ -152,7 +152,7 @@ def _entries(folder: Path) -> dict[str, CaseList]:
 
 
 def _training_pairs(entries: CaseList) -> CaseList:
-    """The pairs as they are listed, then every two single scans; a pair of two has two places."""
+    """The listed pairs, then every pair of single scans; such a pair has two places in dataset.json."""
     pairs = entries.flat_map(lambda entry: [entry] if "moving" in entry else [])
     singles = entries.flat_map(lambda entry: [entry] if "image" in entry else [])
     placed = list(zip(singles, singles.places, strict=True))
@@ -188,7 +188,7 @@ def _pair(moving: Case, fixed: Case) -> Case:
 
 
 def _problems(entries: dict[str, list[Case]]) -> list[str]:
-    """A line for every file that cannot be used, each file judged once."""
+    """One line for every unusable file; each file is checked once."""
     places: dict[str, tuple[str, str, Case]] = {}
     for section, index, role, scan in _scans(entries):
         places.setdefault(scan["image"], (f"{section}[{index}]", role, scan))
@@ -223,7 +223,7 @@ def _raise(problems: Sequence[str], folder: Path) -> None:
 
 
 def structures(cases: Sequence[Case]) -> dict[int, str]:
-    """Names of the label values above 0 in the data set of the cases; none for cases given otherwise."""
+    """Names of the label values above 0 in the cases' data set; none for cases given in another way."""
     if not isinstance(cases, CaseList):
         return {}
     return {value: name for value, name in labels_of(cases.folder).items() if value > 0}

@@ -1,8 +1,8 @@
 """A one-dimensional Gaussian mixture of the intensities of image pairs, fitted on histograms on the device.
 
 Axes: B pairs, N values of a pair, Q bins, K components.  Intensities lie in 0..1; bin q stands for the value
-q / (Q - 1), so that 256 bins hold an 8-bit image without loss.  The mixture of every pair is its own: nothing
-depends on what else is in the batch.
+q / (Q - 1), so that 256 bins hold an 8-bit image without loss.  Each pair has its own mixture, whatever else
+is in the batch.
 
 Source: easr_dcn/docs/method.md#easr.
 """
@@ -45,10 +45,10 @@ def pooled_histogram(index: Tensor, bins: int) -> Tensor:
 
 
 def initial_mixture(shares: Tensor, components: int, floor: float = 1e-6) -> Mixture:
-    """Where the iterations begin: equal weights, and means at quantiles of the *distinct* values.
+    """The starting point of EM: equal weights, and means at quantiles of the *distinct* values.
 
-    With the voxels' own quantiles most components would begin in the background, which holds over half of
-    a skull-stripped scan: equal components stay equal for ever.  Deterministic, and sorted by mean.
+    With quantiles over the voxels most components would start in the background, more than half of a
+    skull-stripped scan, and equal components stay equal for ever.  Deterministic, and sorted by mean.
 
     Args:
         shares: (B, Q), see :func:`pooled_histogram`.
@@ -56,7 +56,7 @@ def initial_mixture(shares: Tensor, components: int, floor: float = 1e-6) -> Mix
         floor: added to every variance.
     """
     occupied = (shares > 0).double()
-    rank = occupied.cumsum(1) / occupied.sum(1, keepdim=True)  # rises from bin to occupied bin, to 1
+    rank = occupied.cumsum(1) / occupied.sum(1, keepdim=True)  # rises to 1, at each occupied bin
     place = (torch.arange(components, dtype=torch.float64, device=shares.device) + 0.5) / components
     first = (rank[:, None, :] >= place[:, None]).to(torch.int64).argmax(2)  # (B, K)
     values = bin_values(shares.shape[1], shares)
@@ -79,7 +79,7 @@ def log_joint(mixture: Mixture, bins: int) -> Tensor:
 
 
 def em_step(mixture: Mixture, shares: Tensor, floor: float = 1e-6) -> tuple[Mixture, Tensor]:
-    """One expectation and maximisation.
+    """One EM step.
 
     Args:
         mixture: before.
@@ -92,7 +92,7 @@ def em_step(mixture: Mixture, shares: Tensor, floor: float = 1e-6) -> tuple[Mixt
     bins = shares.shape[1]
     joint = log_joint(mixture, bins)
     evidence = torch.logsumexp(joint, 1, keepdim=True)
-    mass = torch.exp(joint - evidence) * shares[:, None, :]  # r_nj, summed over the voxels of a bin
+    mass = torch.exp(joint - evidence) * shares[:, None, :]  # r_nj, summed over each bin's voxels
     weight = mass.sum(2)
     safe = weight.clamp(min=1e-300)
     values = bin_values(bins, shares)
@@ -102,12 +102,12 @@ def em_step(mixture: Mixture, shares: Tensor, floor: float = 1e-6) -> tuple[Mixt
 
 
 def fit_mixture(shares: Tensor, components: int, iterations: int = 100, tolerance: float = 1e-3) -> Mixture:
-    """Iterate until the mean log-likelihood of a pair changes by less than the tolerance.
+    """Iterate EM until a pair's mean log-likelihood changes by less than the tolerance.
 
     Args:
         shares: (B, Q), see :func:`pooled_histogram`.
         components: K.
-        iterations: at most so many.
+        iterations: upper limit.
         tolerance: of the change of the mean log-likelihood, in nats per voxel.
 
     Returns:

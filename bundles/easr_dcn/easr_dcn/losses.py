@@ -1,4 +1,4 @@
-"""What a displacement costs: unlike images, roughness and, where labels are given, structures apart.
+"""Losses of a displacement: image similarity, smoothness and, where labels are given, overlap of structures.
 
 Source: easr_dcn/docs/method.md#losses.
 """
@@ -18,7 +18,7 @@ __all__ = ["RegistrationLoss", "StructureOverlapLoss"]
 class StructureOverlapLoss(nn.Module):
     """1 - mean soft Dice of the structures' masks, warped linearly; structures in neither image do not count.
 
-    One structure at a time, so that the memory is that of a few volumes.
+    Structures are processed one at a time, so that memory stays at a few volumes.
     """
 
     def forward(self, displacement: Tensor, moving: Tensor, fixed: Tensor) -> Tensor:
@@ -36,12 +36,12 @@ class StructureOverlapLoss(nn.Module):
 
 
 class RegistrationLoss(nn.Module):
-    """L = L_similarity + lambda L_smooth, and weakly supervised + mu L_overlap.
+    """L = L_similarity + lambda L_smooth, plus mu L_overlap with weak supervision.
 
     Args:
         window: voxels along each axis, of the local correlation.
         smoothness_weight: lambda.
-        overlap_weight: mu; 0 uses no label.
+        overlap_weight: mu; 0 ignores the labels.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RegistrationLoss(nn.Module):
                 (:class:`easr_dcn.pairs.PreparePair`).
         """
         moving, fixed, moving_label, fixed_label = target.split(1, 1)
-        # Coordinates in half precision would be whole voxels off.
+        # Coordinates in half precision could be off by whole voxels.
         displacement = displacement.to(target.dtype)
         loss = self.similarity(warp(moving, displacement), fixed)
         loss = loss + self.smoothness_weight * self.smoothness(displacement)

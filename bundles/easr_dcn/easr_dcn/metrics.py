@@ -1,4 +1,4 @@
-"""How alike warped and fixed image are, how near their structures, and how much of a displacement folds."""
+"""Similarity of warped and fixed image, agreement of their structures, and folding of the displacement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["AverageHausdorffDistance", "Correlation", "FoldedShare", "StructureD
 
 
 def correlation(image: Tensor, other: Tensor) -> Tensor:
-    """(B, C, *S) twice to Pearson's coefficient (B,) over all voxels, -1..1; NaN for a constant image."""
+    """Pearson's coefficient (B,), -1..1, of two (B, C, *S) over all voxels; NaN for a constant image."""
     a, b = (x.double().flatten(1) for x in (image, other))
     a, b = (x - x.mean(1, keepdim=True) for x in (a, b))
     return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
@@ -24,7 +24,7 @@ def correlation(image: Tensor, other: Tensor) -> Tensor:
 
 class _MeanOverPairs(CumulativeIterationMetric):
     def aggregate(self) -> Tensor:
-        """Mean over structures, then pairs, without those that have none; NaN where no pair has one."""
+        """Mean over structures, then pairs, skipping missing values; NaN if no pair has one."""
         return torch.nanmean(torch.nanmean(self.get_buffer().double(), dim=1))
 
 
@@ -36,7 +36,7 @@ class Correlation(_MeanOverPairs):
 
 
 class FoldedShare(_MeanOverPairs):
-    """Share of voxels, in 0..1, at which the Jacobian determinant is not above 0.
+    """Share of voxels, 0..1, at which the Jacobian determinant is not positive.
 
     Args:
         differences: see :func:`common.registration.jacobian.jacobian_determinant`.
@@ -51,13 +51,13 @@ class FoldedShare(_MeanOverPairs):
 
 
 class StructureDice(_MeanOverPairs, DiceCoefficient):
-    """Dice of every structure in 0..1; without labels NaN, where MONAI's mean would be 0."""
+    """Dice of every structure, 0..1; NaN without labels, where MONAI's mean would be 0."""
 
 
 class AverageHausdorffDistance(_MeanOverPairs, PerClassMetric):
-    """Mean distance from a structure's surface to the other's, both directions averaged, in mm.
+    """Mean distance between a structure's two surfaces, averaged over both directions, in mm.
 
-    What SimpleITK calls the average Hausdorff distance, between surface voxels; NaN where a map lacks it.
+    SimpleITK's average Hausdorff distance, between surface voxels; NaN where a map lacks the structure.
     """
 
     def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""The divide-and-conquer network: an encoder for every region, one decoder for all.
+"""The divide-and-conquer network: one encoder per region, one decoder for all.
 
 Axes: B pairs, 2 images (moving, fixed), D, H, W voxels, K regions.  Displacements are in voxels, channel 0
 along D.
@@ -17,20 +17,20 @@ from easr_dcn.regions import label_maps, region_pairs
 
 __all__ = ["DivideAndConquerNet"]
 
-_FIRST, _WIDE = 16, 32  # channels of an encoder at full size and below
-_SLOPE = 0.2  # of LeakyReLU below 0
+_FIRST, _WIDE = 16, 32  # channels of an encoder, from full size down
+_SLOPE = 0.2  # LeakyReLU's negative slope
 
 
 class ConvolutionUnit(nn.Sequential):
-    """Convolution 3 x 3 x 3, perhaps group norm, LeakyReLU(0.2).
+    """3 x 3 x 3 convolution, optional group norm, LeakyReLU(0.2).
 
     Args:
-        in_channels: of all groups together.
-        out_channels: likewise.
+        in_channels: total over all groups.
+        out_channels: total over all groups.
         stride: 1, or 2 to halve each side.
-        groups: encoders side by side, which see nothing of one another.
+        groups: number of independent encoders side by side.
         normalized: with group norm, four channels a group.
-        transposed: doubles each side instead.
+        transposed: double each side instead.
     """
 
     def __init__(
@@ -77,7 +77,9 @@ class RegionEncoders(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 2 K, D, H, W) to five maps (B, K C, ...), full size first, each half as large as the last."""
+        """(B, 2 K, D, H, W) to five maps (B, K C, ...), full size first, each half the size of the one
+        before.
+        """
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -86,7 +88,7 @@ class RegionEncoders(nn.Module):
 
 
 class SharedDecoder(nn.Module):
-    """From the maps of all encoders to one field, the deepest first.
+    """From the maps of all encoders, deepest first, to one field.
 
     Args:
         regions: K.
@@ -119,25 +121,25 @@ class SharedDecoder(nn.Module):
 
 
 class DivideAndConquerNet(nn.Module):
-    """Moving and fixed image to the displacement that warps the one onto the other.
+    """From moving and fixed image to the displacement that warps the first onto the second.
 
-    The split into regions is made inside, without gradient, in the images' own size; then the sides are
-    padded to multiples of 16, and the field is cut back.  At the start the field is near 0 (last convolution
-    drawn with deviation 1e-5).  1,670,755 parameters with three regions.
+    The images are split into regions here, without gradient and at their own size; then the sides are padded
+    to multiples of 16, and the field is cropped back.  At the start the field is near 0 (last convolution
+    drawn with standard deviation 1e-5).  1,670,755 parameters with three regions.
 
     Args:
-        regions: K; with 1 the region is the whole image, and the network a plain U-Net.
-        integration_steps: 0 gives the network's field as the displacement (the paper's); above, it is a
-            velocity, integrated by so many steps of scaling and squaring, so that it folds less.
-        normalized: group norm, four channels a group, behind every convolution but the last.
-        iterations: of the Gaussian mixture, at most.
-        tolerance: of its mean log-likelihood.
+        regions: K; with 1 the region is the whole image and the network a plain U-Net.
+        integration_steps: 0 takes the network's field as the displacement (as in the paper); otherwise it is
+            a velocity, integrated in this many steps of scaling and squaring, so that it folds less.
+        normalized: group norm, four channels a group, after every convolution but the last.
+        iterations: upper limit for the Gaussian mixture.
+        tolerance: on its mean log-likelihood.
 
     Raises:
         ValueError: fewer than one region.
     """
 
-    __constants__ = ["integrates"]  # TorchScript leaves out what is not used
+    __constants__ = ["integrates"]  # TorchScript drops unused branches
 
     def __init__(
         self,
@@ -159,16 +161,16 @@ class DivideAndConquerNet(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Normal weights that keep the signal's size through LeakyReLU, and next to no displacement.
+        """Normal weights that keep the signal's scale through LeakyReLU, and almost no displacement.
 
-        With PyTorch's own weights the signal shrinks from layer to layer, and the features hardly depend on
-        the images.  Both choices are VoxelMorph's.
+        With PyTorch's default weights the signal shrinks from layer to layer, and the features hardly depend
+        on the images.  Both choices follow VoxelMorph.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
                 nn.init.kaiming_normal_(module.weight, a=_SLOPE)
                 nn.init.zeros_(module.bias)
-            if isinstance(module, nn.ConvTranspose3d):  # of its 27 weights an eighth meets each voxel
+            if isinstance(module, nn.ConvTranspose3d):  # an eighth of its 27 weights reaches each voxel
                 with torch.no_grad():
                     module.weight.mul_(8**0.5)
         nn.init.normal_(self.decoder.flow.weight, std=1e-5)

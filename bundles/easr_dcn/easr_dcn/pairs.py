@@ -1,7 +1,8 @@
-"""A pair on its way: two files become two channels, a displacement becomes a warped image.
+"""Transforms for pairs: two files become two channels, a displacement becomes a warped image.
 
 Keys of a case: ``moving``, ``fixed`` and perhaps ``moving_label``, ``fixed_label``; later ``image`` (2, *S),
-moving and fixed, ``label`` (2, *S), 0 where nothing is known, ``pred`` (3, *S), the displacement in voxels.
+moving and fixed, ``label`` (2, *S), 0 where no structure is known, ``pred`` (3, *S), the displacement in
+voxels.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ __all__ = ["PairChannelsd", "PreparePair", "RandSwapd", "WarpPaird"]
 
 
 class PairChannelsd(Transform):
-    """Put moving and fixed image, on one grid by now, into ``image``, and their label maps into ``label``.
+    """Stack moving and fixed image, which share a grid by now, into ``image``, and their labels into
+    ``label``.
 
-    Grid and affine are the fixed image's; the case is called "MOVING to FIXED".  Without both label maps
-    ``label`` is 0 everywhere: no structure is known.
+    Grid and affine are the fixed image's; the case is called "MOVING to FIXED".  Unless both label maps are
+    given, ``label`` is 0 everywhere: no structure is known.
     """
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The case without its single volumes; their files stand under ``moving_file`` and ``fixed_file``.
+        """The case without its single volumes; ``moving_file`` and ``fixed_file`` name their files.
 
-        A ``moving_label`` that was not loaded stands under ``moving_label_file``.
+        A ``moving_label`` that was not loaded is kept as ``moving_label_file``.
         """
         case = dict(data)
         moving, fixed = case.pop("moving"), case.pop("fixed")
@@ -47,23 +49,23 @@ class PairChannelsd(Transform):
         meta = {"filename_or_obj": str(files["fixed"].with_name(name))}
         for key, value in (("image", image), ("label", label)):
             case[key] = MetaTensor(value, affine=fixed.affine.clone(), meta=dict(meta))
-        if isinstance(labels[0], str):  # not loaded, since it is only to be warped
+        if isinstance(labels[0], str):  # not loaded: it is only warped
             case["moving_label_file"] = labels[0]
         return case | {f"{role}_file": str(file) for role, file in files.items()}
 
 
 class RandSwapd(Randomizable, Transform):
-    """Let moving and fixed change places, images and labels together.
+    """Swap moving and fixed at random, images and labels together.
 
     Args:
-        prob: how often.
+        prob: probability of a swap.
     """
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob, self.swaps = float(prob), False
 
     def randomize(self, data: Any = None) -> None:
-        """Draw whether this case is swapped."""
+        """Decide whether this case is swapped."""
         self.swaps = bool(self.R.random() < self.prob)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +78,7 @@ class RandSwapd(Randomizable, Transform):
 
 
 class PreparePair(PrepareImageLabel):
-    """The input (B, 2, *S), and (B, 4, *S) that the loss needs: moving, fixed and their label maps."""
+    """The input (B, 2, *S), and the loss's target (B, 4, *S): moving, fixed and their label maps."""
 
     def __call__(self, *given: Any, **settings: Any) -> tuple[Tensor, Tensor]:
         """Images and target on the device."""
@@ -85,14 +87,14 @@ class PreparePair(PrepareImageLabel):
 
 
 class WarpPaird(Transform):
-    """Add what a displacement makes of a pair.
+    """Apply a displacement to a pair.
 
     ``warped`` and ``fixed`` (1, *S), ``moving`` (1, *S); ``warped_label``, ``fixed_label``, ``moving_label``
     (1, *S) uint8.
     """
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The case with the further keys."""
+        """The case with these keys added."""
         case = dict(data)
         field = plain(case["pred"]).float()[None]
         image, label = (plain(case[key]).to(field.device) for key in ("image", "label"))
@@ -100,6 +102,6 @@ class WarpPaird(Transform):
         case["warped"] = warp(image[None, :1], field)[0]
         warped_label = warp(label[None, :1], field, mode="nearest")[0]
         for role, one in (("moving", label[:1]), ("fixed", label[1:2]), ("warped", warped_label)):
-            # Distances of surfaces are in mm, by the affine.
+            # Surface distances take their mm from the affine.
             case[f"{role}_label"] = MetaTensor(one, affine=case["image"].affine)
         return case

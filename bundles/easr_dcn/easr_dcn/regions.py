@@ -1,4 +1,4 @@
-"""Effective anatomical structure representation: a pair of images as regions of like intensity.
+"""Effective anatomical structure representation: a pair of images as regions of similar intensity.
 
 Axes: B pairs, 2 images (moving, fixed), *S spatial, K regions, from dark to bright.
 
@@ -20,13 +20,13 @@ def label_maps(
 ) -> Tensor:
     """The likeliest component of every voxel, under one mixture for both images of a pair.
 
-    Each image is scaled to 0..1 by its own smallest and largest value first.
+    Each image is first scaled to 0..1 by its own minimum and maximum.
 
     Args:
         pair: (B, 2, *S).
         regions: K.
-        iterations: of expectation and maximisation, at most.
-        tolerance: at which they end.
+        iterations: upper limit for EM.
+        tolerance: at which EM ends.
         bins: of the histogram.
 
     Returns:
@@ -35,7 +35,7 @@ def label_maps(
     flat = pair.detach().flatten(2).double()
     low, high = flat.amin(2, keepdim=True), flat.amax(2, keepdim=True)
     index = ((flat - low) / (high - low).clamp(min=1e-12) * (bins - 1)).round()
-    # NaN, from weights or files gone wrong, must not become an index.
+    # NaN from bad weights or files must not become an index.
     index = index.nan_to_num().clamp(0, bins - 1).long().flatten(1)  # (B, 2N)
     mixture = fit_mixture(pooled_histogram(index, bins), regions, iterations, tolerance)
     of_bin = log_joint(mixture, bins).argmax(1)  # (B, Q)
@@ -43,7 +43,7 @@ def label_maps(
 
 
 def region_pairs(pair: Tensor, labels: Tensor, regions: int) -> Tensor:
-    """Every region of the moving image beside that of the fixed one, all else 0.
+    """Every region of the moving image next to the fixed one's, 0 elsewhere.
 
     Args:
         pair: (B, 2, *S).
@@ -51,7 +51,7 @@ def region_pairs(pair: Tensor, labels: Tensor, regions: int) -> Tensor:
         regions: K.
 
     Returns:
-        (B, 2 K, *S): region 0 of moving and fixed, region 1 of moving and fixed, ...; summed over the
-        regions they are the images.
+        (B, 2 K, *S): region 0 of moving and fixed, region 1 of moving and fixed, ...; their sums over the
+        regions are the images.
     """
     return torch.cat([pair * (labels == region) for region in range(regions)], 1)

@@ -1,6 +1,6 @@
 """The files of a registration: warped image, displacement field, warped labels, checkerboard.
 
-The moving files are sampled once, from their own grids, onto the fixed file's grid.
+The moving files are resampled once, from their own grids onto the fixed file's grid.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from common.files import atomic_path
 from common.registration.field_file import write_field
 from common.registration.world import displacement_in_mm, resample_field, warp_in_world
 from common.tensors.plain import plain
-from easr_dcn.pictures import draw_checkerboard
+from easr_dcn.drawing import draw_checkerboard
 
 __all__ = ["WritePaird"]
 
 
 class WritePaird(Transform):
-    """Write what a displacement (``pred``, on the network's grid) makes of the files of a pair.
+    """Apply a displacement (``pred``, on the network's grid) to the files of a pair and write the results.
 
     ``MOVING_to_FIXED_<postfix>.nii.gz``: the moving image on the fixed one's grid; ``..._field.nii.gz``: the
-    displacement (:mod:`common.registration.field_file`); ``..._label.nii.gz``: the moving labels, where the
-    case has some, nearest; ``..._checkerboard.png``: warped and fixed image in turn.
+    displacement (:mod:`common.registration.field_file`); ``..._label.nii.gz``: the moving labels, if any, by
+    nearest neighbour; ``..._checkerboard.png``: warped and fixed image in alternating squares.
 
     Args:
         output_dir: folder.
@@ -41,7 +41,7 @@ class WritePaird(Transform):
         self.load = LoadImage(image_only=True, ensure_channel_first=True)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Write, and give the case back as it is."""
+        """Write the files and return the case unchanged."""
         moving, fixed = (self.load(data[f"{role}_file"]) for role in ("moving", "fixed"))
         onto = fixed.affine
         working = data["image"].affine

@@ -3,8 +3,8 @@
 Theirs: as vptta's, and ``recon{1..4}``, ``recon_head``, ``denoise{1..4}``, ``denoise_head``,
 ``rotate_head.{0,2,4}``, ``supres{1..4}``, ``supres_head.{0,2,4}`` (grata/docs/method.md#checkpoint-layout).
 A file
-without branches, such as vptta's, fits a network without them; with them, keep the file's branches by
-``--network_def#branches``.
+without branches, such as vptta's, fits a network without them; to import the branches of a file that has
+them, pass ``--network_def#branches``.
 """
 
 from __future__ import annotations

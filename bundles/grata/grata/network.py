@@ -23,7 +23,7 @@ __all__ = ["BRANCHES", "ORIENTATIONS", "GraTaNet"]
 
 #: Classes of the rotation branch, in order; degrees counter-clockwise.
 ORIENTATIONS = ("horizontal flip", "vertical flip", "90", "180", "270", "identity")
-#: Channels of a branch's maps, behind the deepest map's own.
+#: Channels of a branch's maps, after those of the deepest map.
 _BRANCH_WIDTHS = (256, 128, 64, 32)
 
 
@@ -45,7 +45,7 @@ def _double(x: Tensor) -> Tensor:
 
 
 class _ImageBranch(nn.Module):
-    """The deepest map (B, C, H/32, W/32) to a picture.
+    """From the deepest map (B, C, H/32, W/32) to a picture.
 
     Args:
         deepest: C, 512 at full width.
@@ -102,17 +102,18 @@ BRANCHES = {
 
 
 class GraTaNet(ResNetUNet):
-    """23,267,842 - 513,000 parameters with all branches, 22,041,570 without.
+    """The shared ResNet U-Net plus branches: 23,267,842 - 513,000 parameters with all of them, 22,041,570
+    without.
 
     Args:
         in_channels: image channels.
         out_channels: sigmoid channels: nested classes without the background.
-        branches: words of :data:`BRANCHES`; () for the published method.
+        branches: names from :data:`BRANCHES`; () for the published method.
         widths: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
         dropout: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
 
     Raises:
-        ValueError: another word.
+        ValueError: a branch is unknown.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class GraTaNet(ResNetUNet):
         self.branches = nn.ModuleDict({name: BRANCHES[name](in_channels, widths[-1]) for name in branches})
 
     def auxiliary(self, deepest: Tensor) -> dict[str, Tensor]:
-        """What each branch makes of the deepest map, ``encode(image)[-1]``, (B, 512, H/32, W/32).
+        """Each branch's output for the deepest map, ``encode(image)[-1]``, (B, 512, H/32, W/32).
 
         Returns:
             "reconstruction", "denoising": logits (B, in_channels, H, W); "super_resolution": logits

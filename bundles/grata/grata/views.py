@@ -1,4 +1,4 @@
-"""Six views of an image, and how a prediction of a view comes back: itself, two flips, three rotations.
+"""Six views of an image (itself, two flips, three rotations), and how to undo them on a prediction.
 
 Axes: B batch, C channels, (H, W).
 Source: grata/docs/method.md#one-adaptation-step.
@@ -17,11 +17,11 @@ Map = Callable[[Tensor], Tensor]
 
 
 def _rotate(quarters: int) -> Map:
-    """Counter-clockwise by quarter turns."""
+    """Rotate counter-clockwise by quarter turns."""
     return lambda x: torch.rot90(x, quarters, (-2, -1))
 
 
-#: (..., H, W) to the view; rotations by 90 and 270 degrees give (..., W, H).
+#: From the image (..., H, W) to the view; rotations by 90 and 270 degrees give (..., W, H).
 VIEWS: tuple[Map, ...] = (
     lambda x: x,
     lambda x: x.flip(-1),
@@ -30,7 +30,7 @@ VIEWS: tuple[Map, ...] = (
     _rotate(2),
     _rotate(3),
 )
-#: Of each view back.
+#: From each view back to the image's orientation.
 INVERSES: tuple[Map, ...] = (VIEWS[0], VIEWS[1], VIEWS[2], _rotate(3), _rotate(2), _rotate(1))
 
 
@@ -43,10 +43,10 @@ def mean_over_views(network: Map, image: Tensor, *, together: bool = True) -> Te
     """Mean of the network's class probabilities over the six views.
 
     Args:
-        network: (B, C, H, W) to logits (B, K, H, W); it must treat the samples of a batch each by itself.
+        network: (B, C, H, W) to logits (B, K, H, W); it must treat the samples of a batch independently.
         image: (1, C, H, W).
-        together: views of one shape go through the network as one batch; else one after the other, with a
-            sixth of the memory.
+        together: pass views of one shape through the network as one batch; otherwise one by one, with a sixth
+            of the memory.
 
     Returns:
         Probabilities (1, K, H, W).

@@ -1,1 +1,1 @@
-"""The KiTS21 challenge: its scores, annotators, rankings, and a coarse-to-fine baseline."""
+"""The KiTS21 challenge: its scores, annotators and rankings, and a coarse-to-fine baseline."""

@@ -1,6 +1,6 @@
 """The organisers' baseline weights (nnU-Net v1, one stage) -> ours.
 
-Their keys, of five poolings: ``conv_blocks_context.<stage>.blocks.<0|1>.{conv,instnorm}``, the last stage
+Their keys, for five poolings: ``conv_blocks_context.<stage>.blocks.<0|1>.{conv,instnorm}``, the last stage
 ``conv_blocks_context.5.<0|1>.blocks.0``; from the coarsest level up ``tu.<level>`` and
 ``conv_blocks_localization.<level>.<0|1>.blocks.0``; ``seg_outputs.<level>``, the last at full resolution.
 
@@ -34,7 +34,7 @@ _LEVELS = 5
 
 
 def _block(theirs: str, ours: str) -> list[tuple[str, str]]:
-    """Rules of a block's two convolutions and norms; {} in ``theirs`` is the convolution's number."""
+    """Renaming rules for a block's convolutions and norms; {} in ``theirs`` is the convolution's number."""
     return [
         (rf"^{theirs.format(n)}\.{part}\.", f"{ours}.{own}{n + 1}.{'conv.' if own == 'conv' else ''}")
         for n in (0, 1)
@@ -55,8 +55,8 @@ RENAMES = (
 def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The published network's state dict, with or without prefix, under the keys of ``RegionUNet``.
 
-    Biases in front of an instance norm, which takes them away again, and the heads of the two coarsest
-    levels, which nothing is trained with here, are left out.  Their heads have no bias: ours become 0.
+    Left out are biases before an instance norm, which cancels them, and the heads of the two coarsest levels,
+    which are not trained here.  Their heads have no bias; ours are set to 0.
     """
     renamed = rename_keys(state, RENAMES)
     kept = {
@@ -72,15 +72,14 @@ def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def start_from(network: nn.Module, weights: str | Path | None) -> None:
-    """Begin a training with weights of other data, all of which are trained on
-    (kits21/docs/method.md#transfer).
+    """Start training from weights of other data, and train all of them (kits21/docs/method.md#transfer).
 
     Args:
-        network: receives in place what fits; heads of other classes stay random, as the log says.
+        network: takes the weights that fit, in place; heads for other classes stay random, which is logged.
         weights: a bare state dict such as ``models/model.pt``; None leaves the network as it is.
 
     Raises:
-        InputError: no such file, no weights in it, or none that fit.
+        InputError: the file does not exist, holds no weights, or none that fit.
     """
     if weights is None:
         return

@@ -1,6 +1,6 @@
-"""Connected pieces of masks: where kidneys may be, and what is too small or in the wrong place to be kept.
+"""Connected components of masks: where the kidneys are, and what is too small or misplaced to keep.
 
-Axes: (D, H, W), spacing in mm in their order.  Pieces are connected by faces, edges or corners.
+Axes: (D, H, W), spacing in mm in their order.  Components connect through faces, edges or corners.
 Source: kits21/docs/method.md#coarse-to-fine; thresholds are not published.
 """
 
@@ -19,7 +19,7 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3))
 
 
 def _pieces(mask: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Each voxel's piece, 0 outside, and the pieces' volumes in mL, index 0 for the outside."""
+    """Each voxel's component, 0 outside, and the components' volumes in mL, index 0 for the outside."""
     numbered, number = ndimage.label(mask, structure=_ALL_NEIGHBOURS)
     sizes = np.bincount(numbered.ravel(), minlength=number + 1)
     return numbered, sizes * math.prod(spacing) / 1000
@@ -35,17 +35,17 @@ def kidney_boxes(
     most: int = 2,
     at_least: Sequence[int] = (1, 1, 1),
 ) -> list[Box]:
-    """Boxes around the largest pieces of a coarse mask, in voxels of a finer grid over the same volume.
+    """Boxes around the largest components of a coarse mask, in voxels of a finer grid of the same volume.
 
     Args:
         mask: bool (D, H, W), the coarse stage's.
         spacing: of the mask.
         shape: voxels of the finer grid.
-        margin_mm: around each piece.
-        smallest_ml: smaller pieces are no kidneys.
-        most: so many boxes at the most, the largest pieces' first.
-        at_least: voxels of each side, where the grid has so many: a patch of the fine stage, which in
-            training saw what lies around a kidney and not the padding of a smaller box.
+        margin_mm: around each component.
+        smallest_ml: smaller components are not kidneys.
+        most: maximum number of boxes, largest components first.
+        at_least: minimum voxels per side, if the grid has as many: a patch of the fine stage, which in
+            training saw a kidney's surroundings and not the padding of a smaller box.
     """
     numbered, volumes = _pieces(mask, spacing)
     order = [p for p in np.argsort(-volumes[1:], kind="stable") + 1 if volumes[p] >= smallest_ml]
@@ -66,7 +66,7 @@ def kidney_boxes(
 
 
 def without_small_pieces(mask: np.ndarray, spacing: Sequence[float], smallest_ml: float) -> np.ndarray:
-    """The mask (D, H, W) without its pieces below a volume."""
+    """The mask (D, H, W) without components below a volume."""
     numbered, volumes = _pieces(mask, spacing)
     keep = volumes >= smallest_ml
     keep[0] = False
@@ -79,12 +79,12 @@ def clean_regions(
     *,
     smallest_ml: Sequence[float] = (10.0, 0.2, 0.2),
 ) -> np.ndarray:
-    """Nested regions as they must be: each within the one before, without small pieces.
+    """Nested regions made consistent: each within the one before, without small components.
 
     Args:
         regions: bool (3, D, H, W): kidney and mass, mass, tumor.
         spacing: mm.
-        smallest_ml: the smallest piece of each region.
+        smallest_ml: volume of the smallest component kept in each region.
     """
     kept = np.zeros_like(regions)
     around: np.ndarray | bool = True

@@ -1,4 +1,4 @@
-"""Coarse-to-fine inference: kidneys in a scan of low resolution, then everything in crops of full resolution.
+"""Coarse-to-fine inference: kidneys in a low-resolution scan, then everything in full-resolution crops.
 
 Axes: B batch, C input channels, R regions, (D, H, W).
 Source: kits21/docs/method.md#coarse-to-fine.
@@ -28,15 +28,17 @@ logger = logging.getLogger(__name__)
 
 
 class TwoStageTrainingInferer(Inferer):
-    """Training's call: both stages' inputs to a network of two stages, the image alone to any other."""
+    """The forward pass of training: both stages' inputs for a two-stage network, the image alone for any
+    other.
+    """
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What the network returns."""
+        """The network's output."""
         return network(inputs, *args, **kwargs) if has_two_stages(network) else network(inputs)
 
 
 def has_two_stages(network: Any) -> bool:
-    """Whether it has a coarse and a fine part, perhaps within DistributedDataParallel."""
+    """Whether a network, perhaps within DistributedDataParallel, has a coarse and a fine part."""
     inner = getattr(network, "module", network)
     return hasattr(inner, "coarse") and hasattr(inner, "fine")
 
@@ -49,11 +51,11 @@ class CoarseToFineInferer(Inferer):
     Args:
         roi_size: patch of the fine stage, voxels.
         coarse_roi_size: patch of the coarse stage, voxels.
-        spacing: mm of the scans that come in.
-        coarse_spacing: mm of the coarse stage; an axis that is coarser already stays as it is.
+        spacing: of the incoming scans, mm.
+        coarse_spacing: of the coarse stage, mm; an axis that is already coarser is left alone.
         margin_mm: around each kidney of the coarse stage.
-        smallest_ml: smaller pieces of the coarse stage are no kidneys.
-        most: so many kidneys at the most.
+        smallest_ml: smaller components of the coarse stage are not kidneys.
+        most: maximum number of kidneys.
         sw_batch_size: windows in one forward pass.
         overlap: of the windows.
         sigma_scale: of the windows' Gaussian weights, in patches.
@@ -93,7 +95,9 @@ class CoarseToFineInferer(Inferer):
         self.window = ProbabilityWindowInferer(roi_size, sigmoid=not softmax, **window)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """(B, C, D, H, W) of any size to probabilities (B, R, D, H, W), all background where no kidney is."""
+        """(B, C, D, H, W) of any size to probabilities (B, R, D, H, W); only background if no kidney is
+        found.
+        """
         found = self._probabilities(plain(inputs), network)
         return MetaTensor(found).copy_meta_from(inputs) if isinstance(inputs, MetaTensor) else found
 
@@ -123,12 +127,12 @@ class CoarseToFineInferer(Inferer):
         for box in boxes:
             crop = (slice(None), slice(None), *box)
             found = self.window(both[crop], stages.fine).float()
-            # Crops of both kidneys may overlap: what either finds counts, and with softmax the later.
+            # The kidneys' crops may overlap: either one's findings count, and with softmax the later one's.
             result[crop] = found if self.softmax else torch.maximum(result[crop], found)
         return result
 
     def _background(self, channels: int, shape: Sequence[int], like: Tensor) -> Tensor:
-        """Probabilities (1, K, D, H, W) of nothing but background."""
+        """Probabilities (1, K, D, H, W) that are background everywhere."""
         result = torch.zeros((1, channels, *shape), dtype=torch.float32, device=like.device)
         if self.softmax:
             result[:, 0] = 1

@@ -1,7 +1,7 @@
 """The challenge's six numbers of a case: Dice and surface Dice of three nested regions.
 
-Dice = 2 |P and R| / (|P| + |R|); surface Dice weighs both surfaces by area and counts what lies within the
-region's tolerance.  A region that neither map has scores 1 in both; one that a single map has scores 0.
+Dice = 2 |P and R| / (|P| + |R|); surface Dice is the share, by area, of both surfaces that lies within the
+region's tolerance.  A region in neither map scores 1 in both; one in a single map scores 0.
 
 Source: kits21/docs/method.md#metrics.  Axes: *S three spatial axes, spacing in mm in their order.  The
 organisers read volumes as (z, y, x), the reverse of a NIfTI header's order.
@@ -36,7 +36,7 @@ def score_case(
 
     Args:
         prediction: label map (*S) of whole numbers 0..3.
-        reference: likewise.
+        reference: label map (*S) of whole numbers 0..3.
         spacing: mm, in the order of the axes.
 
     Raises:

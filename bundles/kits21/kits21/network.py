@@ -1,4 +1,4 @@
-"""The baseline's networks: nnU-Net's plain 3D U-Net, once per stage, with one output for each nested region.
+"""The baseline's networks: nnU-Net's plain 3D U-Net, one per stage, with one output per nested region.
 
 Axes: B batch, C input channels, R regions (kidney and mass, mass, tumor), (D, H, W).
 Source: kits21/docs/method.md#network; Isensee et al., Nature Methods 2021.
@@ -7,7 +7,7 @@ Source: kits21/docs/method.md#network; Isensee et al., Nature Methods 2021.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional, Union  # TorchScript reads them
+from typing import Optional, Union  # needed by TorchScript
 
 import torch
 from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetOutBlock, UnetUpBlock
@@ -24,21 +24,22 @@ _SUPERVISED = 2  # scales below the full one; the two coarsest of the decoder's 
 
 
 class RegionUNet(nn.Module):
-    """U-Net of six stages: two convolutions each, strided first, instance norm, leaky ReLU, concatenation.
+    """U-Net of six stages: two convolutions each (the first strided), instance norm, leaky ReLU,
+    concatenation.
 
-    Made of the blocks of MONAI's ``DynUNet`` (kits21/docs/method.md#plain-u-net); with four outputs and
-    without heads of deep supervision it has 31,189,476 parameters.  (``DynUNet`` keeps its heads' maps in
-    itself and interpolates them, which neither TorchScript nor the published loss wants.)
+    Made of the blocks of MONAI's ``DynUNet`` (kits21/docs/method.md#plain-u-net); with four outputs and no
+    deep supervision heads it has 31,189,476 parameters.  (``DynUNet`` stores its heads' maps on itself and
+    interpolates them; TorchScript allows the one as little as the published loss the other.)
 
     Args:
         in_channels: C.
         out_channels: R.
-        deep_supervision: heads at a half and a quarter of the resolution, which only training uses.
+        deep_supervision: add heads at half and quarter resolution, used only in training.
         dropout: probability after each convolution; the published network has none.
         filters: channels of the six stages, from full resolution down.
 
     Raises:
-        ValueError: there are not six.
+        ValueError: ``filters`` does not have six entries.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class RegionUNet(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """He normal for the leaky ReLU, no bias; unit norms."""
+        """He normal for the leaky ReLU, zero biases, unit norms."""
         for module in self.modules():
             if isinstance(module, nn.InstanceNorm3d):
                 module.reset_parameters()
@@ -82,11 +83,11 @@ class RegionUNet(nn.Module):
     def forward(self, x: Tensor) -> Union[Tensor, list[Tensor]]:  # noqa: UP007 (TorchScript reads this)
         """(B, C, D, H, W), sides multiples of 32 and not all of them 32, to logits (B, R, D, H, W).
 
-        In training, with deep supervision: a list with the logits at the whole, a half and a quarter of the
-        resolution, each at its own size.
+        In training with deep supervision: a list of the logits at full, half and quarter resolution, each at
+        its own size.
 
         Raises:
-            ValueError: a side is no multiple of 32, or all are 32.
+            ValueError: a side is not a multiple of 32, or all are 32.
         """
         sides = x.shape[2:]
         if any([n % 32 != 0 for n in sides]) or all([n == 32 for n in sides]):
@@ -112,16 +113,16 @@ class RegionUNet(nn.Module):
 
 
 class CoarseToFine(nn.Module):
-    """The networks of both stages, in one module so that one file of weights holds them.
+    """The networks of both stages, in one module so that one weights file holds both.
 
-    ``coarse`` finds kidney and mass in a scan of low resolution; ``fine`` sees a crop of full resolution
-    and the coarse mask as one more channel.  :class:`kits21.inferer.CoarseToFineInferer` runs them.
+    ``coarse`` finds kidney and mass in a low-resolution scan; ``fine`` sees a full-resolution crop, with the
+    coarse mask as an extra channel.  :class:`kits21.inferer.CoarseToFineInferer` runs them.
 
     Args:
         in_channels: C.
         out_channels: R of the fine stage.
         dropout: see :class:`RegionUNet`.
-        filters: likewise, of both stages.
+        filters: see :class:`RegionUNet`; for both stages.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class CoarseToFine(nn.Module):
         self.fine = RegionUNet(in_channels + 1, out_channels, dropout=dropout, filters=filters)
 
     def reset_parameters(self) -> None:
-        """New weights for both stages."""
+        """Initialise both stages."""
         self.coarse.reset_parameters()
         self.fine.reset_parameters()
 
@@ -148,18 +149,18 @@ class CoarseToFine(nn.Module):
         coarse_mask: Optional[Tensor] = None,  # noqa: UP045 (TorchScript reads these)
         coarse_image: Optional[Tensor] = None,  # noqa: UP045
     ) -> Union[Tensor, list[Tensor], dict[str, Union[Tensor, list[Tensor]]]]:  # noqa: UP007
-        """The fine stage's logits, and with an image for the coarse stage both stages' as a dict.
+        """The fine stage's logits; given an image for the coarse stage, both stages' logits as a dict.
 
         Args:
-            image: (B, C, D, H, W), a crop of full resolution.
-            coarse_mask: (B, 1, D, H, W) of 0 and 1, the coarse stage's on the same crop; without it the
-                coarse stage looks at this crop alone, at half its resolution, and sides must be multiples
+            image: (B, C, D, H, W), a full-resolution crop.
+            coarse_mask: (B, 1, D, H, W) of 0 and 1, the coarse stage's result for the same crop; without it
+                the coarse stage runs on this crop alone, at half its resolution, and sides must be multiples
                 of 64 and not all of them 64.
-            coarse_image: (B, C, d, h, w), of low resolution; training passes it, so that one call reaches
-                all weights, as several processes need it.
+            coarse_image: (B, C, d, h, w), low resolution; training passes it so that one call uses all
+                weights, as distributed training requires.
 
         Returns:
-            what :class:`RegionUNet` returns, or {"fine": ..., "coarse": ...} of it.
+            what :class:`RegionUNet` returns, or {"fine": ..., "coarse": ...} with that for each stage.
         """
         mask = self._mask_of_crop(image) if coarse_mask is None else coarse_mask.to(image)
         fine = self.fine(torch.cat([image, mask], dim=1))
@@ -170,5 +171,7 @@ class CoarseToFine(nn.Module):
     def _mask_of_crop(self, image: Tensor) -> Tensor:
         """The coarse stage's mask (B, 1, D, H, W) of 0 and 1, from this image alone."""
         logits = self.coarse(functional.avg_pool3d(image, 2))
-        whole = logits if isinstance(logits, Tensor) else logits[0]  # in training the heads come along
+        whole = (
+            logits if isinstance(logits, Tensor) else logits[0]
+        )  # in training, a list with the heads' maps
         return functional.interpolate((whole > 0).to(image.dtype), scale_factor=2.0, mode="nearest")

@@ -1,7 +1,7 @@
-"""Training on plausible annotations instead of the majority: each iteration may see another rater.
+"""Training on plausible annotations instead of the majority: each iteration may see a different rater.
 
-Every training case is listed once for each of its samples (:mod:`kits21.samples`), so that what draws a case
-at random draws one of its annotations too; the label map that is read is painted over with that sample.
+Every training case is listed once for each of its samples (:mod:`kits21.samples`), so that drawing a case at
+random also draws one of its annotations; that sample then replaces the label map that was read.
 
 Source: kits21/docs/method.md#training-on-plausible-annotations.
 """
@@ -28,11 +28,12 @@ __all__ = ["PlausibleLabeld", "entry_per_sample"]
 def entry_per_sample(
     cases: Iterable[Mapping[str, Any]], annotations_dir: str | Path | None
 ) -> list[dict[str, Any]]:
-    """The cases, each as often as it has plausible annotations, with what :class:`PlausibleLabeld` reads.
+    """The cases, each repeated for every plausible annotation, with the keys :class:`PlausibleLabeld` reads.
 
     Args:
-        cases: with a ``label`` file that is called as the case is, ``case_00012.nii.gz``.
-        annotations_dir: the challenge's release, ``case_00012/segmentations/...`` in it or in its ``data``.
+        cases: each with a ``label`` file named after the case, ``case_00012.nii.gz``.
+        annotations_dir: the challenge's release, with ``case_00012/segmentations/...`` in it or in its
+            ``data``.
 
     Raises:
         InputError: no folder is given, or a case has no annotations there.
@@ -65,9 +66,9 @@ def _samples(reference: Reference) -> list[Sample]:
 
 
 class PlausibleLabeld(MapTransform):
-    """Write the plausible annotation that an entry names over its label map, (1, X, Y, Z) as in its file.
+    """Replace an entry's label map, (1, X, Y, Z) as in its file, by the plausible annotation that it names.
 
-    Entries without ``annotations`` keep theirs.
+    Entries without ``annotations`` keep their label map.
 
     Raises:
         InputError: an annotation cannot be read, or is on another grid than the label map.
@@ -77,7 +78,7 @@ class PlausibleLabeld(MapTransform):
         super().__init__(keys)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The entry with other label maps."""
+        """The entry with its label maps replaced."""
         case = dict(data)
         if "annotations" not in case:
             return case

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: the six scores of every team, and how stable the places are."""
+"""Plots of an evaluation: every team's six scores, and how stable the ranking is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST = 24  # characters of a team's name
 
 
 def draw_scores(path: str | Path, teams: Sequence[str], scores: np.ndarray, order: Sequence[int]) -> None:
-    """One panel for each score: a box for each team, its cases as dots, its average as a line.
+    """One panel per score: a box per team, its cases as dots, its average as a line.
 
     Args:
         path: PNG to write.
@@ -44,13 +44,13 @@ def draw_scores(path: str | Path, teams: Sequence[str], scores: np.ndarray, orde
 
 
 def draw_places(path: str | Path, teams: Sequence[str], ranking: Ranking, bootstrap: Bootstrap) -> None:
-    """How often each team took each place when cases were drawn anew.
+    """How often each team took each place when the cases were resampled.
 
     Args:
         path: PNG to write.
         teams: names.
         ranking: on all cases.
-        bootstrap: on cases drawn anew.
+        bootstrap: on resampled cases.
     """
     order = ranking.order
     number = len(order)

@@ -1,4 +1,4 @@
-"""From regions to a label map, as a step of MONAI's postprocessing."""
+"""From regions to a label map, as a MONAI postprocessing transform."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["RegionsToLabeld"]
 
 
 class RegionsToLabeld(MapTransform):
-    """Probabilities (K, D, H, W), or what was decided from them, to a label map (1, D, H, W) uint8.
+    """Probabilities (K, D, H, W), or decisions made from them, to a label map (1, D, H, W) uint8.
 
-    A region is where its probability exceeds a half; with softmax the likeliest class counts, and regions
-    are made of it.  Small pieces go, and what lies outside of the region around it.
+    A region is where its probability exceeds one half; with softmax, regions are made from the likeliest
+    class. Small components are removed, and so is what lies outside the enclosing region.
 
     Args:
         keys: predictions: probabilities, or masks of regions, or with ``softmax`` a label map (1, D, H, W).
         order: label values, outermost first (:func:`kits21.regions.nesting`).
         softmax: channels are the classes with the background, instead of nested regions.
-        smallest_ml: the smallest piece of each region; zeros keep all.  The last one counts for all regions
-            beyond.
-        spacing: mm, where the prediction has no affine of its own.
+        smallest_ml: volume of the smallest component kept in each region; zeros keep all.  The last value
+            applies to any further regions.
+        spacing: mm, if the prediction has no affine of its own.
     """
 
     def __init__(

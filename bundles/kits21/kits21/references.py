@@ -1,8 +1,8 @@
 """The references to score against: a release of KiTS21, or a folder of label maps.
 
-Of a release (``case_00000/aggregated_MAJ_seg.nii.gz``, ``case_00000/segmentations/...``) the majority of
-the annotations counts, from the file that is there or from the annotations themselves.  A plain folder has
-one label map for each case, ``<case>.nii.gz``.
+A release (``case_00000/aggregated_MAJ_seg.nii.gz``, ``case_00000/segmentations/...``) is scored against the
+majority of its annotations, from the aggregated file or else from the annotations themselves.  A plain folder
+has one label map per case, ``<case>.nii.gz``.
 
 Axes: (Z, Y, X), as the organisers read volumes; spacing in mm in this order.
 """
@@ -34,8 +34,8 @@ class Reference:
 
     Attributes:
         case: its name.
-        label_file: its label map, if there is a file of it.
-        folder: the case's folder in a release, if its annotations are there.
+        label_file: its label map, if there is a file.
+        folder: the case's folder in a release, if it has annotations.
     """
 
     case: str
@@ -44,7 +44,7 @@ class Reference:
 
     @cached_property
     def files(self) -> Annotations[Path] | None:
-        """The annotations' files, by region, instance and annotation."""
+        """The annotation files, by region, instance and annotation."""
         return None if self.folder is None else annotation_files(self.folder)
 
     @property
@@ -52,7 +52,7 @@ class Reference:
         """The case's number, which seeds its samples.
 
         Raises:
-            InputError: its name does not end in one.
+            InputError: its name does not end in a number.
         """
         found = re.search(r"(\d+)$", self.case)
         if not found:
@@ -61,14 +61,14 @@ class Reference:
 
     @cached_property
     def grid(self) -> Grid:
-        """Where the voxels are."""
+        """The grid of the case's voxels."""
         if self.label_file is not None:
             return read_grid(self.label_file)
         return read_grid(self.files["kidney"][0][0])
 
     @property
     def spacing(self) -> Sequence[float]:
-        """Mm, as (Z, Y, X)."""
+        """Spacing in mm, (Z, Y, X)."""
         return self.grid.spacing[::-1]
 
     def label(self) -> np.ndarray:
@@ -94,14 +94,14 @@ class Reference:
         """One annotation, bool (Z, Y, X).
 
         Raises:
-            InputError: it is on another grid, or no mask.
+            InputError: it is on another grid, or not a mask.
         """
         check_grid(read_grid(path), self.grid)
         return read_label(path, highest=1).T.astype(bool)
 
 
 def find_references(folder: str | Path) -> list[Reference]:
-    """The cases of a folder, by name.
+    """The cases in a folder, by name.
 
     Raises:
         InputError: it does not exist, or holds neither a release nor label maps.
@@ -131,7 +131,7 @@ def _of_release(case: str, folder: Path) -> Reference:
 
 
 def label_files(folder: Path) -> dict[str, Path]:
-    """Name without type -> NIfTI file, directly in a folder, by name; hidden ones are left out."""
+    """Stem -> NIfTI file for the files directly in a folder, by name; hidden ones are left out."""
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         suffix = next((s for s in _SUFFIXES if path.name.endswith(s)), None)
@@ -141,7 +141,7 @@ def label_files(folder: Path) -> dict[str, Path]:
 
 
 def read_label_map(path: Path) -> np.ndarray:
-    """A label map (Z, Y, X), uint8, of the challenge's values.
+    """A label map (Z, Y, X), uint8, with the challenge's values.
 
     Raises:
         InputError: it cannot be read or has other values.

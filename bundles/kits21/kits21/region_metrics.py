@@ -1,7 +1,7 @@
-"""The challenge's two scores of nested regions as metrics of a MONAI evaluator.
+"""The challenge's two scores of nested regions, as metrics for a MONAI evaluator.
 
 Label maps are (B, 1, D, H, W) or a list of (1, D, H, W); one value per case and region, the outermost first.
-A region that neither map has scores 1, one that a single map has 0.
+A region in neither map scores 1, one in a single map 0.
 
 Source: kits21/docs/method.md#metrics.
 """
@@ -50,7 +50,7 @@ class RegionDice(PerClassMetric):
         return torch.tensor(cases, dtype=torch.float64)
 
     def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
-        """Of the outermost region."""
+        """The score of the outermost region."""
         return self.region_value(0, pred, truth, spacing)
 
     def region_value(self, region: int, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
@@ -59,7 +59,7 @@ class RegionDice(PerClassMetric):
 
 
 class RegionSurfaceDice(RegionDice):
-    """Surface Dice of each region at the challenge's tolerance, in 0..1; a fourth region has the third's."""
+    """Surface Dice of each region at the challenge's tolerance, 0..1; a fourth region uses the third's."""
 
     def region_value(self, region: int, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
         """Surface Dice of two masks, bool (1, D, H, W)."""

@@ -1,7 +1,7 @@
 """The challenge's nested regions ("hierarchical evaluation classes") and their tolerances.
 
-A label map has 0 background, 1 kidney, 2 tumor, 3 cyst.  Each region holds the next one, so that a cyst
-taken for a tumor counts as an error in the tumor alone.
+A label map has 0 background, 1 kidney, 2 tumor, 3 cyst.  Each region contains the next, so that a cyst taken
+for a tumor is an error in the tumor region only.
 
 Source: Heller et al., arXiv 2307.01984; kits21/docs/method.md#labels-hecs-aggregation.
 """
@@ -53,20 +53,20 @@ def region_masks(label: np.ndarray) -> np.ndarray:
     return _MEMBER[:, label]
 
 
-NESTING = (1, 3, 2)  # the label values as the regions are painted: region r holds those from r on
+NESTING = (1, 3, 2)  # the label values in painting order: region r holds those from r on
 
 
 def nesting(num_classes: int) -> tuple[int, ...]:
     """The order in which the values of a label map are nested, the outermost first.
 
-    Of KiTS21's four classes (1, 3, 2), of K classes (1, K - 1, ..., 2): with kidney 1 and tumor 2 alone
-    (1, 2).  Region r holds the values from place r on.
+    KiTS21's four classes give (1, 3, 2), K classes (1, K - 1, ..., 2), kidney 1 and tumor 2 alone (1, 2).
+    Region r holds the values from place r on.
     """
     return (1, *range(num_classes - 1, 1, -1))
 
 
 def region_names(order: Sequence[int], names: Mapping[int, str]) -> dict[int, str]:
-    """Number of each region, from 1 -> its name: the challenge's, else its classes' with a plus.
+    """Region number, from 1 -> its name: the challenge's, or its classes' names joined by a plus.
 
     Args:
         order: label values, see :func:`nesting`.
@@ -83,7 +83,7 @@ def region_names(order: Sequence[int], names: Mapping[int, str]) -> dict[int, st
 def label_of_regions(regions: Tensor, order: Sequence[int] = NESTING) -> Tensor:
     """The label map (B, 1, *S) or (1, *S), uint8, of masks (B, R, *S) or (R, *S).
 
-    Painted from the outermost region in; for KiTS21 kidney_and_mass, mass, tumor: a mass that is no tumor
+    Painted from the outermost region in; for KiTS21 kidney_and_mass, mass, tumor: a mass that is not a tumor
     is a cyst.
 
     Args:

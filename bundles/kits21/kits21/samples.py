@@ -1,7 +1,7 @@
-"""Plausible annotations of a case, and how far annotators are apart.
+"""Plausible annotations of a case, and how far its annotators disagree.
 
-A sample takes one annotation of every instance.  Samples come in groups; within a group no two share an
-annotation of any instance, so that two of a group are two independent raters.
+A sample takes one annotation of every instance.  Samples come in groups; no two of a group share an
+annotation, so that they are independent raters.
 
 Source: Heller et al., arXiv 2307.01984; kits21/docs/method.md#sampled-plausible-annotations and
 kits21/docs/method.md#tolerance.
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 GROUPS = 5
-_DRAWN = ("kidney", "tumor", "cyst")  # the order of the random numbers
+_DRAWN = ("kidney", "tumor", "cyst")  # the order in which random numbers are drawn
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Sample:
     Attributes:
         group: 0..4.
         number: of the sample within its group.
-        choice: region -> for each instance the index of the annotation taken, from 0.
+        choice: region -> index, from 0, of the annotation taken for each instance.
     """
 
     group: int
@@ -51,7 +51,7 @@ class Sample:
     choice: Mapping[str, tuple[int, ...]]
 
     def take(self, annotations: Annotations[Item]) -> dict[str, list[Item]]:
-        """Its annotation of every instance, masks or files, by region."""
+        """The sample's annotation of every instance, masks or files, by region."""
         return {
             region: [one[i] for one, i in zip(instances, self.choice[region], strict=True)]
             for region, instances in annotations.items()
@@ -59,7 +59,7 @@ class Sample:
 
 
 def plan_samples(case: int, counts: Mapping[str, Sequence[int]], *, groups: int = GROUPS) -> list[Sample]:
-    """The samples of a case, the same whenever they are asked for.
+    """The samples of a case; always the same ones.
 
     Args:
         case: its number, the seed.
@@ -67,7 +67,7 @@ def plan_samples(case: int, counts: Mapping[str, Sequence[int]], *, groups: int 
         groups: how many groups.
 
     Raises:
-        ValueError: there is no instance, or one without annotations.
+        ValueError: there is no instance, or one has no annotations.
     """
     counts = {region: list(counts.get(region, ())) for region in _DRAWN}
     numbers = [n for region in counts.values() for n in region]
@@ -87,7 +87,7 @@ def plan_samples(case: int, counts: Mapping[str, Sequence[int]], *, groups: int 
 
 
 def sample_labels(case: int, annotations: Annotations[np.ndarray]) -> Iterator[tuple[Sample, np.ndarray]]:
-    """Every sample with its label map (*S) uint8.
+    """Every sample, with its label map (*S) uint8.
 
     Args:
         case: its number.
@@ -99,7 +99,7 @@ def sample_labels(case: int, annotations: Annotations[np.ndarray]) -> Iterator[t
 
 
 def rater_pairs(samples: Sequence[Sample]) -> list[tuple[int, int]]:
-    """Places in the list of all pairs that may stand for two raters: those of one group."""
+    """Pairs of indices of samples that may stand for two raters: those of one group."""
     pairs = itertools.combinations(range(len(samples)), 2)
     return [(a, b) for a, b in pairs if samples[a].group == samples[b].group]
 
@@ -107,7 +107,7 @@ def rater_pairs(samples: Sequence[Sample]) -> list[tuple[int, int]]:
 def inter_rater_scores(
     labels: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]], spacing: Sequence[float]
 ) -> dict[str, float]:
-    """The mean of the challenge's six numbers over pairs of raters; NaN without pairs."""
+    """The challenge's six numbers, averaged over pairs of raters; NaN without pairs."""
     scores = [score_case(labels[a], labels[b], spacing) for a, b in pairs]
     return {c: float(np.mean([s[c] for s in scores])) if scores else math.nan for c in COLUMNS}
 
@@ -115,10 +115,10 @@ def inter_rater_scores(
 def tolerance_of(
     labels: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]], spacing: Sequence[float]
 ) -> dict[str, float]:
-    """How far a case's raters are apart: region -> mm, the mean over pairs.
+    """How far a case's raters disagree: region -> mm, the mean over pairs.
 
-    Of a pair it is the mean of both directions' 95th percentile of surface distances, unweighted.  Where
-    one rater has no such region the case has no value (NaN): its mean is not taken over the others.
+    For a pair it is the mean of the two directed 95th percentiles of surface distance, unweighted.  If one
+    rater has no such region, the case has no value (NaN), rather than the mean over the other pairs.
 
     Args:
         labels: label maps (*S).
@@ -137,6 +137,6 @@ def tolerance_of(
 
 
 def tolerances(cases: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of :func:`tolerance_of` over cases, without those that have no value."""
+    """The mean of :func:`tolerance_of` over the cases that have a value."""
     values = {r.name: [c[r.name] for c in cases if not math.isnan(c[r.name])] for r in REGIONS}
     return {name: float(np.mean(found)) if found else math.nan for name, found in values.items()}

@@ -3,14 +3,14 @@
     python -m monai.bundle run --config_file bundles/kits21/configs/score.json \\
         --prediction_dir P --reference_dir R
 
-What it writes into the output folder:
+Files written to the output folder:
 
-    scores_<team>.csv       the challenge's table: six numbers of each case, the last row their average
-    leaderboard.csv, .txt   places, averages, ranks, and how far the places move on cases drawn anew
-    scores.png              the six scores of every team
-    places.png              with two teams or more: how often each took each place
-    samples_<team>.csv      with samples: as scores, each number the mean over all plausible annotations
-    inter_rater.csv         with samples: the annotators' own scores against one another, and their distance
+    scores_<team>.csv       the challenge's table: six numbers per case, their average in the last row
+    leaderboard.csv, .txt   places, averages, ranks, and how stable the places are on resampled cases
+    scores.png              every team's six scores
+    places.png              with two or more teams: how often each took each place
+    samples_<team>.csv      with samples: like scores, each number averaged over all plausible annotations
+    inter_rater.csv         with samples: the annotators' scores against one another, and their distance
 """
 
 from __future__ import annotations
@@ -52,21 +52,22 @@ def score_teams(
     draws: int = 1000,
     seed: int = 0,
 ) -> None:
-    """Score, rank, write, and print the leaderboard.
+    """Score and rank the teams, write the tables and plots, and print the leaderboard.
 
     Args:
         prediction_dir: see :func:`kits21.teams.find_teams`.
         reference_dir: see :func:`kits21.references.find_references`.
         output_dir: where to write.
-        samples: also score against every plausible annotation, and the annotators against one another.
+        samples: also score the teams against every plausible annotation, and the annotators against each
+            other.
         missing: a case without a prediction is an ``error`` or counts as ``empty``.
-        tie_break: the column whose average decides between teams of equal mean rank; none: they share
-            their place.
-        draws: rankings on cases drawn anew; 0: none.
-        seed: of the draws.
+        tie_break: the column whose average separates teams of equal mean rank; by default they share their
+            place.
+        draws: number of rankings on resampled cases; 0: none.
+        seed: of the resampling.
 
     Raises:
-        InputError: no folders, unknown options, or files that cannot be scored; all of them are named.
+        InputError: no folders, unknown options, or files that cannot be scored; every fault is named.
     """
     for option, value in (("prediction_dir", prediction_dir), ("reference_dir", reference_dir)):
         if not value:

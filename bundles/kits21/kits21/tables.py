@@ -24,12 +24,12 @@ def write_scores(
     scores: Mapping[str, Mapping[str, float]],
     columns: Sequence[str] = COLUMNS,
 ) -> None:
-    """Write the challenge's CSV: caseID and the columns with 8 decimals, the last row their average.
+    """Write the challenge's CSV: caseID and the columns, with 8 decimals, and their average as the last row.
 
     Args:
-        path: of the file, whole or not at all.
-        scores: case -> column -> value; NaN is an empty cell, and counts in no average.
-        columns: which, in their order.
+        path: of the file, which is written atomically.
+        scores: case -> column -> value; NaN becomes an empty cell and is left out of the average.
+        columns: which to write, in this order.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -52,7 +52,7 @@ def _cell(value: float) -> str:
 def leaderboard_rows(
     teams: Sequence[str], ranking: Ranking, bootstrap: Bootstrap | None
 ) -> list[dict[str, Any]]:
-    """The teams from the best to the last: place, mean rank, the six averages and the ranks on each."""
+    """The teams from first to last: place, mean rank, the six averages and the rank in each."""
     rows = []
     for t in ranking.order:
         row: dict[str, Any] = {"place": float(ranking.place[t]), "team": teams[t]}
@@ -74,7 +74,7 @@ def write_leaderboard(
     *,
     cases: int,
 ) -> str:
-    """Write ``leaderboard.csv`` and ``leaderboard.txt``; the text."""
+    """Write ``leaderboard.csv`` and ``leaderboard.txt``, and return the text."""
     rows = leaderboard_rows(teams, ranking, bootstrap)
     write_rows(Path(folder) / "leaderboard.csv", rows)
     shown = [{k: _shown(v) for k, v in row.items() if not k.startswith("rank_")} for row in rows]

@@ -1,4 +1,4 @@
-"""The teams to score: which folders, and which file is which case's prediction."""
+"""The teams to score: their folders, and which file predicts which case."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Team:
 
 
 def find_teams(folders: Folders, cases: Sequence[str]) -> list[Team]:
-    """The teams in the order in which they are given, or of their folders' names.
+    """The teams, in the order given or sorted by folder name.
 
     Args:
-        folders: one folder of predictions; a folder of such folders, one for each team; a list of folders;
-            or team name -> folder.  A prediction is ``<case>.nii.gz`` or ``<case>_<anything>.nii.gz``.
+        folders: one folder of predictions; a folder with one such folder per team; a list of folders; or
+            team name -> folder.  A prediction is ``<case>.nii.gz`` or ``<case>_<anything>.nii.gz``.
         cases: names of the cases.
 
     Raises:
-        InputError: a folder is missing or has no NIfTI files, two have one name, a case has two files, or
-            no file has a case's name.
+        InputError: a folder is missing or has no NIfTI files, two share a name, a case has two files, or no
+            file is named after a case.
     """
     if isinstance(folders, Mapping):
         named = [(str(name), Path(folder)) for name, folder in folders.items()]
@@ -94,11 +94,10 @@ def _case_of(stem: str, cases: Sequence[str]) -> str | None:
 def check_predictions(
     teams: Sequence[Team], references: Sequence[Reference], *, allow_missing: bool = False
 ) -> None:
-    """Look at the header of every file before a voxel is read, and tell all that is wrong at once.
+    """Check every file's header before any voxel is read, and report all faults at once.
 
     Raises:
-        InputError: predictions are missing (unless that is allowed), or lie on another grid than their
-            reference.
+        InputError: predictions are missing (unless that is allowed), or are not on their reference's grid.
     """
     problems: list[str] = []
     for reference in references:

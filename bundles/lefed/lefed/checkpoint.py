@@ -1,8 +1,8 @@
 """The authors' state dict -> ours.
 
 Theirs: ``encoder.*``, ``decoder1.*``, ``decoder2.*`` and ``sideconv1.side5`` to ``side1``
-(lefed/docs/method.md#checkpoint-layout).  A checkpoint of MC-Net with two decoders has the same names
-without the side heads.
+(lefed/docs/method.md#checkpoint-layout).  A two-decoder MC-Net checkpoint has the same names, without the
+side heads.
 """
 
 from __future__ import annotations

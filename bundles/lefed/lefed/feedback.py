@@ -1,4 +1,4 @@
-"""The feedback of LeFeD: where the two decoders' features differ, for the encoder's next pass.
+"""The feedback of LeFeD: the difference of the two decoders' features, for the encoder's next pass.
 
 Source: lefed/docs/method.md#feedback.
 """
@@ -22,7 +22,7 @@ def feedback_maps(
         features_a: decoder A's five maps, deepest first.
         features_b: decoder B's.
         scale: lambda of the paper.
-        deepest: feed back at the bottleneck too; else its map is zero.
+        deepest: also feed back at the bottleneck; otherwise its map is zero.
     """
     maps = [scale * (b.detach() - a.detach()) for a, b in zip(features_a, features_b, strict=True)]
     return maps if deepest else [torch.zeros_like(maps[0]), *maps[1:]]

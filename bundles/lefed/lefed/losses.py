@@ -1,8 +1,8 @@
-"""Losses of one pass of LeFeD: supervised with deep supervision, and consistency of the two decoders.
+"""Losses of one LeFeD pass: supervised with deep supervision, and consistency of the two decoders.
 
     L = Dice(A) + Dice(B) + sum_i w_i Dice(s_i) + mean((softmax A - softmax B)^2)
 
-Dice with squared denominators over the labelled samples together; consistency over all.
+Dice has squared denominators and sums over all labelled samples together; consistency uses every sample.
 
 Source: lefed/docs/method.md#losses.
 """
@@ -19,7 +19,7 @@ from lefed.output import LeFeDOutput
 
 __all__ = ["SIDE_WEIGHTS", "DecoderConsistencyLoss", "LeFeDSupervisedLoss"]
 
-#: Of the side logits, deepest first.
+#: Weights of the side logits, deepest first.
 SIDE_WEIGHTS = (0.1, 0.2, 0.4, 0.6, 0.8)
 
 
@@ -27,7 +27,7 @@ class LeFeDSupervisedLoss(nn.Module):
     """Dice of both decoders and, weighted, of decoder A's side logits.
 
     Args:
-        side_weights: of the side logits, deepest first; none: no deep supervision.
+        side_weights: weights of the side logits, deepest first; empty for no deep supervision.
         dice: of logits (L, K, *S) and labels (L, 1, *S); squared soft Dice by default.
     """
 
@@ -44,7 +44,7 @@ class LeFeDSupervisedLoss(nn.Module):
     def forward(self, output: LeFeDOutput | Tensor, label: Tensor) -> Tensor:
         """The labelled samples' output and labels (L, 1, X, Y, Z) to the scalar loss.
 
-        The logits of a network with one decoder cost their Dice.
+        For the logits of a single-decoder network it is their Dice loss.
         """
         if isinstance(output, Tensor):
             return self.dice(output, label)
@@ -61,7 +61,7 @@ class DecoderConsistencyLoss(nn.Module):
     def forward(self, output: LeFeDOutput | Tensor) -> Tensor:
         """Output for B samples, labelled or not, to the scalar loss; at least float32.
 
-        0 for the logits of a network with one decoder.
+        0 for the logits of a single-decoder network.
         """
         if isinstance(output, Tensor):
             return output.new_zeros(())

@@ -1,8 +1,8 @@
 """LeFeD: one encoder, two decoders made to differ, and their difference fed back into the encoder.
 
 Decoder A up-samples by transposed convolution and is supervised at every stage; decoder B
-interpolates, and its skips are gated by decoder A's features.  In training both answer; afterwards
-decoder A alone, without feedback: a plain V-Net.
+interpolates, and its skips are gated by decoder A's features.  Training runs both; at inference decoder A
+runs alone, without feedback: a plain V-Net.
 
 Axes: B batch, C channels, (X, Y, Z) the volume, each a multiple of 16.  Features, feedback and side
 logits are listed deepest first: strides 16, 8, 4, 2, 1.
@@ -27,7 +27,7 @@ __all__ = ["LeFeD", "SideHeads"]
 
 
 class SideHeads(nn.Module):
-    """A 1x1x1 convolution for every stage, its result doubled in size until it is full.
+    """A 1x1x1 convolution per stage, its result doubled in size up to full resolution.
 
     Args:
         widths: C of the stages, deepest first.
@@ -57,7 +57,7 @@ class LeFeD(nn.Module):
         out_channels: classes, background included.
         widths: C of the five stages.
         dropout: probability that a channel of the deepest map is dropped in training.
-        head_dropout: the same before each decoder's last convolution.
+        head_dropout: the same, before each decoder's last convolution.
     """
 
     #: Input sizes must be multiples of this, (X, Y, Z) in voxels.
@@ -91,7 +91,7 @@ class LeFeD(nn.Module):
             feedback: five maps, added to the encoder's stages; see :mod:`lefed.feedback`.
 
         Returns:
-            In eval mode decoder A's logits; nothing else runs.  In training mode everything.
+            In eval mode decoder A's logits; nothing else runs.  In training mode a :class:`LeFeDOutput`.
 
         Raises:
             ValueError: a size is not a multiple of 16.
@@ -102,10 +102,10 @@ class LeFeD(nn.Module):
         return self.decoder_a(maps)
 
     def both(self, maps: list[Tensor]) -> LeFeDOutput:
-        """The answer in training from the encoder's maps, finest first."""
+        """The training output, from the encoder's maps, finest first."""
         logits_a, features_a = self.decoder_a.with_features(maps)
         gates: list[Tensor] = []
         for feature in features_a:
-            gates.append(feature.detach().sigmoid())  # A guides B, and does not learn from it
+            gates.append(feature.detach().sigmoid())  # A guides B but does not learn from it
         logits_b, features_b = self.decoder_b.with_features(maps, gates)
         return LeFeDOutput(logits_a, logits_b, self.side_heads(features_a), features_a, features_b)

@@ -1,4 +1,4 @@
-"""What LeFeD answers in training.
+"""LeFeD's training output.
 
 No ``from __future__ import annotations`` here: TorchScript reads a NamedTuple's annotations as types.
 """
@@ -15,7 +15,7 @@ class LeFeDOutput(NamedTuple):
 
     Attributes:
         logits_a: decoder A, (B, out_channels, X, Y, Z).
-        logits_b: decoder B, likewise.
+        logits_b: decoder B, (B, out_channels, X, Y, Z).
         side_logits: of decoder A's five stages, deepest first, each at full size.
         features_a: decoder A's bottleneck and four up-sampled maps, before the skips are added.
         features_b: decoder B's.

@@ -1,4 +1,4 @@
-"""LeFeD's training: several passes over each batch, each fed with the discrepancy that the last one left.
+"""LeFeD's training: several passes over each batch, each fed the previous one's discrepancy.
 
 Source: lefed/docs/method.md#one-iteration.
 """
@@ -17,19 +17,19 @@ __all__ = ["LeFeDTrainer"]
 
 
 class LeFeDTrainer(SemiSupervisedTrainer):
-    """``passes`` times per batch: forward, loss, backward, a step of the optimiser.
+    """``passes`` times per batch: forward, loss, backward, optimiser step.
 
-    The first pass has no feedback, every further one that of the pass before it.  Momentum and running
-    statistics go on from pass to pass, dropout is drawn anew.  The iteration's output is the last
-    pass's, with ``feature_discrepancy``.
+    The first pass has no feedback; each later one has that of the pass before.  Momentum and running
+    statistics carry over from pass to pass; dropout is redrawn.  The iteration's output is the last pass's,
+    with ``feature_discrepancy``.
 
-    A network with one decoder (a tensor as its training output) has no discrepancy: one pass, supervised.
+    A single-decoder network (whose training output is a tensor) has no discrepancy: one supervised pass.
 
     Args:
         passes: N of the paper; 1 for no feedback.
         feedback_scale: lambda of the paper.
-        bottleneck_feedback: feed back at the deepest stage too.
-        settings: as ``SemiSupervisedTrainer`` takes them.
+        bottleneck_feedback: also feed back at the deepest stage.
+        settings: arguments of ``SemiSupervisedTrainer``.
 
     Raises:
         ValueError: ``passes`` is below 1.
@@ -65,7 +65,7 @@ class LeFeDTrainer(SemiSupervisedTrainer):
         )
 
     def labelled_part(self, pred: LeFeDOutput | Tensor, labelled: int) -> LeFeDOutput | Tensor:
-        """The output for the first samples: every tensor in it is cut."""
+        """The output with every tensor cut to the first samples."""
         if isinstance(pred, Tensor):
             return pred[:labelled]
         return LeFeDOutput(

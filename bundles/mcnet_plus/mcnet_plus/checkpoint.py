@@ -1,9 +1,8 @@
 """The authors' state dicts -> ours, 3D and 2D.
 
 Theirs: ``encoder.*``, ``decoder1.*`` to ``decoder3.*``, each decoder with its own ``out_conv``
-(mcnet_plus/docs/method.md#checkpoint-layout).  MC-Net's (two decoders) and a plain V-Net's or U-Net's
-checkpoint in this
-layout fit a network with as many ``upsamplings``.
+(mcnet_plus/docs/method.md#checkpoint-layout).  In this layout, checkpoints of MC-Net (two
+decoders) or of a plain V-Net or U-Net fit a network with as many ``upsamplings``.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ RENAMES_2D = (
 def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The published network's state dict, with or without ``module.``, under the keys of ours.
 
-    2D is told from 3D by its keys.
+    The keys tell 2D from 3D.
     """
     bare = rename_keys(state, [(r"^module\.", "")])
     if any(key.startswith("encoder.in_conv.") for key in bare):

@@ -1,6 +1,6 @@
-"""MC-Net+: one encoder and K decoders that are the same but for their up-sampling.
+"""MC-Net+: one encoder and K decoders that differ only in their up-sampling.
 
-Where the decoders disagree the network is unsure; in training all answer, afterwards the first alone.
+Where the decoders disagree, the network is unsure.  Training runs all of them, inference only the first.
 
 Source: Wu et al., Mutual Consistency Learning for Semi-supervised Medical Image Segmentation,
 Medical Image Analysis 81 (2022) 102530, fig. 2; sizes as in the authors' code
@@ -26,9 +26,9 @@ class _MutualDecoders(nn.Module):
 
     Args:
         encoder: image to a list of maps.
-        decoders: that list to logits, each.
-        average: in eval mode, the logarithm of the decoders' mean probability instead of the first
-            decoder's logits; K times a decoder's cost.
+        decoders: each maps that list to logits.
+        average: in eval mode, the logarithm of the decoders' mean probabilities instead of the first
+            decoder's logits, at K times the decoder's cost.
     """
 
     def __init__(self, encoder: nn.Module, decoders: Sequence[nn.Module], *, average: bool) -> None:
@@ -42,7 +42,7 @@ class _MutualDecoders(nn.Module):
         """(B, in_channels, *S), sizes multiples of 16, to logits (B, out_channels, *S).
 
         Returns:
-            In eval mode the first decoder's; the others do not run.  In training mode a list of all K.
+            In eval mode the first decoder's logits; the others do not run.  In training mode a list of all K.
 
         Raises:
             ValueError: a size is not a multiple of 16.
@@ -65,8 +65,8 @@ class MCNetPlus3d(_MutualDecoders):
     Args:
         in_channels: image channels.
         out_channels: classes, background included.
-        upsamplings: of each decoder, "transposed", "trilinear" or "nearest"; K of them.  The first
-            decoder is the one that predicts.  Two make MC-Net, one the plain V-Net.
+        upsamplings: for each of the K decoders, "transposed", "trilinear" or "nearest".  The first decoder is
+            the one that predicts.  Two make MC-Net, one a plain V-Net.
         widths: C of the five stages.
         dropout: probability that a channel of the deepest map, and of each decoder's last, is dropped.
         average: predict the decoders' mean.
@@ -104,7 +104,7 @@ class MCNetPlus2d(_MutualDecoders):
     Args:
         in_channels: image channels.
         out_channels: classes, background included.
-        upsamplings: of each decoder, "bilinear", "transposed", "nearest" or "bicubic"; the first decoder is
+        upsamplings: for each decoder, "bilinear", "transposed", "nearest" or "bicubic"; the first decoder is
             the one that predicts.
         widths: C of the five levels.
         dropout: elementwise, at the deepest level; less above it.

@@ -1,6 +1,7 @@
-"""Turns of slices, and a prediction slice by slice.
+"""Rotation of slices, and prediction slice by slice.
 
-Volumes are (C, X, Y, Z), slices lie across the last axis.  Source: mcnet_plus/docs/method.md#slice-by-slice.
+Volumes are (C, X, Y, Z), slices are taken along the last axis.  Source:
+mcnet_plus/docs/method.md#slice-by-slice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["ResizedSliceInferer", "turns_by_degrees"]
 
 
 def turns_by_degrees(keys: KeysCollection, low: int, high: int) -> OneOf:
-    """A rotation in the plane by a whole number of degrees from [low, high), by nearest neighbour."""
+    """An in-plane rotation by a whole number of degrees from [low, high), with nearest neighbour."""
     return OneOf(
         [
             Rotated(

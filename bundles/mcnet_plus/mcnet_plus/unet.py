@@ -16,9 +16,9 @@ from torch import Tensor, nn
 __all__ = ["UNetDecoder", "UNetEncoder"]
 
 WIDTHS = (16, 32, 64, 128, 256)
-#: Elementwise dropout of the encoder's levels, as fractions of the deepest one's.
+#: Elementwise dropout at the encoder's levels, as fractions of the deepest level's.
 DROPOUT = (0.1, 0.2, 0.4, 0.6, 1.0)
-#: Word -> what torch.nn.Upsample takes; the linear ones align the corners.
+#: Name -> arguments of torch.nn.Upsample; the linear modes align corners.
 INTERPOLATIONS = {
     "bilinear": {"mode": "bilinear", "align_corners": True},
     "nearest": {"mode": "nearest"},
@@ -27,7 +27,7 @@ INTERPOLATIONS = {
 
 
 def _block(channels_in: int, channels: int, dropout: float = 0.0) -> nn.Sequential:
-    """Twice 3x3 convolution, batch norm and LeakyReLU, with dropout between them."""
+    """3x3 convolution, batch norm and LeakyReLU, twice, with dropout in between."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, 3, padding=1),
         nn.BatchNorm2d(channels),
@@ -40,12 +40,12 @@ def _block(channels_in: int, channels: int, dropout: float = 0.0) -> nn.Sequenti
 
 
 class UNetEncoder(nn.Module):
-    """A block, then four times max pooling and a block.
+    """A block, then max pooling and another block, four times.
 
     Args:
         in_channels: image channels.
         widths: C of the five levels.
-        dropout: probability at the deepest level; 0.1, 0.2, 0.4 and 0.6 times as much above it.
+        dropout: probability at the deepest level; 0.1, 0.2, 0.4 and 0.6 times that at the levels above.
     """
 
     def __init__(self, in_channels: int = 1, *, widths: Sequence[int] = WIDTHS, dropout: float = 0.5) -> None:
@@ -79,11 +79,11 @@ class UNetDecoder(nn.Module):
 
     Args:
         out_channels: classes, background included.
-        upsampling: "transposed", or "bilinear", "nearest", "bicubic" behind a 1x1 convolution.
+        upsampling: "transposed", or "bilinear", "nearest", "bicubic" after a 1x1 convolution.
         widths: C of the encoder's levels.
 
     Raises:
-        ValueError: ``upsampling`` is another word.
+        ValueError: ``upsampling`` is none of these.
     """
 
     def __init__(

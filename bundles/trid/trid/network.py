@@ -20,21 +20,21 @@ _STYLES: dict[str, type[nn.Module]] = {"trid": TriD, "mixstyle": MixStyle, "efdm
 class TriDUNet(ResNetUNet):
     """The U-Net with TriD after the encoder's first two layers; in eval mode a plain network.
 
-    The layers that change styles have no parameters: weights fit whatever ``style`` is, and the exported
-    network has none of them.
+    The style layers have no parameters: weights fit whatever ``style`` is, and the exported network does not
+    contain these layers.
 
     Args:
         in_channels: image channels.
         out_channels: sigmoid channels: nested classes without the background.
-        style: "trid"; "mixstyle" or "efdmix", which the paper compares with; "none" for plain training.
-        style_prob: that a call changes styles, for the whole batch at once.
+        style: "trid"; "mixstyle" or "efdmix", the paper's baselines; "none" for plain training.
+        style_prob: probability that a call changes styles, for the whole batch at once.
         style_after: "layer0" (the stem) to "layer4"; the paper's choice is layers 1 and 2.
         depth: of the ResNet, 34 or 50.
         widths: as in :class:`common.networks.resnet_unet.network.ResNetUNet`.
-        dropout: of channels of the deepest map in training; the paper has none.
+        dropout: probability of dropping a channel of the deepest map in training; the paper has none.
 
     Raises:
-        ValueError: another style, position, depth or probability.
+        ValueError: an unknown style, position or depth, or a probability out of range.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The authors' state dicts -> ours: the ResNet U-Net of the fundus benchmark, PraNet of the polyps.
+"""The authors' state dicts -> ours: the ResNet U-Net of the fundus benchmark, PraNet of the polyp benchmark.
 
 Theirs: bare state dicts; the U-Net as ``res.*``, ``up{1..5}``, ``bnout``, ``seg_head``; PraNet as
 ``resnet.*``, ``rfb{2,3,4}_1.*``, ``agg1.*``, ``ra{4,3,2}_conv{k}.*``
@@ -38,7 +38,7 @@ PRANET = (
 def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A published network's state dict under the keys of ours, without the encoder's ``fc``.
 
-    PraNet is told from the U-Net by its keys.
+    The keys tell PraNet from the U-Net.
     """
     if not any(".rfb" in f".{key}" for key in state):
         return from_authors_resnet_unet(state)

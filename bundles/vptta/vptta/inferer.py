@@ -1,4 +1,4 @@
-"""VPTTA at test time: a prompt of its own for each image, and a network that never changes.
+"""VPTTA at test time: one prompt per image, and a network that never changes.
 
 Source: Chen et al., Each Test Image Deserves A Specific Prompt, CVPR 2024 (vptta/docs/method.md#test-time).
 """
@@ -22,13 +22,13 @@ __all__ = ["PromptInferer"]
 
 
 class PromptInferer(StreamInferer):
-    """One step of Adam on the prompt, down the distance of the features' statistics; then the prediction.
+    """One Adam step on the prompt, to reduce the distance of the feature statistics; then the prediction.
 
-    The prompt starts from the memory's most similar images, or from ones; Adam's moments go on from image to
-    image although the prompt does not.
+    The prompt starts from the memory's most similar images, or from ones; Adam's moments carry over from
+    image to image although the prompt does not.
 
     Args:
-        image_size: H of the published, square images; with ``prompt_alpha`` it gives the window's side.
+        image_size: H of the published, square images; with ``prompt_alpha`` it sets the window's side.
         prompt_alpha: share of the image size.
         channels: of the image.
         lr: of Adam: 0.05 for fundus images, 0.01 for polyps.
@@ -36,16 +36,16 @@ class PromptInferer(StreamInferer):
         tau: how slowly the source's statistics take over (:class:`common.adaptation.aligning_norm.WarmUp`).
         memory_size: S; 0 for no memory.
         neighbours: K.
-        temperature: of the softmax over their similarities.
-        within: name of the part of the network whose batch norms adapt; all of them by default.
+        temperature: of the softmax over the neighbours' similarities.
+        within: name of the submodule whose batch norms adapt; by default the whole network.
         channel_roll: as published, see :class:`common.adaptation.prompt.LowFrequencyPrompt`.
 
     Attributes:
-        prompt: the last image's, once there was one.
-        loss: of the last image, before its step.
+        prompt: of the last image, once there has been one.
+        loss: of the last image, before the step.
 
     Raises:
-        ValueError: more neighbours than the memory holds, or none; other arguments out of range.
+        ValueError: more neighbours than the memory holds, or none; or another argument out of range.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class PromptInferer(StreamInferer):
         self.loss = float("nan")
 
     def build(self, network: nn.Module, image: Tensor) -> None:
-        """A copy with aligning norms, and a prompt where the image is."""
+        """A copy of the network with aligning norms, and a prompt on the image's device."""
         self.network = sharing_copy(network)
         self.layers = convert_to_aligning(self.network, self.warm_up, within=self.within)
         prompt = LowFrequencyPrompt(self.side, channels=self.channels, channel_roll=self.channel_roll)
         self.prompt = prompt.to(image.device)
 
     def begin(self) -> None:
-        """An empty memory, and an optimiser without moments."""
+        """Start with an empty memory and a fresh optimiser."""
         if self.memory is not None:
             self.memory.clear()
         self.optimizer = torch.optim.Adam(self.prompt.parameters(), lr=self.lr, betas=self.betas)
@@ -123,12 +123,12 @@ class PromptInferer(StreamInferer):
         self.loss = loss.item()
 
     def own_state(self) -> dict[str, Any]:
-        """The optimiser's moments, and the memory.  (The prompt itself starts anew with each image.)"""
+        """The optimiser's moments, and the memory.  (The prompt itself is reset for each image.)"""
         memory = {} if self.memory is None else self.memory.state_dict()
         return {"optimizer": self.optimizer.state_dict(), "memory": memory}
 
     def restore_own(self, state: Mapping[str, Any]) -> None:
-        """Both of them."""
+        """Restore both."""
         self.optimizer.load_state_dict(state["optimizer"])
         if self.memory is not None:
             self.memory.load_state_dict(state["memory"])

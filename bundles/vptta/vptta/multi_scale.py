@@ -1,4 +1,4 @@
-"""PraNet's training: every batch three times, smaller, as it is, and larger, each with its own step.
+"""PraNet's training: every batch at three sizes (smaller, unchanged, larger), with one step for each.
 
 Source: vptta/docs/method.md#source-model-polyp.
 """
@@ -16,18 +16,18 @@ __all__ = ["MultiScaleTrainer"]
 
 
 class MultiScaleTrainer(SupervisedTrainer):
-    """For each rate: resize image and mask, forward, loss, backward, a step of the optimiser.
+    """For each rate: resize image and mask, forward, loss, backward, optimiser step.
 
-    The iteration's output is that of the last rate.
+    The iteration's output is the last rate's.
 
     Args:
         rates: factors on (H, W); the sizes are rounded to multiples of ``multiple``: 256, 352 and 448 from
             352 by default.
-        multiple: that the network needs.
-        settings: as ``monai.engines.SupervisedTrainer`` takes them.
+        multiple: sizes must be divisible by this.
+        settings: arguments of ``monai.engines.SupervisedTrainer``.
 
     Raises:
-        ValueError: no rate, or one that is not positive.
+        ValueError: there is no rate, or one is not positive.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ __all__ = ["FundusNet", "PolypNet"]
 
 
 class FundusNet(ResNetUNet):
-    """The ResNet U-Net of ``common`` at depth 34 with its tail: 22,041,570 parameters.
+    """The ResNet U-Net of ``common`` at depth 34, with its tail: 22,041,570 parameters.
 
     Its 41 batch norms, 19,136 channel weights and shifts, all adapt.
 
@@ -41,9 +41,9 @@ class FundusNet(ResNetUNet):
 
 
 class PolypNet(PraNet):
-    """:class:`common.networks.pranet.network.PraNet` of 32 channels: 30,498,319 parameters.
+    """:class:`common.networks.pranet.network.PraNet` with 32 channels: 30,498,319 parameters.
 
-    The 87 batch norms of its encoder adapt, the 66 of its decoder stay.
+    The 87 batch norms of its encoder adapt; the 66 of its decoder stay as they are.
 
     Args:
         in_channels: image channels.

@@ -14,14 +14,14 @@ __all__ = ["BundleNeeds", "needs_of"]
 
 @dataclass(frozen=True)
 class BundleNeeds:
-    """What the data must have; None where nothing is said.
+    """What the data must have; None where nothing is required.
 
     Attributes:
         channels: image channels.
         classes: background included.
         dims: spatial axes.
         unlabelled: training cases may lack a label (semi-supervised bundles).
-        own_check: dotted name of the bundle's own check of a folder, where its files are no images.
+        own_check: dotted name of the bundle's own check of a folder, where its files are not images.
     """
 
     channels: int | None = None
@@ -32,11 +32,11 @@ class BundleNeeds:
 
 
 def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
-    """Read them for a bundle of the checkout, or for the unpacked bundle that ``common`` lies in.
+    """The needs of a bundle of the checkout, or of the unpacked bundle that ``common`` lies in.
 
     Args:
         bundle: its name.
-        root: the folder that holds ``common``; found by itself.
+        root: the folder that holds ``common``; the one this file is in by default.
 
     Raises:
         InputError: no such bundle (the valid names are listed), or its metadata lack the formats.

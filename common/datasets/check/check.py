@@ -29,23 +29,23 @@ def check_cases(
     modality: Sequence[str] = (),
     labelled: Sequence[str] = ("training", "validation"),
 ) -> list[Finding]:
-    """Judge every case; an empty list means that nothing is to be repaired.
+    """Check every case; an empty list means that there is nothing to repair.
 
     Args:
-        facts: of all lists of the data set.
+        facts: the facts of all cases of the data set.
         channels: image channels that the network takes; None for any.
-        classes: label values must be 0 .. classes - 1; None: those that ``declared`` names.
+        classes: label values must be 0 .. classes - 1; None allows those that ``declared`` names.
         dims: spatial axes, 2 or 3; None for any.
-        label_map: label values ``{from: to}``, applied before judging.
+        label_map: label values ``{from: to}``, applied before checking.
         declared: the labels of dataset.json by value.
-        modality: of each channel; "CT" is held to be in HU.
+        modality: the modality of each channel; "CT" is expected to be in HU.
         labelled: the lists whose cases need a label.
 
     Returns:
         Findings about the data set first, then case by case, then files that are in two lists.
 
     Raises:
-        InputError: ``label_map`` is no mapping of integers.
+        InputError: ``label_map`` is not a mapping of integers.
     """
     label_map = as_label_map(label_map)
     values = {value for one in facts if one.label for value in one.label.values}
@@ -93,7 +93,7 @@ def _unused_values(facts: Sequence[CaseFacts], rules: Rules) -> Iterator[Finding
     readable = [one for one in facts if one.label and one.label.files and not one.label.error]
     named = mapped(rules.declared, rules.label_map) or rules.allowed
     unused = (rules.allowed & named) - rules.everywhere
-    strangers = rules.everywhere - rules.allowed  # they are errors, and the unused values their other side
+    strangers = rules.everywhere - rules.allowed  # reported as errors; the unused values are their other side
     if readable and unused and not strangers:
         yield Finding(
             case="",

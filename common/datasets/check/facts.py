@@ -1,4 +1,4 @@
-"""What one reading of every case tells: shapes, spacings, intensities, label values.
+"""What reading every case once tells: shapes, spacings, intensities, label values.
 
 The check and the plan work on these facts and never open a file themselves.  Reading a data set is
 slow, so the facts of a case are kept in the user's cache until one of its files changes.
@@ -32,7 +32,7 @@ class ImageFacts:
 
     Attributes:
         files: absolute paths, one per file (several files are several channels).
-        error: what is wrong as a predicate ("is missing"), else None.
+        error: what is wrong, as a predicate ("is missing"), else None.
         bad_file: the file that ``error`` is about.
         shape: spatial shape, (X, Y, Z) or (X, Y), in the file's axis order.
         channels: number of channels over all files.
@@ -65,12 +65,12 @@ class LabelFacts:
 
     Attributes:
         files: absolute paths; several where a case has several label maps.
-        error: what is wrong as a predicate, else None.
+        error: what is wrong, as a predicate, else None.
         bad_file: the file that ``error`` is about.
         shape: spatial shape in the file's axis order.
         affine: as in :class:`ImageFacts`.
         values: the distinct values, sorted (the first 1000).
-        non_integer: fraction of voxels whose value is no integer (NaN included), 0 to 1.
+        non_integer: fraction of voxels whose value is not an integer (NaN included), 0 to 1.
     """
 
     files: tuple[str, ...] = ()
@@ -93,8 +93,8 @@ class CaseFacts:
             at most 5000, in 6 significant digits; empty without a readable label on the same grid.
         sample_labels: the label value at each of these voxels.
         split: the list of the run that the case is in.
-        name: the case as one finds it in dataset.json, ``training[12]``; a case held out for validation
-            stands there in the training list.
+        name: the case's place in dataset.json, ``training[12]``; a case held out for validation is still
+            in the training list there.
     """
 
     image: ImageFacts
@@ -117,7 +117,7 @@ def read_facts(
     label_key: str = "label",
     cache: bool = True,
 ) -> list[CaseFacts]:
-    """Read every case once.  A bad file is recorded and never raised.
+    """Read every case once.  A bad file is recorded, and raises nothing.
 
     Args:
         cases: dicts with absolute paths, all in the list ``training``; or the lists by name, as
@@ -125,7 +125,7 @@ def read_facts(
         image_key: key of the image file or the list of image files (channels).
         label_key: key of the label file, files, or class index; a case may lack it.
         cache: keep the facts in ``$XDG_CACHE_HOME`` (else ``~/.cache``) ``/method_zoo/facts`` and take
-            them from there while path, size and date of the files are the same.
+        them from there as long as path, size and date of the files are unchanged.
 
     Returns:
         The facts in the order of the cases, list after list.
@@ -155,7 +155,7 @@ def _cached_case(image: Any, label: Any) -> CaseFacts | None:
 
 
 def _read_case(image: Any, label: Any, *, cache: bool) -> CaseFacts:
-    # Asked before reading, so that a file which changes meanwhile is read again next time.
+    # Taken before reading, so that a file that changes meanwhile is read again next time.
     before = stamp(_files(image), _files(label))
     image_facts, image_voxels = _image_facts(_files(image))
     label_facts, values = _label_facts(_files(label)) if _files(label) else (_label_without_file(label), None)
@@ -222,7 +222,7 @@ def _label_facts(files: tuple[str, ...]) -> tuple[LabelFacts, np.ndarray | None]
 
 
 def _label_channels(one: Voxels) -> tuple[np.ndarray, ...]:
-    """A label picture's grey channel, though it be stored as red, green, blue and alpha."""
+    """A label picture's grey channel, even if it is stored as red, green, blue and alpha."""
     return one.channels[:1] if one.mode else one.channels
 
 

@@ -1,7 +1,7 @@
 """Facts of a case on disk, valid while path, size and date of its files stay the same.
 
 One small JSON file per case, named by a hash of the paths, so that a changed case replaces its own
-entry.  A cache that cannot be read or written is no cache; nothing depends on it.
+entry.  A cache that cannot be read or written is ignored; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from common.files import write_text
 
 __all__ = ["load_cached", "save_cached", "stamp"]
 
-_VERSION = 2  # raise it when what is stored changes its meaning
+_VERSION = 2  # raise it when the meaning of what is stored changes
 
 
 def stamp(image: tuple[str, ...], label: tuple[str, ...]) -> list[list[int]] | None:
-    """Size in bytes and date in ns of every file; None if one cannot be asked."""
+    """Size in bytes and date in ns of every file; None if one of them cannot be accessed."""
     try:
         found = [os.stat(file) for file in (*image, *label)]
     except OSError:
@@ -44,7 +44,7 @@ def load_cached(image: tuple[str, ...], label: tuple[str, ...]) -> dict[str, Any
 def save_cached(
     image: tuple[str, ...], label: tuple[str, ...], files: list[list[int]], facts: dict[str, Any]
 ) -> None:
-    """Store facts of files that had the stamp ``files`` before they were read; silent if impossible."""
+    """Store facts of files that had the stamp ``files`` before they were read, if possible."""
     entry = {"version": _VERSION, "stamp": files, "facts": facts}
     try:
         write_text(_path(image, label), json.dumps(entry))

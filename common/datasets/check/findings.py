@@ -1,4 +1,4 @@
-"""What is to be repaired in a data set, and how it is told."""
+"""What needs repair in a data set, and how it is reported."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Finding:
     """One thing to repair.
 
     Attributes:
-        case: its place in dataset.json (``training[12]``); empty if the data set as a whole is meant.
-        file: absolute path; empty if no single file is meant.
+        case: its place in dataset.json (``training[12]``); empty if the finding is about the whole data set.
+        file: absolute path; empty if the finding is not about a single file.
         key: ``image``, ``label``, or a key of dataset.json.
         found: a predicate ("has values {0, 255}").
         expected: what it should be.
         repair: what to do.
-        severity: ``error`` stops training; ``warning`` is only told.
+        severity: ``error`` stops training; ``warning`` is only reported.
     """
 
     case: str
@@ -47,7 +47,7 @@ def raise_on_findings(findings: Sequence[Finding], dataset_json: str | Path, *, 
     Args:
         findings: from :func:`common.datasets.check_cases`.
         dataset_json: the file that lists the cases.
-        options: of the command that shows the whole table (``--num_classes 4``).
+        options: options for the command that shows the whole table (``--num_classes 4``).
 
     Raises:
         InputError: two lines; the first names the first bad case, what was found and expected, the

@@ -1,4 +1,4 @@
-"""What an image must be: readable, of the right axes and channels, finite, in its modality's units."""
+"""What an image must be: readable, with the right axes and channels, finite, in its modality's units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from common.pictures import picture_problem
 
 __all__ = ["image_findings", "is_affine"]
 
-_UNSIGNED_CT_HIGH = 2000  # bone and metal of a CT in HU + 1024 pass it; a CT in HU goes below 0
+_UNSIGNED_CT_HIGH = 2000  # bone and metal of a CT in HU + 1024 exceed it; a CT in HU goes below 0
 
 
 def image_findings(case: CaseFacts, rules: Rules) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def image_findings(case: CaseFacts, rules: Rules) -> Iterator[Finding]:
 
 
 def is_affine(affine: tuple[tuple[float, ...], ...]) -> bool:
-    """Whether the matrix places every voxel at a point of its own."""
+    """Whether the matrix places every voxel at a different point."""
     matrix = np.array(affine)
     return bool(np.isfinite(matrix).all() and abs(np.linalg.det(matrix[:3, :3])) > 1e-12)
 
@@ -65,7 +65,7 @@ def _has_axes(image: ImageFacts, dims: int | None) -> bool:
 
 
 def _picture_problem(image: ImageFacts, rules: Rules) -> tuple[str, str, str] | None:
-    """Of a picture for a network of colour or grey pictures; of a volume for one of colour pictures."""
+    """The problem with an image for a network of colour or grey pictures: its pixels, or that it is NIfTI."""
     if rules.dims != 2 or rules.channels not in (1, 3):
         return None
     if image.mode:
@@ -76,7 +76,7 @@ def _picture_problem(image: ImageFacts, rules: Rules) -> tuple[str, str, str] | 
 
 
 def _has_channels(image: ImageFacts, channels: int) -> bool:
-    """Whether it can be read with so many; a single picture becomes RGB or grey where it is read."""
+    """Whether it can be read with this many channels; a single picture is converted to RGB or grey."""
     if image.mode and len(image.files) == 1 and channels in (1, 3):
         return picture_problem(image.mode, channels) is None
     return image.channels == channels

@@ -13,10 +13,10 @@ _IGNORE = 255
 
 
 def as_label_map(label_map: Mapping[Any, Any] | None) -> dict[int, int]:
-    """The option ``{from: to}`` with integer keys and values; an absent one is empty.
+    """The option ``{from: to}`` with integer keys and values; empty if it is not given.
 
     Raises:
-        InputError: it is no mapping of integers.
+        InputError: it is not a mapping of integers.
     """
     try:
         return {int(old): int(new) for old, new in (label_map or {}).items()}
@@ -27,12 +27,12 @@ def as_label_map(label_map: Mapping[Any, Any] | None) -> dict[int, int]:
 
 
 def mapped(values: Iterable[float], label_map: Mapping[int, int]) -> set[float]:
-    """The values after the map; those that it does not name stay."""
+    """The values after the map; those that it does not name are unchanged."""
     return {label_map.get(value, value) for value in values}
 
 
 def mapped_labels(labels: Mapping[int, str], label_map: Mapping[int, int]) -> dict[int, str]:
-    """Names by value after the map; where values meet, the one that did not move keeps its name."""
+    """Names by value after the map; where values merge, the name of the unmapped one is kept."""
     names: dict[int, str] = {}
     for value in sorted(labels, key=lambda value: (value in label_map, value)):
         names.setdefault(label_map.get(value, value), labels[value])
@@ -55,7 +55,7 @@ def repair_for_values(
         bad: the values that are not allowed, after the map.
         everywhere: all integer values of the data set, after the map.
         classes: number of classes; None if unknown.
-        label_map: the map that the user gave already; a suggestion contains it.
+        label_map: the map that the user has already given; a suggestion includes it.
     """
     if set(everywhere) <= {0, _IGNORE}:
         return f"a 0/255 mask: map it with  {_option({_IGNORE: 1}, label_map)}"

@@ -1,4 +1,4 @@
-"""What a network and a dataset.json ask of the files."""
+"""What a network and a dataset.json require of the files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["Rules", "repair_file"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What every case is held against; None means that anything goes.
+    """What every case is checked against; None means that anything goes.
 
     Attributes:
         channels: image channels that the network takes.
         classes: label values are 0 .. classes - 1.
         dims: spatial axes, 2 or 3.
-        label_map: label values ``{from: to}``, applied before judging.
+        label_map: label values ``{from: to}``, applied before checking.
         declared: the labels of dataset.json by value.
-        modality: of each channel.
+        modality: the modality of each channel.
         labelled: the lists whose cases need a label.
         everywhere: all integer label values of the data set, after the map.
     """
@@ -36,7 +36,7 @@ class Rules:
 
     @property
     def allowed(self) -> frozenset[float]:
-        """Label values that may occur after the map; empty if nothing is known of them."""
+        """Label values that may occur after the map; empty if nothing is known about them."""
         if self.classes is not None:
             return frozenset(range(self.classes))
         return frozenset(mapped(self.declared, self.label_map))

@@ -1,7 +1,7 @@
 """One image file as stored voxels: NIfTI through nibabel, PNG and other pictures through Pillow.
 
-The stored integers are kept and the header's slope and intercept with them: a CT of 512 x 512 x 600
-voxels then takes 300 MB to look at, and not 1.2 GB as float64.
+The stored integers are kept, with the header's slope and intercept: a CT of 512 x 512 x 600 voxels
+then takes 300 MB of memory, and not 1.2 GB as float64.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TRUNCATED = re.compile(r"truncated|expected \d+ bytes|end-of-stream|ended befor
 
 
 class UnreadableError(Exception):
-    """A file that holds no image; the message is a predicate ("is missing")."""
+    """A file that does not hold an image; the message is a predicate ("is missing")."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Voxels:
 
 
 def has_suffix(file: str | Path) -> bool:
-    """Whether the name ends as an image's does (and the file is not hidden)."""
+    """Whether the name has an image suffix (and the file is not hidden)."""
     name = Path(file).name.lower()
     return name.endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
@@ -76,10 +76,10 @@ def read_voxels(file: str | Path) -> Voxels:
     """Read one NIfTI file or picture.
 
     Axes of a NIfTI file beyond the third (time, channels) are channels; so are red, green and blue.
-    Pictures stand upright (EXIF orientation); a palette's pixels are its numbers.
+    Pictures are turned upright (EXIF orientation); pixels of a palette picture are palette indices.
 
     Raises:
-        UnreadableError: it is missing, empty, truncated, or no image.
+        UnreadableError: it is missing, empty, truncated, or not an image.
     """
     path = Path(file)
     if not path.is_file():
@@ -98,7 +98,7 @@ def read_voxels(file: str | Path) -> Voxels:
 
 
 def _is_cut_gzip(path: Path) -> bool:
-    """Whether it begins as gzip and breaks off; cut in its first block, nibabel sees no image in it."""
+    """Whether it is a truncated gzip file; cut in its first block, nibabel does not take it for an image."""
     with path.open("rb") as file:
         if file.read(2) != b"\x1f\x8b":
             return False

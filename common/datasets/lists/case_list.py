@@ -13,17 +13,16 @@ __all__ = ["CaseList", "as_lists", "flat_map", "has_label", "places_of"]
 class CaseList(list[dict]):
     """A list of cases that knows where they come from.
 
-    A slice of it, a sum of two and what :meth:`flat_map` makes of it know it too, so a case is still named
-    by its place in dataset.json after some were held out and labels were hidden.  To be read only: what
-    changes the list in place does not change the places.
+    So do its slices, sums and results of :meth:`flat_map`: a case is still named by its place in
+    dataset.json after some were held out and labels were hidden.  Treat it as read-only: changing the list
+    in place does not change the places.
 
-    A list that a program puts in its stead (MONAI Label does) is a plain one: nothing is known of it but
-    the files.
+    A list that a program puts in its place (as MONAI Label does) is a plain one: only its files are known.
 
     Attributes:
         folder: absolute path of the folder with dataset.json.
-        places: of each case in dataset.json, such as ``training[12]``.
-        lists: the lists of the same run by name; empty until :func:`as_lists` has put them together.
+        places: each case's place in dataset.json, such as ``training[12]``.
+        lists: the lists of the same run by name; empty until :func:`as_lists` has linked them.
     """
 
     def __init__(self, cases: Iterable[dict], folder: Path, places: Iterable[str]) -> None:
@@ -46,7 +45,7 @@ class CaseList(list[dict]):
         return self + other
 
     def flat_map(self, function: Callable[[dict], Iterable[dict]]) -> Self:
-        """What the function makes of each case, in its place: several entries, one or none."""
+        """Replace each case with what the function makes of it: several entries, one or none."""
         made = [[*function(case)] for case in self]
         places = [[place] * len(entries) for entries, place in zip(made, self.places, strict=True)]
         return self._like(chain.from_iterable(made), chain.from_iterable(places))
@@ -71,7 +70,7 @@ class CaseList(list[dict]):
 
 
 def as_lists(lists: Mapping[str, CaseList]) -> dict[str, CaseList]:
-    """The lists of one run, each of which then knows the others."""
+    """Link the lists of one run, so that each knows the others."""
     together = dict(lists)
     for cases in together.values():
         cases.lists = together
@@ -79,7 +78,7 @@ def as_lists(lists: Mapping[str, CaseList]) -> dict[str, CaseList]:
 
 
 def flat_map(cases: Iterable[Mapping], function: Callable[[Any], Iterable[dict]]) -> list[dict]:
-    """What the function makes of each case, in a list of the same kind; see :meth:`CaseList.flat_map`."""
+    """Apply :meth:`CaseList.flat_map`, or do the same to a plain list; the list's kind is kept."""
     if isinstance(cases, CaseList):
         return cases.flat_map(function)
     return [entry for case in cases for entry in function(case)]
@@ -91,7 +90,7 @@ def has_label(case: Mapping[str, Any]) -> bool:
 
 
 def places_of(cases: Sequence[Any], name: str) -> list[str]:
-    """Where each case stands in dataset.json; in a plain list, its number in the list of that name."""
+    """Each case's place in dataset.json; for a plain list, its number in the list called ``name``."""
     if isinstance(cases, CaseList):
         return cases.places
     return [f"{name}[{number}]" for number in range(len(cases))]

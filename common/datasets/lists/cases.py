@@ -35,10 +35,10 @@ def images_to_predict(
 
     Args:
         dataset_dir: folder with dataset.json or with images, or one image.
-        channels: that the network takes.
+        channels: image channels that the network takes.
         dims: spatial axes, 2 or 3.
-        source_domains: the cases of all other domains (:func:`common.datasets.domain_datalist`)
-            instead of its test list.
+        source_domains: predict the cases of all other domains (:func:`common.datasets.domain_datalist`)
+            instead of the test list.
 
     Raises:
         InputError: no images, or some that cannot be predicted; the first is named.
@@ -60,8 +60,8 @@ def labelled_cases(
 
     Args:
         datalist: the lists of a run, as :func:`common.datasets.read_datalist` gives them.
-        name: of the list.
-        option: with which the command chooses it, for the errors.
+        name: name of the list.
+        option: the option that chooses the list, for error messages.
 
     Raises:
         InputError: there is no such list, it is empty, or cases in it have no label.

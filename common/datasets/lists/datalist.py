@@ -31,16 +31,16 @@ DATALIST = "dataset.json"
 def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
     """The cases of a data set, as lists under ``training``, ``validation`` and ``test``.
 
-    Paths become absolute; further keys of an entry stay, as MONAI's ``load_decathlon_datalist``
+    Paths become absolute; other keys of an entry are kept, as MONAI's ``load_decathlon_datalist``
     reads them.  The order is that of dataset.json.
 
-    Where dataset.json has no ``validation`` list, the share ``holdout`` of its training cases becomes it
+    Where dataset.json has no ``validation`` list, the share ``holdout`` of its training cases takes its place
     (:func:`common.datasets.lists.holdout.hold_out`); with ``holdout=0`` it stays empty.  The test list is
-    never used for it.
+    never used for this.
 
     Raises:
-        InputError: no folder, no dataset.json, broken JSON, no training case, or an entry
-            without an image; a single training case of which nothing can be held out.
+        InputError: no folder, no dataset.json, broken JSON, no training case, an entry without an
+            image, or a single training case, which cannot be held out.
     """
     path, description = _located_description(dataset_dir)
     lists = {key: _entries(path, description, key) for key in ("training", "validation", "test")}
@@ -62,7 +62,7 @@ def inference_list(dataset_dir: str | Path) -> list[dict]:
     directly in it, by name), or one image file.
 
     Raises:
-        InputError: nothing to predict is found there, or dataset.json is broken.
+        InputError: there is nothing to predict, or dataset.json is broken.
     """
     folder = Path(dataset_dir).absolute()
     if folder.is_file() and has_suffix(folder):
@@ -90,8 +90,8 @@ def inference_list(dataset_dir: str | Path) -> list[dict]:
 def labels_of(dataset_dir: str | Path) -> dict[int, str]:
     """Label value to name, sorted by value; empty where dataset.json names no labels.
 
-    Understood are ``{"0": "background"}`` (Decathlon, nnU-Net v1) and ``{"background": 0}``
-    (nnU-Net v2).
+    Both ``{"0": "background"}`` (Decathlon, nnU-Net v1) and ``{"background": 0}`` (nnU-Net v2) are
+    understood.
 
     Raises:
         InputError: no readable dataset.json, or labels of another form (regions of several values).
@@ -111,8 +111,8 @@ def labels_of(dataset_dir: str | Path) -> dict[int, str]:
 def modality_of(dataset_dir: str | Path) -> list[str]:
     """The modality of every channel (``["CT"]``); empty where dataset.json does not say.
 
-    Understood are ``modality`` (Decathlon) and ``channel_names`` (nnU-Net v2), as a dict by channel
-    index, a list, or one name.
+    Both ``modality`` (Decathlon) and ``channel_names`` (nnU-Net v2) are understood, as a dict by
+    channel index, a list, or one name.
 
     Raises:
         InputError: no readable dataset.json.
@@ -189,7 +189,7 @@ def _entries(path: Path, description: dict[str, Any], key: str) -> CaseList:
 
 
 def _names_of_folders(folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """Further values as given where MONAI takes them for paths: ``"site": "A"`` beside a folder ``A``."""
+    """Undo MONAI's reading of other values as paths: ``"site": "A"`` beside a folder ``A``."""
     return {
         key: value
         for key, value in entry.items()

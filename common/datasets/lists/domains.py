@@ -1,4 +1,4 @@
-"""Lists of a data set in several domains: which of them train, which are the stream of the others.
+"""Lists of a data set with several domains: some are trained on, the others form the test stream.
 
 Each case of dataset.json may name its ``domain``.  The order of the domains is that of dataset.json
 (``"domains": [...]``), else that in which they first occur; within a domain the cases keep their order.
@@ -24,17 +24,17 @@ def domain_datalist(
     source_domains: str | Sequence[str] | None = None,
     holdout: float = 0.2,
 ) -> dict[str, CaseList]:
-    """The lists of :func:`common.datasets.read_datalist`, perhaps with other domains to train on.
+    """The lists of :func:`common.datasets.read_datalist`, optionally with other domains to train on.
 
     Args:
         dataset_dir: folder with dataset.json.
-        source_domains: all cases of these domains train, and those of all others are the ``test`` list,
-            domain after domain; None: the lists as dataset.json has them.
-        holdout: as in ``read_datalist``.  With ``source_domains``, what dataset.json lists for validation
-            stays there; of a domain without any, this share of its cases is held out.
+        source_domains: train on all cases of these domains; those of all others become the ``test`` list,
+            domain by domain.  None keeps the lists of dataset.json.
+        holdout: as in ``read_datalist``.  With ``source_domains``, cases listed for validation stay
+        there; from a domain without any, this share of its cases is held out.
 
     Raises:
-        InputError: as ``read_datalist``; or a domain that no case has, or cases without a domain.
+        InputError: as ``read_datalist``; also a domain that no case has, or cases without a domain.
     """
     if source_domains is None:
         return read_datalist(dataset_dir, holdout=holdout)
@@ -64,14 +64,14 @@ def domain_datalist(
 
 
 def domains_of(dataset_dir: str | Path, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """The domains of a data set, in its order.
+    """The domains of a data set, in the data set's order.
 
     Args:
         dataset_dir: folder with dataset.json.
         lists: its lists, as :func:`common.datasets.read_datalist` gives them.
 
     Raises:
-        InputError: a case names no domain, or one that the order in dataset.json lacks.
+        InputError: a case names no domain, or one that is missing from the order in dataset.json.
     """
     path = Path(dataset_dir).absolute() / DATALIST
     for section, cases in lists.items():

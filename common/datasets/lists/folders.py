@@ -1,7 +1,7 @@
 """Write dataset.json from folders of images and labels.
 
-Understood are ``imagesTr``, ``labelsTr``, ``imagesTs``, ``labelsTs`` (Decathlon and nnU-Net) and
-``images``, ``labels``.  An image and its label have the same name up to the file type; a label may end
+It knows the folders ``imagesTr``, ``labelsTr``, ``imagesTs``, ``labelsTs`` (Decathlon and nnU-Net)
+and ``images``, ``labels``.  An image and its label have the same name up to the file type; a label may end
 in ``_seg``, ``_mask``, ``_label`` or ``_gt``; nnU-Net's images end in ``_0000``, one file per channel.
 """
 
@@ -55,12 +55,12 @@ def write_datalist(
 
     Args:
         dataset_dir: the folder that holds the folders of images and labels.
-        modality: of the channels, one name or a list; by itself "CT" where integer data go below
-            -200, else "unknown".
-        overwrite: replace a dataset.json that is there.
+        modality: modality of the channels, one name or a list; by default "CT" where integer data go
+            below -200, else "unknown".
+        overwrite: replace an existing dataset.json.
 
     Raises:
-        InputError: no such folders, nothing that pairs, or a dataset.json is there already.
+        InputError: there are no such folders, no matching names, or already a dataset.json.
     """
     folder = Path(dataset_dir).absolute()
     path = folder / DATALIST

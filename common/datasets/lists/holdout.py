@@ -1,4 +1,4 @@
-"""The hold-out rule: which cases choose the weights where a data set has no validation list."""
+"""The hold-out rule: which cases the weights are chosen on where a data set has no validation list."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def hold_out(
 
     Args:
         training: what may be held out, in the order of dataset.json.
-        validation: the list that dataset.json gives; perhaps empty.
-        share: of the training cases.
+        validation: the list in dataset.json; may be empty.
+        share: share of the training cases to hold out.
         source: the dataset.json, for the error.
         counted: what ``training`` holds, for the error: "labelled cases".
 

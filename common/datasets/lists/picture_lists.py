@@ -1,4 +1,4 @@
-"""CSV lists of pictures and masks, one or two files for each domain, as the 2D benchmarks are handed out.
+"""CSV lists of pictures and masks, one or two files for each domain, as the 2D benchmarks are distributed.
 
     RAW/REFUGE_train.csv, RAW/REFUGE_test.csv   or   RAW/REFUGE.csv        one domain
     image,mask                                                            header
@@ -42,7 +42,7 @@ class _Row:
 
 
 class PictureListReader(Reader):
-    """Reads the lists and the pictures; what the mask's values mean is the data set's own.
+    """Reads the lists and the pictures; a subclass says what the mask's values mean.
 
     Attributes:
         order: the published order of the domains; others come after them, by name.
@@ -119,7 +119,7 @@ def _missing(row: _Row) -> Path | None:
 
 @lru_cache(maxsize=4)
 def _rows(source: Path) -> dict[str, _Row]:
-    """Case name -> row, in the order of the lists: of each domain its training list first."""
+    """Case name -> row, in the order of the lists: each domain's training list first."""
     files = sorted(source.glob("*.csv"), key=lambda file: (_domain(file), file.stem.endswith("_test")))
     if not files:
         raise InputError(
@@ -131,7 +131,7 @@ def _rows(source: Path) -> dict[str, _Row]:
         for image, mask in _read_list(file):
             row = _Row(_domain(file), source / image, None if mask is None else _first_rater(source / mask))
             name = re.sub(r"[^\w-]+", "_", f"{row.domain}_{Path(image).stem}")
-            while name in rows:  # two pictures of one name, in different folders
+            while name in rows:  # two pictures with one name, in different folders
                 name += "_"
             rows[name] = row
     return rows

@@ -22,19 +22,20 @@ def semi_supervised_datalist(
 ) -> dict[str, CaseList]:
     """The lists of :func:`common.datasets.read_datalist`; unlabelled training cases have no ``label``.
 
-    What is held out for validation is a share of the labelled cases: the labels that choose the weights are
-    counted among those that the method may see.
+    Validation cases are held out from the labelled ones: labels used to choose the weights count among those
+    that the method may see.
 
     Args:
         dataset_dir: folder with dataset.json.
-        num_labelled: the first so many training cases are the labelled ones, and the labels of the others
-            are hidden (their files are not opened); None: all that have a label.
-        num_unlabelled: keep the first so many unlabelled cases; None: all; 0 for supervised training.
-        holdout: fraction of the labelled cases.
+        num_labelled: number of labelled training cases, counted from the first; the labels of the others are
+            hidden (their files are not opened).  None: all that have a label.
+        num_unlabelled: number of unlabelled cases to keep, counted from the first; None: all; 0 for
+            supervised training.
+        holdout: fraction of the labelled cases to hold out.
 
     Raises:
-        InputError: as ``read_datalist``; fewer labelled cases than asked for, none at all, or a single
-            one of which nothing can be held out.
+        InputError: as ``read_datalist``; also fewer labelled cases than asked for, none at all, or a single
+            one, which cannot be held out.
     """
     path = Path(dataset_dir).absolute() / DATALIST
     lists = read_datalist(dataset_dir, holdout=0)

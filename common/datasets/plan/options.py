@@ -1,4 +1,4 @@
-"""What a plan is made for: the network's needs, and what the user wants otherwise than the data say."""
+"""What a plan is made for: the network's needs, and what the user sets instead of what the data suggest."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class PlanOptions:
     Attributes:
         channels: image channels that the network takes; None for any.  (Pictures with other channels are
             converted when they are read.)
-        classes: classes that the network tells apart, background included; None for those that dataset.json
-            names.
+        classes: number of classes that the network predicts, background included; None for those that
+            dataset.json names.
         dims: spatial axes, 2 or 3; None for any.
-        label_map: label values ``{from: to}``; what becomes 0 is no foreground.
+        label_map: label values ``{from: to}``; what becomes 0 is not foreground.
         spacing: mm along the axes of ``axcodes``, instead of the cases' own (see ``target_spacing``).
-        intensity: for every channel, instead of what the modality asks for: "zscore" of each channel;
-            "minmax" of all together to 0..1; "imagenet" for 8-bit RGB, its channels' public mean and sd;
-            "as_is", the files are scaled already.
+        intensity: scaling of every channel, instead of what the modality calls for: "zscore" of each
+            channel; "minmax" of all together to 0..1; "imagenet" for 8-bit RGB, by its channels' public
+            mean and sd; "as_is" if the files are scaled already.
         axcodes: the orientation that training works in, one letter per array axis (towards S, P, L).
         unlabelled: training cases may lack a label.
 
     Raises:
-        InputError: ``label_map`` is no mapping of integers.
+        InputError: ``label_map`` is not a mapping of integers.
     """
 
     channels: int | None
@@ -56,7 +56,7 @@ class PlanOptions:
         declared: Mapping[int, str] | None = None,
         modality: Sequence[str] = (),
     ) -> list[Finding]:
-        """What :func:`common.datasets.check_cases` finds; its arguments."""
+        """The findings of :func:`common.datasets.check_cases`; arguments as there."""
         return check_cases(
             facts,
             channels=self.channels,
@@ -69,7 +69,7 @@ class PlanOptions:
         )
 
     def as_command_line(self) -> str:
-        """The options with which ``python -m common.datasets check`` shows what a run complains of."""
+        """The options that make ``python -m common.datasets check`` report what a run complains about."""
         given = {
             "in_channels": self.channels,
             "num_classes": self.classes,

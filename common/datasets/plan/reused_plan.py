@@ -1,7 +1,7 @@
-"""When a run makes its plan, and when it takes the one beside the weights.
+"""When a run makes its plan, and when it reuses the one beside the weights.
 
-Weights know the spacing and the intensities that they were trained with.  So whatever goes on with
-weights that are there, or scores them, takes their plan, on any data.
+Weights belong to the spacing and the intensities that they were trained with.  So whatever continues
+from existing weights, or scores them, uses their plan, on any data.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def plan_of_cases(
     inference: Mapping[str, Any] | None = None,
     save_as: str | Path,
 ) -> dict[str, Any]:
-    """Plan the training on the cases that a run was given.
+    """Plan a training on the cases given to a run.
 
-    Those of a dataset.json are checked and planned with :func:`common.datasets.training_plan`.  Cases
-    that a program gives by itself, as MONAI Label gives the scans that were labelled on it, go on with
-    weights that are there: they are checked, and the plan beside the weights is reused as it is.
+    Cases of a dataset.json are checked and planned with :func:`common.datasets.training_plan`.  Cases that
+    a program passes in, as MONAI Label does with the scans labelled in it, continue from existing weights:
+    they are checked, and the plan beside the weights is reused unchanged.
 
     Args:
         cases: with absolute paths under ``image`` and ``label``; a list of
             :func:`common.datasets.read_datalist`, or a plain one.
-        options: of the plan; for one that is reused, those that the cases are checked against.
-        inference: as in ``training_plan``; without effect on a plan that is reused.
+        options: options of the plan; for a reused plan, what the cases are checked against.
+        inference: as in ``training_plan``; no effect on a reused plan.
         save_as: ``models/plan.json``, written or reused.
 
     Raises:
@@ -65,13 +65,13 @@ def evaluation_plan(
 ) -> dict[str, Any]:
     """The plan to score weights with: the one beside them, whatever data they are scored on.
 
-    Only where there is none, as beside imported weights, it is made from the run's training list.
+    Only if there is none, as beside imported weights, is it made from the run's training list.
     Nothing is written.
 
     Args:
         datalist: the lists of the run, as :func:`common.datasets.read_datalist` gives them.
         section: the list to score; its cases are checked.
-        options: of the plan; where there is one, those that the cases are checked against.
+        options: options of the plan; for an existing plan, what the cases are checked against.
         path: ``models/plan.json``.
 
     Raises:

@@ -5,7 +5,7 @@ Raw layout, as in the public repository after its own download of the images::
     data/case_00000/imaging.nii.gz
     data/case_00000/segmentations/<region>_instance-<i>_annotation-<a>.nii.gz
 
-Regions are kidney, tumor and cyst; files of ureters, arteries and veins are passed over.  The label is the
+Regions are kidney, tumor and cyst; files of ureters, arteries and veins are ignored.  The label is the
 majority of the annotations, as the challenge scores; their union and intersection are kept beside it as
 ``label_or`` and ``label_and``.  The 100 test cases were never published: the test list is empty.
 """
@@ -93,7 +93,7 @@ READER = _Kits21()
 
 
 def _image(grid: Grid) -> np.ndarray:
-    """HU (X, Y, Z): int16 where that holds them, else float32."""
+    """HU (X, Y, Z): int16 where the values fit, else float32."""
     image = read_image(grid)
     if not image.min() < _AIR:
         raise InputError(

@@ -6,7 +6,7 @@ Every instance of a region (each kidney, tumor, cyst) was delineated by several 
 
 An instance's annotations are combined voxel by voxel, the instances of a region united, and the regions
 painted one over the other: kidney, cyst, tumor, so that a tumor voxel is never something else.  Files of
-ureters, arteries and veins, which early releases have, are no part of the challenge.
+ureters, arteries and veins, which early releases have, are not part of the challenge.
 
 Source: Heller et al., arXiv 2307.01984; kits21/docs/method.md#labels-hecs-aggregation.
 Axes: *S spatial, any order, the same for all masks of a case.
@@ -71,7 +71,7 @@ def annotation_files(folder: Path) -> Annotations[Path]:
     """The files of a case's ``segmentations``, by region, instance and annotation, each in ascending order.
 
     Raises:
-        InputError: there is no kidney, or instances or annotations are not numbered from 1 on.
+        InputError: there is no kidney, or instances or annotations are not numbered consecutively from 1.
     """
     numbered: dict[str, dict[int, dict[int, Path]]] = {region: {} for region in REGIONS}
     for path in sorted((folder / "segmentations").glob("*.nii.gz")):

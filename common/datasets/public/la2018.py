@@ -138,7 +138,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(path: Path, key: str, file: Any) -> np.ndarray:
-    """An array that lies in the file itself, and is one of this data set before a voxel of it is read."""
+    """An array stored in the file itself, checked to be this data set's before any of its voxels is read."""
     link = type(file.get(key, getlink=True)).__name__
     if link != "HardLink":
         raise InputError(f"{path}: {key} is a link elsewhere ({link}); expected an array in this file")

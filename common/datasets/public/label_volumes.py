@@ -1,4 +1,4 @@
-"""One label volume of a file: read, and held against what it has to be.
+"""Reading label volumes, and checking them against what they have to be.
 
 Axes: (X, Y, Z) as in the file; affine (4, 4), voxel index to RAS+ world in mm.
 """
@@ -37,7 +37,7 @@ def read_grid(path: Path) -> Grid:
     """The grid of a NIfTI file, from its header alone.
 
     Raises:
-        InputError: no volume with three axes, or no NIfTI file.
+        InputError: not a volume with three axes, or not a NIfTI file.
     """
     try:
         image = nib.load(path)
@@ -52,10 +52,10 @@ def read_grid(path: Path) -> Grid:
 
 
 def check_grid(found: Grid, expected: Grid) -> None:
-    """Whether two volumes have their voxels at the same places.
+    """Check that two volumes have their voxels at the same places.
 
     Raises:
-        InputError: the shapes differ, or a corner lies a tenth of a voxel or more elsewhere.
+        InputError: the shapes differ, or a corner is off by a tenth of a voxel or more.
     """
     if found.shape != expected.shape:
         turned = sorted(found.shape) == sorted(expected.shape)
@@ -75,7 +75,7 @@ def check_grid(found: Grid, expected: Grid) -> None:
 
 
 def read_image(grid: Grid) -> np.ndarray:
-    """The image behind a header: (X, Y, Z) as the file has it, whole numbers as such.
+    """The image behind a header: (X, Y, Z) as in the file, integers as integers.
 
     Raises:
         InputError: the file cannot be read, or holds NaN or infinite values.
@@ -94,7 +94,7 @@ def read_label(path: Path, *, highest: int) -> np.ndarray:
 
     Args:
         path: NIfTI file.
-        highest: the largest value that it may have, up to 255.
+        highest: largest value allowed, up to 255.
 
     Raises:
         InputError: it cannot be read, or has values other than whole numbers from 0 to ``highest``.

@@ -1,7 +1,7 @@
-"""Optic disc and cup: OPTIC-5, OPTIC-DG5 and RIGA+, lists and pictures as they are handed out.
+"""Optic disc and cup: OPTIC-5, OPTIC-DG5 and RIGA+, lists and pictures as distributed.
 
 Layout: :mod:`common.datasets.lists.picture_lists`.  Labels are 0 background, 1 disc rim, 2 cup.  Masks
-come in two codings; each mask tells its own by its border, where there is no disc:
+come in two codings; a mask's coding shows at its border, where there is no disc:
 
     border 255: 255 background, between rim, 0 cup   (RIM-ONE-r3, REFUGE, ORIGA, Drishti-GS)
     border 0:   0 background, 255 rim, 128 cup       (RIGA+)

@@ -1,7 +1,7 @@
 """Polyps in colonoscopy: BKAI-IGH-NEOPolyp, CVC-ClinicDB, ETIS-LaribPolypDB, Kvasir-SEG.
 
-Layout: :mod:`common.datasets.lists.picture_lists`.  Labels are 0 background, 1 polyp: a mask's pixels from
-128 on, in any of its colours (JPEG leaves other values near 0 and 255).
+Layout: :mod:`common.datasets.lists.picture_lists`.  Labels are 0 background, 1 polyp: pixels of the
+mask that are 128 or more in any colour channel (JPEG leaves other values near 0 and 255).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Polyps(PictureListReader):
     order = ("BKAI-IGH-NEOPolyp", "CVC-ClinicDB", "ETIS-LaribPolypDB", "Kvasir-SEG")
 
     def label_of(self, mask: np.ndarray, path: Path) -> np.ndarray:
-        """Threshold; a frame without a polyp is one."""
+        """Threshold; a frame without a polyp is valid."""
         return (mask.max(axis=2) >= _THRESHOLD).astype(np.uint8)
 
 

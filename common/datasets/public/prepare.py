@@ -1,7 +1,7 @@
 """A public data set's raw download, checked and written as a Decathlon-style folder.
 
-Readers of raw layouts lie in :mod:`common.datasets.public`, one file per data set; another file there
-is another data set of ``python -m common.datasets prepare``.
+Readers of raw layouts are in :mod:`common.datasets.public`, one file per data set; adding a file
+there adds a data set to ``python -m common.datasets prepare``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PACKAGE = "common.datasets.public"
 _SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts", "unlabelled": "Tr"}
 _NAME = re.compile(r"[^/\\:\x00-\x1f\x7f]+")
 _LONGEST_NAME = 200  # bytes; with a suffix and a temporary prefix a file system takes 255
-_FOLDERS = {"image": "images", "label": "labels"}  # of further labels the key itself
+_FOLDERS = {"image": "images", "label": "labels"}  # further labels: the key itself
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RawCase:
         image: (X, Y, Z).
         label: (X, Y, Z) of whole numbers.
         affine: (4, 4), voxel index to RAS+ mm.
-        further_labels: key in dataset.json -> another label (X, Y, Z), such as other annotators' view.
+        further_labels: key in dataset.json -> another label (X, Y, Z), such as another annotator's.
     """
 
     image: np.ndarray
@@ -86,10 +86,10 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, source: Path, case: str) -> RawCase | RawPicture:
-        """One case, everything about it checked.
+        """Read one case and check everything about it.
 
         Raises:
-            InputError: its file is not what the data set's should be.
+            InputError: its file is not as this data set's should be.
         """
 
 
@@ -102,7 +102,7 @@ def find_reader(name: str) -> Reader:
     """The reader of a data set.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: there is none with this name.
     """
     if name not in known_datasets():
         raise InputError(f"prepare: no data set '{name}'; expected one of: {', '.join(known_datasets())}")
@@ -121,22 +121,22 @@ def prepare(
 ) -> dict[str, int]:
     """Read every case of a raw data set, check it, and write it as a Decathlon-style folder.
 
-    The folder is whole or absent: it is written beside ``target`` and then renamed.  Bad files are
-    all found in one run; nothing is written then.
+    The folder is whole or absent: it is written beside ``target`` and then renamed.  All bad files are
+    found in one run, and then nothing is written.
 
     Args:
         name: one of :func:`known_datasets`.
         source: the raw download, as the data set's reader describes it.
         target: a folder that does not exist yet, or an empty one.
-        labelled: only so many training cases, the first ones, get a label; none: all.  (A training
-            chooses with ``num_labelled`` too, and then all labels can stay.)
-        validation: so many cases, the last of the training list, become the validation list.
-        partial: accept a part of the data set.
-        train_domains: of a data set with domains, those of the training list instead of the first; all
-            others are the test list.
+        labelled: number of training cases, counted from the first, that get a label; None: all.  (A
+            training can choose with ``num_labelled`` too, so all labels can be kept.)
+        validation: number of cases moved from the end of the training list to the validation list.
+        partial: accept an incomplete data set.
+        train_domains: for a data set with domains, those to train on instead of the first; all others
+            become the test list.
 
     Returns:
-        number of cases by list.
+        The number of cases in each list.
 
     Raises:
         InputError: unknown name, bad numbers, a target that is in use, or bad files.
@@ -166,7 +166,7 @@ def prepare(
 
 
 def _check_names(cases: Sequence[str], source: Path) -> None:
-    """Whether every case is a file's name of its own: lists give it, and files of ``target`` get it."""
+    """Check that every case is a plain and unique name: lists give it, and files in ``target`` get it."""
     for case in cases:
         if case in (".", "..") or not _NAME.fullmatch(case) or len(os.fsencode(case)) > _LONGEST_NAME:
             raise InputError(
@@ -221,7 +221,7 @@ def _whole(number: Any) -> bool:
 def _write_cases(
     reader: Reader, source: Path, root: Path, lists: Mapping[str, Sequence[str]], labelled: int | None
 ) -> dict[str, list[dict[str, str]]]:
-    """Write every case; the lists of dataset.json."""
+    """Write every case; returns the lists of dataset.json."""
     entries: dict[str, list[dict[str, str]]] = {section: [] for section in lists}
     problems: list[InputError] = []
     for section, index, case in _with_progress(lists):

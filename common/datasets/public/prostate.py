@@ -1,14 +1,14 @@
-"""The prostate of six sites on T2-weighted MR: NCI-ISBI 2013, I2CVB and PROMISE12 as SAML hands them out.
+"""The prostate of six sites on T2-weighted MR: NCI-ISBI 2013, I2CVB and PROMISE12 as distributed with SAML.
 
 Raw layout, NIfTI::
 
     RAW/BIDMC/Case00.nii.gz                   a scan
     RAW/BIDMC/Case00_segmentation.nii.gz      its label (also with a capital S)
 
-and so for BMC, HK, I2CVB, RUNMC, UCL; numbers may have gaps.  Labels are 0 background, 1 prostate: 1 and 2 of
-the files (zones) together.  Scans are kept whole; recipes choose slices.
+and so for BMC, HK, I2CVB, RUNMC, UCL; numbers may have gaps.  Labels are 0 background, 1 prostate: the files'
+1 and 2 (zones) together.  Scans are kept whole; recipes choose slices.
 
-Source: trid/docs/method.md#prostate-mr; it gives sites and counts, and not the files' names.
+Source: trid/docs/method.md#prostate-mr; it gives sites and counts, but no file names.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Prostate(Reader):
     }
 
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
-        """The last site is the test list, all others train; site after site, by the files' names.
+        """The last site is the test list, all others train; site by site, sorted by file name.
 
         Raises:
             InputError: sites or scans are missing or too many, or a scan has no label.
@@ -107,7 +107,7 @@ READER = _Prostate()
 
 
 def _files(folder: Path) -> dict[str, tuple[Path | None, Path | None]]:
-    """Case name -> scan and label, by name; nothing where there is no folder."""
+    """Case name -> scan and label, by name; empty where there is no folder."""
     files: dict[str, tuple[Path | None, Path | None]] = {}
     for path in sorted(folder.glob("*.nii*")):
         match = _SCAN.match(path.name)
@@ -120,6 +120,6 @@ def _files(folder: Path) -> dict[str, tuple[Path | None, Path | None]]:
 
 
 def _image(grid: Grid) -> np.ndarray:
-    """(X, Y, Z) as the file has it: whole numbers stay so."""
+    """(X, Y, Z) as in the file: integers stay integers."""
     image = read_image(grid)
     return image.astype(np.float32) if image.dtype.kind == "f" or image.dtype.itemsize > 4 else image

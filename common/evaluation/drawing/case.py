@@ -33,7 +33,7 @@ def draw_case(
         contours: title -> label map (1, *S), or nested channels (K - 1, *S) of 0 and 1.
         names: class number -> name.
         path: PNG to write.
-        title: above all.
+        title: title of the figure.
         columns_first: label maps of pictures are (W, H), as MONAI reads and writes files.
     """
     maps = {row: nested_label(label) if len(label) > 1 else label for row, label in contours.items()}

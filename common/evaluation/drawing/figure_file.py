@@ -1,7 +1,7 @@
-"""A figure as a PNG, with every label drawn as the text that it is.
+"""A figure as a PNG, with every label drawn literally.
 
-Names of classes, files and teams are anyone's: matplotlib would read ``$`` as the begin of a formula, and
-ends with an error where it is none.
+Names of classes, files and teams can be anything: matplotlib would read ``$`` as the start of a formula, and
+fail where it is not one.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure, whole or not at all.
 
     Args:
-        figure: with all its labels, each of which becomes a :func:`plain_label`; words at ticks come as such,
-            since an axis writes them anew when it is drawn.
+        figure: complete, since each of its labels becomes a :func:`plain_label`.  Tick labels must be plain
+            already, since an axis sets them again when it is drawn.
         path: PNG to write.
     """
     for text in figure.findobj(Text):
         text.set_parse_math(False)
         text.set_text(plain_label(text.get_text()))
     with (
-        matplotlib.rc_context({"text.parse_math": False}),  # of labels that are made only now
+        matplotlib.rc_context({"text.parse_math": False}),  # for labels that are made only now
         warnings.catch_warnings(),
         atomic_path(path) as temporary,
     ):
@@ -42,7 +42,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
 
 def plain_label(text: str, *, longest: int = 60) -> str:
-    """One line without control characters, shortened in the middle where it is long."""
+    """One line without control characters, shortened in the middle if it is too long."""
     line = " ".join(text.split())
     if len(line) > longest:
         line = line[: longest // 2] + "…" + line[-(longest - 1 - longest // 2) :]

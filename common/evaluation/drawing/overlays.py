@@ -80,17 +80,17 @@ def draw_colour_picture(
     *,
     title: str = "",
 ) -> None:
-    """A colour picture, and beside it the same with the contours of each label map.
+    """A colour picture, and beside it a copy with the contours of each label map.
 
-    Each contour is drawn around a class together with those of higher numbers: nested classes have
-    whole outlines.
+    Each contour is drawn around a class together with those of higher numbers: nested classes get
+    complete outlines.
 
     Args:
         picture: (H, W, 3) or (H, W), 0..255.
         contours: title -> label map (H', W') of the same picture, of any size.
         names: class number -> name; 0 is not drawn.
         path: PNG to write.
-        title: above all.
+        title: title of the figure.
     """
     height, width = picture.shape[:2]
     present = sorted({int(v) for m in contours.values() for v in np.unique(m) if v > 0})

@@ -1,11 +1,11 @@
 """The four metrics of semi-supervised benchmarks (left atrium, pancreas, ACDC), as medpy defines them.
 
-Dice, Jaccard, 95 % Hausdorff distance and average surface distance of masks.  A mask's surface are
-its voxels that leave it by an erosion with the 6-neighbour (in 2D 4-neighbour) structuring element;
-outside the volume is background.  Distances run between the surfaces' voxel centres.
+Dice, Jaccard, 95 % Hausdorff distance and average surface distance of masks.  A mask's surface
+consists of the voxels that an erosion with the 6-neighbour (in 2D 4-neighbour) structuring element
+removes; outside the volume is background.  Distances run between the surfaces' voxel centres.
 
-An empty prediction scores 0 in all four, as in published tables: it flatters the distances, so
-``EmptyPrediction`` counts how many there were.  Where the reference is empty the overlaps are 0 and
+An empty prediction scores 0 in all four, as in published tables.  That flatters the distances, so
+``EmptyPrediction`` counts how many there are.  Where the reference is empty the overlaps are 0 and
 the distances NaN; where both are empty everything is NaN.
 
 Source: medpy 0.4 (``dc``, ``jc``, ``hd95``, ``asd``); mcnet_plus/docs/method.md#the-four-metrics.
@@ -40,7 +40,7 @@ def surface_points(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
     Args:
         mask: bool, S axes, not empty.
-        spacing: of each axis.
+        spacing: spacing of each axis.
     """
     found = [np.flatnonzero(mask.any(axis=tuple({*range(mask.ndim)} - {axis}))) for axis in range(mask.ndim)]
     box = tuple(slice(f[0], f[-1] + 1) for f in found)  # beyond it all is background, as beyond the volume
@@ -86,7 +86,7 @@ class _SurfaceDistance(PerClassMetric):
 
     Args:
         num_classes: K, with background.
-        in_mm: millimetres by the reference's affine instead of voxels.
+        in_mm: measure in millimetres, by the reference's affine, instead of voxels.
     """
 
     def __init__(self, num_classes: int, *, in_mm: bool = False) -> None:
@@ -105,7 +105,7 @@ class _SurfaceDistance(PerClassMetric):
 
     @abstractmethod
     def summary(self, points: np.ndarray, others: np.ndarray) -> float:
-        """Of the prediction's surface points (N, S) and the reference's (M, S)."""
+        """Summarise, given the prediction's surface points (N, S) and the reference's (M, S)."""
 
 
 class PooledHausdorffDistance95(_SurfaceDistance):

@@ -1,6 +1,6 @@
 """E-measure and S-measure of masks, as the polyp benchmarks compute them.
 
-Masks are of 0 and 1: the published scores threshold the prediction at 0.5 first.
+Masks hold 0 and 1: the published scores threshold the prediction at 0.5 first.
 Axes: (H, W).
 
 Sources: Fan et al., Enhanced-alignment measure, IJCAI 2018; Fan et al., Structure-measure, ICCV 2017;
@@ -22,7 +22,7 @@ _EPSILON = 1e-8
 
 def e_measure(pred: np.ndarray, truth: np.ndarray) -> float:
     """Enhanced alignment, 0 to 1, of a map in 0..1 with a mask of 0 and 1, both (H, W)."""
-    if pred.any():  # of an empty map the threshold would make a full one
+    if pred.any():  # the threshold would turn an empty map into a full one
         pred = pred >= min(2 * float(pred.mean()), 1.0)
     pred = pred.astype(float)
     truth = truth.astype(float)
@@ -38,12 +38,12 @@ def e_measure(pred: np.ndarray, truth: np.ndarray) -> float:
 
 
 def s_measure(pred: np.ndarray, truth: np.ndarray, *, alpha: float = 0.5) -> float:
-    """Structure, 0 to 1: ``alpha`` times that of object and background, the rest that of four regions.
+    """Structure, 0 to 1: ``alpha`` times the object score plus ``1 - alpha`` times the region score.
 
     Args:
         pred: (H, W) in 0..1.
-        truth: (H, W) of 0 and 1; where it is empty or full, the share of ``pred`` that agrees is given.
-        alpha: weight of the object's part.
+        truth: (H, W) of 0 and 1; where it is empty or full, the share of ``pred`` that agrees is returned.
+        alpha: weight of the object score.
     """
     pred, truth = pred.astype(float), truth.astype(float)
     share = truth.mean()
@@ -94,7 +94,7 @@ class EMeasure(NestedMetric):
     """E-measure of each channel of 0 and 1."""
 
     def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
-        """Of two masks."""
+        """Score of two masks."""
         return e_measure(*(mask[0].to(torch.float64).cpu().numpy() for mask in (pred, truth)))
 
 
@@ -102,5 +102,5 @@ class SMeasure(NestedMetric):
     """S-measure (alpha 0.5) of each channel of 0 and 1."""
 
     def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
-        """Of two masks."""
+        """Score of two masks."""
         return s_measure(*(mask[0].to(torch.float64).cpu().numpy() for mask in (pred, truth)))

@@ -1,8 +1,8 @@
 """Surface metrics of label maps in millimetres.
 
 Label maps are (B, 1, D, H, W) or a list of (1, D, H, W) with whole numbers 0..K-1; their spacing is
-that of the reference's affine.  A class that is in neither map counts nowhere (NaN).  A class that
-is in one map alone counts as the worst: the volume's diagonal as distance, 0 as surface Dice.
+that of the reference's affine.  A class that is in neither map is not counted (NaN).  A class that
+is in only one map gets the worst value: the volume's diagonal as distance, 0 as surface Dice.
 
 Sources: 95th percentile of the larger directed surface distance (Huttenlocher et al. 1993, with
 percentile); normalised surface Dice, Nikolov et al. 2018.
@@ -26,10 +26,10 @@ __all__ = ["HausdorffDistance95", "NormalizedSurfaceDice"]
 
 
 class _PerClassSurfaceMetric(PerClassMetric):
-    """What to compare, and what a class is worth that one map lacks."""
+    """A subclass says how to compare two masks, and the value of a class that one map lacks."""
 
     def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
-        """NaN where neither map has the class; the masks are cropped to where either is."""
+        """NaN where neither map has the class; the masks are cropped to the box around both."""
         in_pred, in_truth = bool(pred.any()), bool(truth.any())
         if not in_pred and not in_truth:
             return math.nan
@@ -81,7 +81,7 @@ class NormalizedSurfaceDice(_PerClassSurfaceMetric):
         self.tolerance = tolerance
 
     def worst(self, extent: list[float]) -> float:
-        """No surface agrees."""
+        """0: no surface agrees."""
         return 0.0
 
     def compare(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:

@@ -1,14 +1,14 @@
-"""Surface elements of masks: how much of two surfaces lies within a tolerance, and how far they are apart.
+"""Surface elements of masks: how much of two surfaces lies within a tolerance, and how far apart they are.
 
-An element sits at every corner that 2x2x2 voxels (2x2 pixels) share and that are not all equal; its area
+An element sits at every corner shared by 2x2x2 voxels (2x2 pixels) that are not all equal; its area
 (length) comes from a table of the 256 (16) neighbourhoods, scaled by the spacing.  The definition is that
 of Nikolov et al. 2018 and of MONAI's ``compute_surface_dice(..., use_subvoxels=True)``, whose table is used
-here and whose values these are; the way is another one:
+here and whose values result; the algorithm is a different one:
 
-- Only the box that holds both masks is looked at, and a neighbourhood is coded in bytes, axis by axis.
+- Only the box that holds both masks is processed, and a neighbourhood is coded in bytes, axis by axis.
 - A share within a tolerance needs no distance: an element is near the other surface if one of the few grid
   offsets no longer than the tolerance leads to an element of it.  Where there are many such offsets, a tree
-  is asked for the nearest one.
+  finds the nearest one.
 
 Axes: *S two or three spatial axes; spacing in mm, in the order of the axes.
 """
@@ -26,7 +26,7 @@ from scipy.spatial import KDTree
 
 __all__ = ["SurfaceElements", "box_of", "surface_dice", "surface_distances", "surface_elements"]
 
-_MOST_OFFSETS = 512  # above, a tree is faster than to try them one after the other
+_MOST_OFFSETS = 512  # above this, a tree is faster than trying them one by one
 _FAR = 1 + 1e-6  # a tree's bound is exclusive and compared in float64, tolerances in float32
 
 
@@ -36,7 +36,7 @@ class SurfaceElements:
 
     Attributes:
         present: bool (*G), whether there is an element at a corner of the grid.
-        position: (N,) where they are in the flattened grid.
+        position: (N,) their indices in the flattened grid.
         area: (N,) float64, mm^2 (3D) or mm (2D).
     """
 
@@ -45,7 +45,7 @@ class SurfaceElements:
     area: np.ndarray
 
     def points(self, spacing: Sequence[float]) -> np.ndarray:
-        """(N, dims) their places in mm."""
+        """(N, dims) their positions in mm."""
         corners = np.stack(np.unravel_index(self.position, self.present.shape), axis=1)
         return corners * np.asarray(spacing, dtype=np.float64)
 
@@ -59,17 +59,17 @@ def box_of(mask: np.ndarray) -> tuple[slice, ...] | None:
         if not found.size:
             return None
         box.append(slice(int(found[0]), int(found[-1]) + 1))
-        mask = mask[(slice(None),) * axis + (box[-1],)]  # the next axis need only look in here
+        mask = mask[(slice(None),) * axis + (box[-1],)]  # the next axis only needs to look in here
     return tuple(box)
 
 
 def surface_elements(
     mask: np.ndarray, spacing: Sequence[float], *, margin: int | Sequence[int] = 1
 ) -> SurfaceElements:
-    """The elements of a mask (*S); ``margin`` empty voxels are put around it, one at least.
+    """The elements of a mask (*S); ``margin`` empty voxels, at least one, are put around it.
 
     Raises:
-        ValueError: neither two nor three axes, or as many spacings as axes are not given.
+        ValueError: not two or three axes, or not one spacing for each axis.
     """
     if mask.ndim not in (2, 3) or len(spacing) != mask.ndim:
         raise ValueError(f"surface elements: mask of {mask.ndim} axes, {len(spacing)} spacings; need 2 or 3")
@@ -90,7 +90,7 @@ def surface_elements(
 def surface_dice(
     prediction: np.ndarray, reference: np.ndarray, *, tolerance: float, spacing: Sequence[float]
 ) -> float:
-    """Share of both surfaces, by area, that lies within a tolerance of the other one.
+    """Share of both surfaces, by area, that lies within a tolerance of the other.
 
     Args:
         prediction: bool (*S).

@@ -30,7 +30,7 @@ def adaptive_batch_norm(
     share: float,
     eps: float = 1e-5,
 ) -> tuple[Tensor, Tensor]:
-    """As :func:`adaptive_batch_norm_reference`, faster; differentiable once, by z, weight and bias.
+    """As :func:`adaptive_batch_norm_reference`, faster; differentiable once, in z, weight and bias.
 
     ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
     export.
@@ -61,7 +61,7 @@ def _dispatch(
 def _warmed_up(
     means: Tensor, variances: Tensor, voxels: int, source_mean: Tensor, source_variance: Tensor, share: float
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance to normalise with, (C,), from those of each sample, (N, C)."""
+    """The mean and variance to normalise with, (C,), from those of each sample, (N, C)."""
     samples = means.size(0)
     if samples == 1:
         current, current_variance = means[0], variances[0]
@@ -82,7 +82,7 @@ def _loss(by_mean: Tensor, by_deviation: Tensor) -> Tensor:
 
 
 def _form(z: Tensor) -> ModuleType:
-    """The module whose passes over z a call takes."""
+    """The module whose passes over z this call uses."""
     if choose(z, awaits_verdict=True) != "triton":
         return cpu
     from common.kernels.adaptive_batch_norm import triton
@@ -109,7 +109,7 @@ def _fused(
     deviations = variances.sqrt()
     loss = _loss(means - mean, deviations - variance.sqrt())
     out = form.normalised(rows, weight.to(mean.dtype), bias.to(mean.dtype), mean, variance, eps)
-    # A view would forbid a ReLU in place, which most networks put behind a norm.
+    # A view would forbid the in-place ReLU that most networks put after a norm.
     out = torch.ops.aten._unsafe_view.default(out, z.shape)
     return out, loss, means.contiguous(), deviations, mean, variance
 
@@ -135,7 +135,7 @@ def _by_input(
     variance: Tensor,
     eps: float,
 ) -> Tensor:
-    """Gradient by z: of each row ``a * grad + b * (z - its mean) + c``."""
+    """Gradient with respect to z: for each row ``a * grad + b * (z - its mean) + c``."""
     N, C = z.shape[:2]
     rows = as_rows(z)
     voxels = rows.size(1)
@@ -163,7 +163,7 @@ def _(grad, by_loss, z, weight, means, deviations, mean, variance, eps):
 def _by_parameters(
     grad: Tensor, z: Tensor, weight: Tensor, mean: Tensor, variance: Tensor, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Gradients by weight and bias."""
+    """Gradients with respect to weight and bias."""
     N, C = z.shape[:2]
     total, products = _form(z).gradient_sums(as_rows(grad), as_rows(z), for_each_row(mean, N))
     by_weight = products.view(N, C).sum(0) * (variance + eps).rsqrt()

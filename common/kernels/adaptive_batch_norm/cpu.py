@@ -31,11 +31,11 @@ def input_gradient(
     variance: Tensor,
     eps: float,
 ) -> Tensor:
-    """Of each row ``weight / sqrt(variance + eps) * grad + a * (rows - centre) + b``.
+    """For each row ``weight / sqrt(variance + eps) * grad + a * (rows - centre) + b``.
 
     Args:
-        grad: (N * C, V), by the output.
-        rows: likewise, the input.
+        grad: (N * C, V), the gradient with respect to the output.
+        rows: (N * C, V), the input.
         centre: (N * C,), the mean of each row.
         from_loss: (a, b), (N * C,) each.
         weight: (C,).
@@ -54,7 +54,7 @@ def input_gradient(
 
 
 def gradient_sums(grad: Tensor, rows: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each row the sums of grad and of ``grad * (rows - centre)``."""
+    """For each row the sums of grad and of ``grad * (rows - centre)``."""
     total, products = torch.empty_like(centre), torch.empty_like(centre)
     for block in blocks_of_rows(rows):
         wide = grad[block].to(centre.dtype)

@@ -1,11 +1,11 @@
 """Adaptive batch norm with its alignment loss, in plain PyTorch: statistics between source and current ones.
 
-    mean_w = share * mean_current + (1 - share) * mean_source,  likewise the variance
+    mean_w = share * mean_current + (1 - share) * mean_source,  and so the variance
     output = weight * (z - mean_w) / sqrt(var_w + eps) + bias
     loss   = mean over n, c of |mean_w - mean(z_nc)|  +  mean over n, c of |sqrt(var_w) - std(z_nc)|
 
-The current statistics are those over batch and voxels and carry no gradient; those of the loss are of each
-sample's channel and do.  Variances and standard deviations are unbiased.
+The current statistics run over batch and voxels and carry no gradient; those in the loss are each sample's
+own, per channel, and do.  Variances and standard deviations are unbiased.
 Source: Chen et al., VPTTA, CVPR 2024, eq. 5-7 (vptta/docs/method.md#adaptive-bn).
 
 Axes: N batch, C channels, *S spatial, (H, W) or (D, H, W), V voxels in all.
@@ -20,7 +20,7 @@ __all__ = ["adaptive_batch_norm_reference", "check"]
 
 
 def check(z: Tensor, of_channels: list[Tensor]) -> None:
-    """Raises ValueError unless z has voxels enough, and each of ``of_channels`` is (C,)."""
+    """Raises ValueError unless z has enough voxels, and each of ``of_channels`` is (C,)."""
     if z.dim() < 3 or z.size(0) == 0 or z[0, 0].numel() < 2:
         raise ValueError(
             f"adaptive_batch_norm: z has shape {list(z.shape)}; expected (N, C, *S) with a sample and two "
@@ -51,14 +51,14 @@ def adaptive_batch_norm_reference(
         source_variance: (C,), its running variance.
         weight: (C,).
         bias: (C,).
-        share: of the current statistics, in [0, 1]; 1 / (sqrt(images) / tau + 1) in VPTTA.
+        share: share of the current statistics, in [0, 1]; 1 / (sqrt(images) / tau + 1) in VPTTA.
         eps: added to the variance.
 
     Returns:
-        Output as z, and the scalar loss; both computed in float32 or wider.
+        The output, shaped like z, and the scalar loss; both computed in float32 or wider.
 
     Raises:
-        ValueError: sizes do not belong together; no sample; fewer than two voxels.
+        ValueError: the shapes do not match; no sample; fewer than two voxels.
     """
     check(z, [source_mean, source_variance, weight, bias])
     dtype = torch.promote_types(z.dtype, torch.float32)

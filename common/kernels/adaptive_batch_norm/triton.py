@@ -32,7 +32,7 @@ def input_gradient(
     variance: Tensor,
     eps: float,
 ) -> Tensor:
-    """Of each row ``weight / sqrt(variance + eps) * grad + a * (rows - centre) + b``.
+    """For each row ``weight / sqrt(variance + eps) * grad + a * (rows - centre) + b``.
 
     ``from_loss`` is (a, b); all arguments as in ``cpu``.
     """

@@ -25,9 +25,9 @@ def deformable_attention(
     """As :func:`deformable_attention_reference`, in a fraction of its memory and time; differentiable once.
 
     ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
-    export: the exported file then needs nothing of ours.  Under autocast it computes in float32.  Where
-    values are bfloat16 or float16 the sums are float32.  On CUDA the gradient by ``value`` is summed by
-    atomics; under ``torch.use_deterministic_algorithms`` by a slower way with a fixed order.
+    export: the exported file then needs none of our code.  Under autocast it computes in float32.  Where
+    values are bfloat16 or float16 the sums are float32.  On CUDA the gradient with respect to ``value`` is
+    summed by atomics; under ``torch.use_deterministic_algorithms``, more slowly and in a fixed order.
     """
     if torch.jit.is_scripting():
         return deformable_attention_reference(value, shapes, locations, weights)

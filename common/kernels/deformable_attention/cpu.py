@@ -25,7 +25,7 @@ from torch import Tensor
 
 __all__ = ["backward", "forward", "values_gradient"]
 
-# Points (queries * heads * levels * points) that are handled at once.  Temporary memory is about 0.3 KB a
+# Points (queries * heads * levels * points) handled at once.  Temporary memory is about 0.3 KB a
 # point in 3D.  Below this size elementwise operations use one thread only; far above it they leave the cache.
 _BLOCK_POINTS = 1 << 15
 
@@ -82,7 +82,7 @@ class _Matrix:
         return laid_out.reshape(-1, self.attention.size(2)).t().contiguous()
 
     def gradients(self, grad: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients by locations, (N, L*P*dims), and by weights, (N, L*P), from ``grad`` (N, C)."""
+        """From ``grad`` (N, C), gradients with respect to locations, (N, L*P*dims), and weights, (N, L*P)."""
         row = torch.arange(grad.size(0), dtype=torch.int32, device=grad.device)
         row = row.repeat(self.columns.numel() // grad.size(0))
         by_corner = torch.ops.aten._embedding_bag_per_sample_weights_backward(
@@ -99,7 +99,7 @@ class _Matrix:
 
 def _corners(location: Tensor, size: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Index, weight and slope, (2, L, P, N), of the two voxels around a location along one axis."""
-    # Two voxels outside is as far as any: no corner is inside, and the integers below cannot overflow.
+    # Clamped to two voxels outside, where no corner is inside: the integers below then cannot overflow.
     x = (location * size - 0.5).clamp_(min=-2).minimum(size + 1)
     lower = x.floor()
     upper_weight = x - lower
@@ -116,7 +116,7 @@ def _contract(pair: Tensor, factor: Tensor) -> Tensor:
 
 
 def _values_gradient(columns: Tensor, entries: Tensor, grad: Tensor, tokens: int) -> Tensor:
-    """Transposed matrix times ``grad`` (N, C): (tokens, C).  Sorted by column, it is such a product too."""
+    """Transposed matrix times ``grad`` (N, C): (tokens, C).  Sorted by column, it is such a product."""
     columns, order = columns.sort(stable=True)
     entries = entries[order]
     rows = order.remainder_(grad.size(0)).int()  # the row is the fastest axis of (K, L, P, N)
@@ -143,7 +143,7 @@ def forward(value: Tensor, sizes: Sequence[int], locations: Tensor, weights: Ten
 def backward(
     grad: Tensor, value: Tensor, sizes: Sequence[int], locations: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients by values, locations and weights from ``grad`` (B, Q, M * C)."""
+    """Gradients with respect to values, locations and weights, from ``grad`` (B, Q, M * C)."""
     by_location, by_weight = locations.new_empty(locations.shape), weights.new_empty(weights.shape)
     by_value = _gradients(grad, value, sizes, locations, weights, (by_location, by_weight))
     return by_value, by_location, by_weight
@@ -152,7 +152,7 @@ def backward(
 def values_gradient(
     grad: Tensor, value: Tensor, sizes: Sequence[int], locations: Tensor, weights: Tensor
 ) -> Tensor:
-    """The gradient by values alone."""
+    """The gradient with respect to values alone."""
     return _gradients(grad, value, sizes, locations, weights, None)
 
 
@@ -164,7 +164,7 @@ def _gradients(
     weights: Tensor,
     others: tuple[Tensor, Tensor] | None,
 ) -> Tensor:
-    """The gradient by values; those by locations and weights are written into ``others``."""
+    """The gradient with respect to values; those for locations and weights are written into ``others``."""
     by_value = value.new_empty(value.shape)
     grad = grad.unflatten(2, (value.size(2), value.size(3)))
     for b, heads, table, blocks in _head_blocks(value, locations):

@@ -26,7 +26,7 @@ def _tokens(shape: list[int]) -> int:
 
 
 def check(value: Tensor, shapes: list[list[int]], locations: Tensor, weights: Tensor) -> None:
-    """Raises ValueError unless the sizes belong together; arguments as below."""
+    """Raises ValueError unless the shapes match; arguments as below."""
     if value.dim() != 4 or locations.dim() != 6:
         raise ValueError(
             f"deformable_attention: value has shape {value.shape}, locations {locations.shape}; "
@@ -69,7 +69,7 @@ def deformable_attention_reference(
         (B, Q, M*C), of the type of ``value``; computed in float32 or wider.
 
     Raises:
-        ValueError: sizes do not belong together.
+        ValueError: the shapes do not match.
     """
     check(value, shapes, locations, weights)
     B, _, M, C = value.shape

@@ -6,8 +6,8 @@ A program owns a few rows, a row being one (sample, query, head) triple, and all
 over levels, points and corners; the samples are weighted and summed in registers, so nothing of size
 queries x points x channels is ever in memory.  Sums are float32, or float64 where the values are.
 
-The sizes of the levels are constants of the compiled kernel: a new pyramid compiles anew (seconds, once,
-then from Triton's cache).
+The sizes of the levels are constants of the compiled kernel: a new pyramid is compiled anew (seconds, once;
+then it comes from Triton's cache).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FORWARD_TILE, _BACKWARD_TILE = 1024, 512
 @triton.jit
 def _axis(location, size):
     """Along one axis: lower voxel (integer), weight of the upper one, and whether each lies inside."""
-    # Two voxels outside is as far as any, so that the integer cannot overflow.
+    # Clamped to two voxels outside, so that the integer cannot overflow.
     x = tl.minimum(tl.maximum(location * size - 0.5, -2.0), size + 1.0)
     lower = tl.floor(x)
     index = lower.to(tl.int32)
@@ -39,7 +39,7 @@ def _axis(location, size):
 
 @triton.jit
 def _side(upper: tl.constexpr, weight, in_lower, in_upper):
-    """Interpolation weight of a corner along one axis, zero outside, and its derivative by the position."""
+    """Interpolation weight of a corner along one axis, zero outside, and its derivative along it."""
     one = (in_upper if upper else in_lower).to(weight.dtype)
     return (weight if upper else 1.0 - weight) * one, one if upper else -one
 
@@ -191,10 +191,10 @@ def backward(
     *,
     values_by_atomics: bool = True,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Gradients by values, locations and weights; no gradient by values unless by atomics.
+    """Gradients with respect to values (None unless ``values_by_atomics``), locations and weights.
 
-    Atomics add in whatever order the programs run: the gradient by values then differs from call to call
-    in its last bits.
+    Atomics add in whatever order the programs run: the gradient with respect to values then differs from
+    call to call in its last bits.
     """
     rows = math.prod(locations.shape[:3])
     acc = torch.promote_types(value.dtype, torch.float32)

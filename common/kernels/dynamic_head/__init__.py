@@ -21,7 +21,7 @@ def dynamic_head(features: Tensor, parameters: Tensor, outputs: int) -> Tensor:
     """As :func:`dynamic_head_reference`, faster; differentiable once.
 
     ``COMMON_KERNELS=eager`` in the environment selects the reference, and so do scripting, tracing and ONNX
-    export: the exported file then needs nothing of ours.  Under autocast it computes in float32.
+    export: the exported file then needs none of our code.  Under autocast it computes in float32.
     """
     if torch.jit.is_scripting():
         return dynamic_head_reference(features, parameters, outputs)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 __all__ = ["backward", "forward"]
 
-# Voxels of a sample that are handled at once: some forty channels of them stay in the cache.
+# Voxels of a sample handled at once: some forty channels of them stay in the cache.
 _BLOCK_VOXELS = 1 << 13
 
 
@@ -49,7 +49,7 @@ def _voxel_blocks(V: int) -> list[slice]:
 
 
 def backward(grad: Tensor, features: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients by features and parameters from ``grad`` (B, T, K, V)."""
+    """Gradients with respect to features and parameters, from ``grad`` (B, T, K, V)."""
     by_features = torch.zeros(features.shape, dtype=features.dtype, device=features.device)
     dtype = torch.promote_types(features.dtype, torch.float32)
     by_parameters = torch.zeros(parameters.shape, dtype=dtype, device=features.device)
@@ -64,7 +64,7 @@ def backward(grad: Tensor, features: Tensor, parameters: Tensor) -> tuple[Tensor
 
 
 def _block_gradients(grad: Tensor, x: Tensor, layers: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Of one block of voxels: gradients by features (B, C, V) and parameters (B, T, N)."""
+    """One block's gradients with respect to features (B, C, V) and parameters (B, T, N)."""
     B, T, C, _ = layers[0][0].shape
     first, second = _hidden(x, layers)
     by_out = grad.flatten(0, 1)

@@ -1,8 +1,8 @@
-"""Dynamic head in plain PyTorch: three pointwise convolutions with other weights for each sample and task.
+"""Dynamic head in plain PyTorch: three pointwise convolutions with weights of each sample and task.
 
     h1 = relu(W1 x + b1),  h2 = relu(W2 h1 + b2),  logits = W3 h2 + b3,    at each voxel
 
-Source: Zhang et al., DoDNet, CVPR 2021, sec. 3.3 (C = 8, K = 2: 162 numbers a task); in TransDoDNet (Xie
+Source: Zhang et al., DoDNet, CVPR 2021, sec. 3.3 (C = 8, K = 2: 162 parameters per task); in TransDoDNet (Xie
 et al., TPAMI 2023) all T tasks of a sample read the same features.
 
 Axes: B batch, T tasks, C channels of features and hidden layers, K outputs, *S spatial (V voxels), and
@@ -19,12 +19,12 @@ __all__ = ["check", "dynamic_head_reference", "parameter_count"]
 
 
 def parameter_count(channels: int, outputs: int) -> int:
-    """N, the numbers of one task."""
+    """N, the number of parameters of one task."""
     return 2 * channels * channels + channels * outputs + 2 * channels + outputs
 
 
 def check(features: Tensor, parameters: Tensor, outputs: int) -> None:
-    """Raises ValueError unless the sizes belong together; arguments as below."""
+    """Raises ValueError unless the shapes match; arguments as below."""
     if features.dim() < 3 or parameters.dim() != 3 or parameters.size(0) != features.size(0):
         raise ValueError(
             f"dynamic_head: features have shape {list(features.shape)}, parameters {list(parameters.shape)}; "
@@ -50,7 +50,7 @@ def dynamic_head_reference(features: Tensor, parameters: Tensor, outputs: int) -
         Logits (B, T, K, *S), of the type of ``features``; computed in float32 or wider.
 
     Raises:
-        ValueError: sizes do not belong together.
+        ValueError: the shapes do not match.
     """
     check(features, parameters, outputs)
     B, C, T, K = features.size(0), features.size(1), parameters.size(1), outputs

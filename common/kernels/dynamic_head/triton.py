@@ -4,7 +4,8 @@ The axes are those of :mod:`common.kernels.dynamic_head.reference`.
 
 Channels are few (8), so each is a register vector over a block of voxels and the layers are written out as
 multiply-adds: one read of the features, one write of the logits.  The backward pass computes the hidden
-layers again, and writes one row of parameter gradients a program; the rows are then summed in a fixed order.
+layers again, and each program writes one row of parameter gradients; the rows are then summed in a fixed
+order.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ __all__ = ["MAX_CHANNELS", "backward", "forward"]
 
 # The layers are unrolled: code and registers grow with the square of the channels.
 MAX_CHANNELS = 16
-_FORWARD_BLOCK = 512  # voxels a program
+_FORWARD_BLOCK = 512  # voxels per program
 _BACKWARD_BLOCK, _BACKWARD_STEPS = 128, 16
 
 
 @triton.jit
 def _load_channels(base, at, live, stride, CHANNELS: tl.constexpr, ACC: tl.constexpr):
-    """One vector a channel, zero where not ``live``."""
+    """One vector per channel, zero where not ``live``."""
     loaded = ()
     for i in tl.static_range(CHANNELS):
         loaded = loaded + (tl.load(base + i * stride + at, live, 0.0).to(ACC),)
@@ -49,7 +50,7 @@ def _layer(inputs, weight, bias, IN: tl.constexpr, OUT: tl.constexpr, RELU: tl.c
 def _by_inputs(
     by_outputs, inputs, weight, IN: tl.constexpr, OUT: tl.constexpr, RELU: tl.constexpr, ACC: tl.constexpr
 ):
-    """Gradients by a layer's inputs; where these came out of a ReLU, zero where it was closed."""
+    """Gradients with respect to a layer's inputs; if these come from a ReLU, zero where it was closed."""
     gradients = ()
     for i in tl.static_range(IN):
         total = tl.load(weight + i).to(ACC) * by_outputs[0]
@@ -187,12 +188,12 @@ def forward(features: Tensor, parameters: Tensor, outputs: int) -> Tensor:
 
 
 def backward(grad: Tensor, features: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients by features and parameters from ``grad`` (B, T, K, V)."""
+    """Gradients with respect to features and parameters, from ``grad`` (B, T, K, V)."""
     (B, C, V), (T, N), K = features.shape, parameters.shape[1:], grad.size(2)
     if not grad.numel():
         return torch.zeros_like(features), torch.zeros_like(parameters)
     acc = torch.promote_types(features.dtype, torch.float32)
-    # Every task adds to the same gradient, so that it is kept in the wider type until the last has.
+    # Every task adds to the same gradient, so it stays in the wider type until the last has done so.
     by_features = torch.empty((B, C, V), dtype=acc, device=features.device)
     steps = min(_BACKWARD_STEPS, triton.next_power_of_2(triton.cdiv(V, _BACKWARD_BLOCK)))
     chunks = triton.cdiv(V, _BACKWARD_BLOCK * steps)

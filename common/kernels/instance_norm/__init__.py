@@ -18,7 +18,7 @@ from common.kernels.selection import choose, exporting
 
 __all__ = ["instance_norm_leaky_relu", "instance_norm_leaky_relu_reference"]
 
-# Elements from which the form for the CPU is the faster one, without and with gradients.
+# Number of elements from which the CPU form is the faster one, without and with gradients.
 _LARGE = (1 << 17, 400_000)
 
 
@@ -61,7 +61,7 @@ def _dispatch(
 
 
 def _form(x: Tensor) -> ModuleType:
-    """The module whose ``forward`` and ``backward`` a call takes."""
+    """The module whose ``forward`` and ``backward`` this call uses."""
     if choose(x, awaits_verdict=True) != "triton":
         return cpu
     from common.kernels.instance_norm import triton
@@ -94,7 +94,7 @@ def _fused_backward(
     slope: float,
     residual: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients by x, weight, bias and residual (empty where there is none)."""
+    """Gradients with respect to x, weight, bias and residual (empty where there is none)."""
     by_x, by_weight, by_bias, by_residual = _form(x).backward(
         grad, x, out, weight, mean, inverse, slope, residual
     )

@@ -40,7 +40,7 @@ def backward(
     slope: float,
     residual: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Gradients by x, by weight and bias of each row, (B * C,), and by the residual, where there is one."""
+    """Gradients of x, of each row's weight and bias, (B * C,), and of the residual, if there is one."""
     rows, grad, out = as_rows(x), as_rows(grad), as_rows(out)
     # By the sign of the output, which the slope does not change.
     by_residual = torch.ops.aten.leaky_relu_backward(grad.to(mean.dtype), out.to(mean.dtype), slope, True)

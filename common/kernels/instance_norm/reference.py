@@ -20,7 +20,7 @@ __all__ = ["check", "instance_norm_leaky_relu_reference"]
 def check(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, residual: Tensor | None, slope: float
 ) -> None:
-    """Raises ValueError unless the sizes belong together; arguments as below."""
+    """Raises ValueError unless the shapes match; arguments as below."""
     if x.dim() < 3 or (x.numel() and x[0, 0].numel() < 2):
         raise ValueError(
             f"instance_norm_leaky_relu: x has shape {list(x.shape)}; expected (B, C, *S), two voxels or more"
@@ -55,15 +55,15 @@ def instance_norm_leaky_relu_reference(
         x: (B, C, *S).
         weight: (C,), with ``bias``; without both the norm has no parameters.
         bias: (C,).
-        residual: as x, added before the activation.
+        residual: shaped like x, added before the activation.
         eps: added to the variance.
-        slope: of the leaky ReLU below 0; 0 is the plain one.
+        slope: slope of the leaky ReLU below 0; 0 makes it a plain ReLU.
 
     Returns:
-        As x, and of its type; computed in float32 or wider.
+        Shaped like x, and of its type; computed in float32 or wider.
 
     Raises:
-        ValueError: sizes do not belong together; fewer than two voxels.
+        ValueError: the shapes do not match; fewer than two voxels.
     """
     check(x, weight, bias, residual, slope)
     dtype = torch.promote_types(x.dtype, torch.float32)
@@ -74,7 +74,7 @@ def instance_norm_leaky_relu_reference(
 
 
 def _norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    if x.numel() == 0:  # the library's norm refuses empty batches
+    if x.numel() == 0:  # PyTorch's norm refuses empty batches
         y = 1 * x
         return y if weight is None or bias is None else y + 0 * (weight.sum() + bias.sum())
     if weight is not None and bias is not None:

@@ -1,6 +1,6 @@
 """Instance norm, residual and leaky ReLU on a GPU: two passes over x forward and two backward.
 
-The kernels are those of rows, :mod:`common.kernels.row_moments.triton`; formula and axes:
+The kernels are those for rows, :mod:`common.kernels.row_moments.triton`; formula and axes:
 :mod:`common.kernels.instance_norm.reference`.
 """
 
@@ -40,7 +40,7 @@ def backward(
     slope: float,
     residual: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Gradients by x, by weight and bias of each row, (B * C,), and by the residual, where there is one."""
+    """Gradients of x, of each row's weight and bias, (B * C,), and of the residual, if there is one."""
     rows, grad, out = as_rows(x), as_rows(grad), as_rows(out)
     total, products = gradient_sums(grad, rows, mean, out=out, slope=slope)
     scale = _scale(weight, inverse, x.size(0))

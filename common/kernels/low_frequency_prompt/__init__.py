@@ -1,10 +1,10 @@
-"""The low-frequency prompt by the changed frequencies alone, without a transform of the whole image.
+"""The low-frequency prompt from the changed frequencies alone, without a transform of the whole image.
 
     x' = x + Re sum_uv (prompt_uv - 1) F_uv exp(2 pi i (u h / H + v w / W)) / (H W)
 
-is the same as the two transforms of :mod:`common.kernels.low_frequency_prompt.reference`, which names the
-axes.  It has s * s terms: both F and the sum are products of matrices with s columns, one pass over the image
-each, and half of it again if the coefficients are at hand.  That is what runs, on every device.
+gives the same as the two transforms of :mod:`common.kernels.low_frequency_prompt.reference`, which names
+the axes.  It has s * s terms: both F and the sum are products of matrices with s columns, one pass over
+the image each; if the coefficients are known, half of that is saved.  This form runs on every device.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def low_frequencies(image: Tensor, side: int) -> Tensor:
 
 
 def low_frequency_prompt(image: Tensor, prompt: Tensor, coefficients: Tensor | None = None) -> Tensor:
-    """As :func:`low_frequency_prompt_reference`, by the changed frequencies alone.
+    """As :func:`low_frequency_prompt_reference`, from the changed frequencies alone.
 
     ``COMMON_KERNELS=eager`` in the environment selects the reference.
 
     Args:
         image: (B, C, H, W), real.
         prompt: (1, C, s, s) or (B, C, s, s).
-        coefficients: what :func:`low_frequencies` gave for this image and s, where it is known.
+        coefficients: what :func:`low_frequencies` returned for this image and s, if known.
     """
     if os.environ.get("COMMON_KERNELS") == "eager":
         return low_frequency_prompt_reference(image, prompt)
@@ -66,11 +66,11 @@ def low_frequency_prompt(image: Tensor, prompt: Tensor, coefficients: Tensor | N
 
 
 def _waves(x: Tensor, axis: int, side: int) -> Tensor:
-    """Cosines and, behind them, sines of the window's frequencies at every pixel of an axis, (n, 2s)."""
+    """Cosines, then sines, of the window's frequencies at every pixel of an axis, (n, 2s)."""
     length = x.size(axis)
     frequencies = window_frequencies(length, side)
     pixels = torch.arange(length, device=x.device).unsqueeze(1)
-    # Whole turns are taken off as whole numbers, so that the angle keeps every digit.
+    # Whole turns are removed in integer arithmetic, so that the angle keeps every digit.
     turns = pixels * torch.arange(frequencies.start, frequencies.stop, device=x.device) % length
     angles = turns.to(torch.float64) * (2 * math.pi / length)
     return torch.cat([angles.cos(), angles.sin()], dim=1).to(x.dtype)

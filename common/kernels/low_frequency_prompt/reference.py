@@ -18,7 +18,7 @@ __all__ = ["check", "low_frequency_prompt_reference"]
 
 
 def check(image: Tensor, prompt: Tensor) -> None:
-    """Raises ValueError unless the sizes belong together; arguments as below."""
+    """Raises ValueError unless the shapes match; arguments as below."""
     side = prompt.size(-1)
     fits = prompt.dim() == 4 and image.dim() == 4 and prompt.size(0) in (1, image.size(0))
     if not fits or list(prompt.shape[1:]) != [image.size(1), side, side] or side > min(image.shape[2:]):
@@ -36,10 +36,10 @@ def low_frequency_prompt_reference(image: Tensor, prompt: Tensor) -> Tensor:
         prompt: (1, C, s, s) or (B, C, s, s), factors of the amplitudes.
 
     Returns:
-        As image; computed in float32 or wider.
+        Shaped like image; computed in float32 or wider.
 
     Raises:
-        ValueError: sizes do not belong together.
+        ValueError: the shapes do not match.
     """
     check(image, prompt)
     dtype = torch.promote_types(image.dtype, torch.float32)

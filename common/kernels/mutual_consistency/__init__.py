@@ -1,7 +1,7 @@
 """Mutual consistency: the operator, its registration and the choice of its form.
 
 Formula and axes: :mod:`common.kernels.mutual_consistency.reference`, which makes about 15 passes over memory.
-The faster forms read every logit map once and leave the loss and its gradients: ``cpu`` a cache-sized block
+The faster forms read every logit map once and return the loss and its gradients: ``cpu`` a cache-sized block
 of voxels at a time, ``triton`` in one kernel.  Whether the kernel beats the compiled reference has not been
 measured: until it is, only ``COMMON_KERNELS=triton`` selects it, and CUDA tensors take the ``cpu`` form too.
 """
@@ -37,9 +37,9 @@ def mutual_consistency(logits: Sequence[Tensor], temperature: float = 0.1, *, de
 def _fused(
     logits: Sequence[Tensor], temperature: float, detach: bool, with_gradients: bool
 ) -> tuple[Tensor, list[Tensor]]:
-    """The loss, and the gradients of its sum (not mean) by the logits, in their type.
+    """The loss, and the gradients of its sum (not mean) with respect to the logits, in their type.
 
-    The mean's factor, some 1e-7, would underflow in float16; it is multiplied on behind the loss scale.
+    The mean's factor, some 1e-7, would underflow in float16; it is applied after the loss scale.
     """
     maps = [z.flatten(2) if z.ndim > 2 else z.unsqueeze(2) for z in logits]
     if _triton_fits(maps):

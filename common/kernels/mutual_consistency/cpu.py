@@ -6,7 +6,7 @@ Every logit map is read once.  With the half gradients of a voxel
     B_j = sum over i != j of (S_j - P_i) = (K - 1) s_j - (sum of p) + p_j
 
 a voxel's loss is  sum over i of (p_i A_i + s_i B_i),  by Euler's theorem on homogeneous functions, where
-p_i = P_i - m and s_i = S_i - m may be taken from any m, as only differences count.  m is the mean of the
+p_i = P_i - m and s_i = S_i - m may be relative to any m, as only differences count.  m is the mean of the
 S_j: then nothing large cancels where the decoders agree, and the s_j sum to zero.
 
 Formula and axes: :mod:`common.kernels.mutual_consistency.reference`.  On a GPU it runs too, in larger blocks.
@@ -24,19 +24,19 @@ __all__ = ["loss_and_gradients"]
 
 # Voxels that a thread handles at once, without and with gradients: a dozen arrays of K times as many.
 _BLOCK_VOXELS = (1 << 15, 1 << 14)
-# On a GPU a block costs some fifty launches: few large ones.
+# On a GPU a block costs some fifty launches: few, large blocks.
 _BLOCK_VOXELS_GPU = 1 << 22
 
 
 class _Block:
-    """Probabilities of one block (b samples, N voxels) by every decoder's logits, and the way back to them.
+    """Every decoder's probabilities in one block (b samples, N voxels), and gradients back to its logits.
 
-    Two classes are one number: the second class's P and S (the first's are 1 - P and 1 - S, and all
-    differences the same but for the sign).
+    Two classes take one number: the second class's P and S (the first's are 1 - P and 1 - S, and all
+    differences are the same up to the sign).
 
     Attributes:
         p: P, (K, C, b, N), or (K, 1, b, N) for two classes.
-        s: S, likewise.
+        s: S, shaped like ``p``.
     """
 
     def __init__(self, logits: Sequence[Tensor], temperature: float) -> None:
@@ -64,7 +64,7 @@ class _Block:
     def write_gradients(
         self, by_p: Tensor, by_s: Tensor | None, factor: float, into: Sequence[Tensor]
     ) -> None:
-        """From gradients by P and S, shaped like them and used up, ``factor`` times those by the logits.
+        """Write ``factor`` times the gradients of the logits, from those of P and S, which are overwritten.
 
         ``into`` holds K maps (b, C, N), of any type.
         """
@@ -86,12 +86,12 @@ class _Block:
 
 
 def _block_loss(block: _Block, detach: bool, into: Sequence[Tensor]) -> Tensor:
-    """Summed loss of one block; its gradients by the logits go ``into`` K maps (b, C, N), or nowhere."""
+    """Summed loss of one block; its gradients go ``into`` K maps (b, C, N), unless that is empty."""
     others = block.p.size(0) - 1
     middle = block.s.mean(0)
     if into:
         p, s = block.p - middle, block.s - middle
-    else:  # in place: on a CPU half of the time goes into new memory
+    else:  # in place: on a CPU half of the time goes into allocating memory
         p, s = block.p.sub_(middle), block.s.sub_(middle)
     flat_p, flat_s = p.flatten(), s.flatten()
     loss = (torch.dot(flat_p, flat_p) + torch.dot(flat_s, flat_s)) * others + 2 * torch.dot(flat_p, flat_s)
@@ -128,5 +128,5 @@ def loss_and_gradients(
 
 
 def _share(voxels: int, most: int) -> int:
-    """Voxels of a block, where as few blocks as hold at most ``most`` are equally large."""
+    """Voxels per block: the fewest blocks of at most ``most`` voxels, all equally large."""
     return max(1, math.ceil(voxels / max(1, math.ceil(voxels / most))))

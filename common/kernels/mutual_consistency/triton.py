@@ -2,8 +2,8 @@
 
 Axes are those of :mod:`common.kernels.mutual_consistency.reference`, formulas those of ``cpu`` beside it.
 
-A program owns a block of voxels: it reads all K logit maps once, and leaves one number of the loss and the
-gradients by the logits.  Probabilities live in registers, so maps and classes have to be few.
+A program owns a block of voxels: it reads all K logit maps once, and writes its part of the loss and the
+gradients of the logits.  Probabilities live in registers, so maps and classes have to be few.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BLOCK = 256
 
 @triton.jit
 def _probabilities(z, live, V, sharpness, C: tl.constexpr, ACC: tl.constexpr, TINY: tl.constexpr):
-    """P, S and 1 - P of one map, a vector for each class; for two classes of the second class alone."""
+    """P, S and 1 - P of one map, a vector for each class; for two classes, of the second class alone."""
     if C == 2:
         margin = tl.load(z + V, live, 0.0).to(ACC) - tl.load(z, live, 0.0).to(ACC)
         return (tl.sigmoid(margin),), (tl.sigmoid(margin * sharpness),), (tl.sigmoid(-margin),)
@@ -57,7 +57,7 @@ def _probabilities(z, live, V, sharpness, C: tl.constexpr, ACC: tl.constexpr, TI
 def _store_gradient(
     target, live, V, p, s, rest, by_p, by_s, sharpness, C: tl.constexpr, DETACH: tl.constexpr
 ):  # fmt: skip
-    """Gradients by P and S, a vector for each class, to those by the logits."""
+    """From gradients of P and S, a vector for each class, to those of the logits."""
     if C == 2:
         by_margin = by_p[0] * p[0] * rest[0]
         if not DETACH:
@@ -136,13 +136,13 @@ def _kernel(
 def loss_and_gradients(
     maps: Sequence[Tensor], temperature: float, *, detach: bool, with_gradients: bool
 ) -> tuple[Tensor, list[Tensor]]:
-    """Summed loss (float64) and its gradients by the logits, in their type.
+    """Summed loss (float64) and its gradients with respect to the logits, in their type.
 
     Args:
         maps: K logits (B, C, V) of one shape; K at most ``MAX_MAPS``, C at most ``MAX_CLASSES``.
         temperature: T.
         detach: no gradient through the sharpened side.
-        with_gradients: else the list is empty.
+        with_gradients: if false, the list is empty.
     """
     K, (B, C, V) = len(maps), maps[0].shape
     maps = [z.contiguous() for z in maps]

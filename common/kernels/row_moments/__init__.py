@@ -1,4 +1,4 @@
-"""Rows of voxels, which the norms work on; their moments and affine maps are in ``cpu`` and ``triton``.
+"""Rows of voxels, on which the norms work; their moments and affine maps are in ``cpu`` and ``triton``.
 
 A row is the V voxels of one (sample, channel) pair of a tensor (B, C, *S): B * C rows, channels fastest.
 """

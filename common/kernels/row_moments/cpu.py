@@ -1,7 +1,6 @@
 """Mean and sum of squared deviations of rows on a CPU, in a fraction of the time of ``torch.var_mean``.
 
-Tensors are rows (R, V), see :mod:`common.kernels.row_moments`; what belongs to a row is (R,), in float32 or
-wider.
+Tensors are rows (R, V), see :mod:`common.kernels.row_moments`; values per row are (R,), in float32 or wider.
 
 PyTorch's variances on a CPU update a running mean voxel by voxel, in scalar code.  Here each row is summed
 and its Euclidean norm taken, both vectorised, and  squares = norm^2 - V mean^2.  Where that cancels (the
@@ -59,7 +58,7 @@ def _around_the_mean(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def blocks_of_rows(rows: Tensor) -> list[slice]:
-    """Rows that are handled at once: as many as stay in a core's cache from one pass to the next."""
+    """Rows handled at once: as many as stay in a core's cache from one pass to the next."""
     count = max(_BLOCK_ELEMENTS // rows.size(1), 1)
     return [slice(start, start + count) for start in range(0, rows.size(0), count)]
 

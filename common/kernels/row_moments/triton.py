@@ -1,7 +1,7 @@
 """Triton kernels of normalisation: moments of rows, a row-wise affine map, and what its gradient needs.
 
-Tensors are rows (R, V), see :mod:`common.kernels.row_moments`; what belongs to a row is (R,), in the
-accumulation type.  Rows are few and long, so several programs share one: each sums its chunk, and the
+Tensors are rows (R, V), see :mod:`common.kernels.row_moments`; values per row are (R,), in the accumulation
+type.  Rows are few and long, so several programs share one: each sums its chunk, and the
 chunks are then joined in a fixed order.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 __all__ = ["accumulation_type", "affine", "affine_gradients", "gradient_sums", "moments"]
 
-_BLOCK, _STEPS = 1024, 8  # voxels at a time, and times a program
+_BLOCK, _STEPS = 1024, 8  # voxels per step, and steps per program
 
 
 @triton.jit
@@ -132,7 +132,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 def affine(
     x: Tensor, scale: Tensor, shift: Tensor, *, residual: Tensor | None = None, slope: float | None = None
 ) -> Tensor:
-    """``scale * x + shift (+ residual)``, then a leaky ReLU where it has a ``slope``."""
+    """``scale * x + shift (+ residual)``, then a leaky ReLU if a ``slope`` is given."""
     (R, V), out = x.shape, torch.empty_like(x)
     blocks = triton.cdiv(V, _BLOCK)
     if R:
@@ -147,7 +147,7 @@ def affine(
 def gradient_sums(
     grad: Tensor, x: Tensor, centre: Tensor, *, out: Tensor | None = None, slope: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Of each row the sums of g and of ``g * (x - centre)``.
+    """For each row the sums of g and of ``g * (x - centre)``.
 
     g is the gradient before the leaky ReLU: ``grad``, times ``slope`` where ``out`` is not positive.
     """
@@ -173,7 +173,7 @@ def affine_gradients(
     slope: float = 0.0,
     residual: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """By x: ``a * g + b * (x - centre) + c`` with factors (a, b, c) of each row; by the residual: g."""
+    """Of x: ``a * g + b * (x - centre) + c`` with factors (a, b, c) of each row; of the residual: g."""
     (R, V), by_x = x.shape, torch.empty_like(x)
     by_residual = torch.empty_like(x) if residual else None
     blocks = triton.cdiv(V, _BLOCK)

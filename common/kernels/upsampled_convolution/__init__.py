@@ -3,7 +3,7 @@
 Eight equal voxels lie under each voxel of x, so the taps that fall on the same one can be summed
 beforehand: a transposed convolution of stride 2 with a 4x4x4 kernel, w4 = weight summed over a window of
 two along each axis.  Every output voxel then has 8 taps per input channel instead of 27, and the input of
-eight times the size is never written.  That is what runs, on every device.
+eight times the size is never written.  This form runs on every device.
 
 Formula and axes: :mod:`common.kernels.upsampled_convolution.reference`.
 """
@@ -36,7 +36,7 @@ def _summed(
     bias: Optional[Tensor],  # noqa: UP045
     fewest_voxels: int = 256,
 ) -> Tensor:
-    """Fewer voxels than that, over the batch, do not repay the larger kernel that is made for them."""
+    """With fewer voxels than ``fewest_voxels``, over the batch, making the larger kernel does not pay off."""
     if x.numel() < fewest_voxels * x.size(1):
         return nearest_upsampled_conv3d_reference(x, weight, bias)
     return F.conv_transpose3d(x, _summed_taps(weight), bias, stride=2, padding=1)

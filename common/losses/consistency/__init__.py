@@ -1,1 +1,1 @@
-"""Losses from how much several predictions agree."""
+"""Losses on how much several predictions agree."""

@@ -1,1 +1,1 @@
-"""Losses from how sure a prediction is."""
+"""Losses on how certain a prediction is."""

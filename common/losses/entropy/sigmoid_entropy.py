@@ -18,7 +18,7 @@ def sigmoid_entropy(logits: Tensor, *, one_sided: bool = False) -> Tensor:
 
     Args:
         logits: (B, K, *S).
-        one_sided: -p log(p + 1e-6) alone, without the term of 1 - p: what GraTa's code calls entropy.
+        one_sided: -p log(p + 1e-6) alone, without the term for 1 - p: what GraTa's code calls entropy.
 
     Returns:
         A scalar, float32 or wider.

@@ -1,1 +1,1 @@
-"""Losses from the overlap of prediction and reference."""
+"""Losses on the overlap of prediction and reference."""

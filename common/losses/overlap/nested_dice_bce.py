@@ -35,7 +35,7 @@ class NestedDiceBCELoss(nn.Module):
         """(B, K, *S) logits and (B, 1, *S) labels 0 to K to the scalar loss.
 
         Raises:
-            ValueError: the sizes do not belong together.
+            ValueError: the shapes do not match.
         """
         if label.shape != logits.shape[:1] + (1,) + logits.shape[2:]:
             raise ValueError(

@@ -25,7 +25,7 @@ class SoftDiceLoss(nn.Module):
         smooth_nr: added to the numerator.
         smooth_dr: added to the denominator.
         overlap: factor of the overlap.  With 2 a perfect prediction costs 0.  MC-Net's published 2D code
-            has 1: the loss is then at least 0.5, and half of the usual gradient.
+            has 1: the loss is then at least 0.5, and its gradient half the usual one.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SoftDiceLoss(nn.Module):
         """(B, C, *S) logits and (B, 1, *S) integer labels to the scalar loss.
 
         Raises:
-            ValueError: the sizes do not belong together.
+            ValueError: the shapes do not match.
         """
         if label.shape != logits.shape[:1] + (1,) + logits.shape[2:]:
             raise ValueError(

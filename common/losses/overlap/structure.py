@@ -23,7 +23,7 @@ _WINDOW, _CONTOUR_WEIGHT = 31, 5.0
 
 
 class StructureLoss(nn.Module):
-    """Summed over the maps of a network with several; in float32 or wider.
+    """Summed over the maps if the network returns several; in float32 or wider.
 
     Args:
         weighted_bce: weight the cross-entropy as the papers write it.

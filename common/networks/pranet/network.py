@@ -1,7 +1,7 @@
-"""PraNet: a coarse map from the deep features, refined by looking where it sees nothing.
+"""PraNet: a coarse map from the deep features, refined by looking where it finds nothing.
 
 A partial decoder joins the three deepest stages to a global map; three reverse attention stages, from deep
-to fine, erase what is found so far from their features and add what they find in the rest.
+to fine, erase what has been found so far from their features and add what they find in the rest.
 
 Axes: B batch, C channels, (H, W) height and width, each a multiple of 32.  Stages 2, 3, 4 of the encoder
 have strides 8, 16, 32.
@@ -38,7 +38,7 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 class ReceptiveField(nn.Module):
-    """Four branches that see farther and farther, joined, plus a shortcut (RFB).
+    """Four branches with growing receptive fields, joined, plus a shortcut (RFB).
 
     Args:
         in_channels: C of the input.
@@ -95,14 +95,14 @@ class PartialDecoder(nn.Module):
 
 
 class ReverseAttention(nn.Module):
-    """Features where the map so far says no, to a correction of that map.
+    """Correct a map, from the features in the places that the map excludes.
 
     Args:
         in_channels: C of the encoder's stage.
-        channels: C inside.
-        kernel_size: of the convolutions inside.
-        convs: their number.
-        last_kernel_size: of the one that makes the correction.
+        channels: C of the inner convolutions.
+        kernel_size: kernel size of the inner convolutions.
+        convs: number of inner convolutions.
+        last_kernel_size: kernel size of the convolution that makes the correction.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Res2Net-50 v1b 26w 4s: a residual network whose blocks work at four scales inside.
 
-Names and order of the parts are those of the public ImageNet weights, so that a file of them fits as it is.
+Names and order of the parts are those of the public ImageNet weights, so that a file of them loads unchanged.
 
 Axes: B batch, C channels, (H, W) height and width, each a multiple of 32.
 
@@ -24,14 +24,14 @@ WIDTHS = tuple(planes * _EXPANSION for planes in _PLANES)
 class Res2NetBlock(nn.Module):
     """1x1 convolution, three 3x3 convolutions on three of four equal parts, 1x1 convolution, shortcut.
 
-    Each part but the first also gets what the part before it became, unless the block is the first of a
-    layer; there the last part is averaged over 3x3 pixels instead of passing as it is.
+    To each part but the first the result of the part before it is added, unless the block is the first of a
+    layer; there the last part is averaged over 3x3 pixels instead of passing unchanged.
 
     Args:
         in_channels: C of the input.
         planes: a quarter of the output's C.
-        stride: of the block.
-        first: of its layer; the shortcut then averages and projects.
+        stride: stride of the block.
+        first: whether the block is the first of its layer; the shortcut then averages and projects.
     """
 
     def __init__(self, in_channels: int, planes: int, *, stride: int = 1, first: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""The U-Net over a ResNet encoder, and its authors' checkpoints."""
+"""The U-Net with a ResNet encoder, and its authors' checkpoints."""

@@ -2,7 +2,7 @@
 
 Theirs: the encoder under ``res.*`` with ImageNet's names (vptta, grata, trid), or as a list ``rn.0`` (first
 convolution), ``rn.1`` (its norm), ``rn.4`` to ``rn.7`` (layers; prosfda, hitta), or that list moved up by
-one behind ``first_layer`` (ccsdg); the decoder as ``up1`` to ``up5``, ``bnout`` and ``seg_head``
+one, after ``first_layer`` (ccsdg); the decoder as ``up1`` to ``up5``, ``bnout`` and ``seg_head``
 (vptta/docs/method.md#checkpoint-layout).
 """
 

@@ -1,8 +1,8 @@
 """The U-Net on a ResNet encoder that the fundus, polyp and prostate methods share.
 
 With the 32-channel tail it is the network of vptta, grata and trid; without it that of prosfda, ccsdg and
-hitta.  A module ``style`` may change the encoder's maps in training (TriD, MixStyle): the skips and what
-lies deeper come after it.
+hitta.  A module ``style`` may change the encoder's maps in training (TriD, MixStyle): the skips and the
+deeper layers come after it.
 
 Axes: B batch, C channels, (H, W) height and width, each a multiple of 32.  Maps are listed finest first:
 the stem's at stride 2, layer1's at 4, layer2's at 8, layer3's at 16, layer4's at 32.
@@ -35,7 +35,7 @@ class UpBlock(nn.Module):
     Args:
         deep_channels: C of the deep map.
         skip_channels: C of the skip.
-        out_channels: C of the result, half of it from either.
+        out_channels: C of the result, half from the deep map, half from the skip.
     """
 
     def __init__(self, deep_channels: int, skip_channels: int, out_channels: int = 256) -> None:
@@ -70,15 +70,15 @@ class ResNetUNet(nn.Module):
         widths: channels of the encoder's four layers; the decoder's maps have four times the first.
         tail_channels: C between the last up-sampling and the 1x1 head; None up-samples straight to the
             logits.
-        style: changes maps (B, C, H, W) of the encoder, and only in training; None for none.  The same
-            module stands at every position.  It must have no parameters, so that weights fit with and
+        style: changes maps (B, C, H, W) of the encoder, only in training; None for none.  The same module
+            is used at every position.  It must have no parameters, so that weights fit with and
             without it.
-        style_after: where it stands: "layer0" (the stem) to "layer4".
+        style_after: where it is used: "layer0" (the stem) to "layer4".
         dropout: probability that a channel of the deepest map is dropped in training.  The papers have
             none; an uncertainty score by repeated passes needs it.
 
     Raises:
-        ValueError: another depth or position; a style with parameters.
+        ValueError: an unknown depth or position; a style with parameters.
     """
 
     #: Input sizes must be multiples of this, (H, W) in pixels.

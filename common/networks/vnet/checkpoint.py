@@ -2,7 +2,7 @@
 
 Theirs: ``block_one.conv.0`` (convolution), ``.1`` (norm), ``.3``, ``.4``, ...; ``block_one_dw.conv.*`` on
 the way down; ``block_five_up.conv.*`` on the way up, where index 0 is the transposed convolution, or the
-up-sampling without weights and index 1 the convolution behind it; ``out_conv``.
+up-sampling without weights and index 1 the convolution after it; ``out_conv``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _renamed(key: str, state: Mapping[str, Tensor], encoder: str, decoders: Mapp
 
 
 def _unit(index: int, leaf: str) -> str:
-    """``conv.4.weight`` is the norm of the second unit: convolution, norm and ReLU take turns."""
+    """``conv.4.weight`` is the norm of the second unit: convolution, norm and ReLU alternate."""
     return f"{index // 3}.{('conv', 'norm')[index % 3]}.{leaf}"
 
 

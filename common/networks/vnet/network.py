@@ -136,7 +136,7 @@ class VNetDecoder(nn.Module):
         finest_skip: whether the full-resolution map is added and convolved (versemi: no).
 
     Raises:
-        ValueError: ``upsampling`` is another word.
+        ValueError: ``upsampling`` is none of these.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class VNetDecoder(nn.Module):
         maps: list[Tensor],
         gates: Optional[list[Tensor]] = None,  # noqa: UP045
     ) -> tuple[Tensor, list[Tensor]]:
-        """As :meth:`forward`, and with it the features, deepest first.
+        """As :meth:`forward`, and the features as well, deepest first.
 
         They are the (gated) deepest map and the results of the four up-samplings, before the skip is added.
         """
@@ -192,7 +192,7 @@ class VNetDecoder(nn.Module):
         return self.head(self.dropout(x)), features
 
     def bottleneck(self, maps: list[Tensor], gates: Optional[list[Tensor]]) -> Tensor:  # noqa: UP045
-        """Where the decoder begins: the deepest map, gated."""
+        """The decoder's input: the deepest map, gated."""
         x = maps[-1]
         return x if gates is None else x + x * gates[0]
 

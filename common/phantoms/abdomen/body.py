@@ -42,7 +42,7 @@ class Habitus:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Habitus:
-        """A patient at random."""
+        """A random patient."""
         return cls(
             half_width=rng.normal(137, 6),
             half_depth=rng.normal(87, 6),
@@ -65,7 +65,7 @@ def below_diaphragm(canvas: Canvas, habitus: Habitus) -> np.ndarray:
 
 
 def paint_body(canvas: Canvas, habitus: Habitus, rng: np.random.Generator) -> np.ndarray:
-    """Paint everything but the abdominal organs; gives ``below_diaphragm``."""
+    """Paint everything but the abdominal organs; returns ``below_diaphragm``."""
     outside = _paint_wall(canvas, habitus)
     room = below_diaphragm(canvas, habitus)
     x, y, _ = canvas.body
@@ -86,7 +86,7 @@ def paint_body(canvas: Canvas, habitus: Habitus, rng: np.random.Generator) -> np
 
 
 def _paint_wall(canvas: Canvas, habitus: Habitus) -> np.ndarray:
-    """Cavity, muscle, fat and skin; gives each voxel's mm outside the cavity (negative inside)."""
+    """Cavity, muscle, fat and skin; returns each voxel's mm outside the cavity (negative inside)."""
     x, y, z = canvas.body
     y = y - np.float32(_CAVITY_Y_MM)
     grow = 1 - np.float32(habitus.belly / 100) * z

@@ -1,4 +1,4 @@
-"""One case of the abdominal phantom: a patient at random, painted and scanned."""
+"""One case of the abdominal phantom: a random patient, painted and scanned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from common.phantoms.making.shapes import Canvas, Pose, rotation_matrix
 
 __all__ = ["make_case", "paint_patient", "scanner_affine"]
 
-_SPACING_SD = 0.03  # of the logarithm; in-plane and through-plane on their own
+_SPACING_SD = 0.03  # of the logarithm; in-plane and through-plane drawn separately
 _SPACING_LIMIT = 0.06
 _BODY_SCALE_SD = 0.05
 _TILT_SD_DEG = (3.0, 3.0, 4.0)

@@ -16,7 +16,7 @@ from common.phantoms.making.volumes import write_labelled_volume
 
 __all__ = ["make"]
 
-_VERSION = 2  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 2  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 
 
 def make(
@@ -29,7 +29,7 @@ def make(
     spacing: Sequence[float] = (4.5, 4.5, 6.0),
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
     Images are int16 HU in -1024..2000, labels uint8 0..11: 1 spleen, 2 right kidney, 3 left kidney,
     4 gallbladder (absent in a few cases), 5 oesophagus, 6 liver, 7 stomach, 8 aorta, 9 inferior vena
@@ -37,7 +37,7 @@ def make(
     depends on ``shape``, ``spacing``, ``seed``, its list and its place there, not on the counts.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         training: number of cases in this list.
         validation: number of cases in this list.
         test: number of cases in this list.

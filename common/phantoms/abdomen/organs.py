@@ -1,8 +1,8 @@
 """The eleven labelled organs of the abdominal phantom.
 
 Each function paints one organ into the free cavity; what is painted first keeps its voxels, so the
-order of ``paint_organs`` decides who yields at a contact.  Body coordinates in mm, LAS+ (the liver at
-negative x); sizes, places and angles vary about those of an adult.
+order of ``paint_organs`` decides which organ yields where two touch.  Body coordinates in mm, LAS+ (the
+liver at negative x); sizes, places and angles vary about those of an adult.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FREE = (Tissue.CAVITY,)
 
 
 class _Painter:
-    """One patient's organs: where they may go, how they move with the breath, and the dice."""
+    """One patient's organs: where they may go, how they move with the breath, and the random numbers."""
 
     def __init__(self, canvas: Canvas, room: np.ndarray, breath: float, rng: np.random.Generator) -> None:
         self.canvas, self.rng, self.breath = canvas, rng, breath
@@ -43,7 +43,7 @@ class _Painter:
         return np.asarray(points) + together + self.rng.normal(0, sd / 2, (len(points), 3))
 
     def size(self, lengths: Sequence[float], *, sd: float = _SIZE_SD) -> np.ndarray:
-        """The lengths times one common and one own factor each."""
+        """The lengths, times one common factor and a factor for each."""
         dice = self.rng.normal(size=1 + len(lengths)).clip(-_SIZE_LIMIT_SD, _SIZE_LIMIT_SD)
         return np.asarray(lengths) * np.exp(sd * (dice[0] + dice[1:] / 2))
 

@@ -1,4 +1,4 @@
-"""The phantom ``atrium``: late gadolinium-enhanced MR of the left atrium, few cases of it labelled."""
+"""The phantom ``atrium``: late gadolinium-enhanced MR of the left atrium, with few labelled cases."""
 
 from common.phantoms.atrium.dataset import make
 

@@ -1,4 +1,4 @@
-"""One case of the atrial phantom: a patient at random, painted and scanned."""
+"""One case of the atrial phantom: a random patient, painted and scanned."""
 
 from __future__ import annotations
 

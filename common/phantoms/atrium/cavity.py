@@ -1,8 +1,8 @@
 """The left atrium of the phantom: body, appendage, pulmonary veins, wall with scar, mitral valve.
 
-Body coordinates in mm, LAS+, origin in the middle of the atrium.  The two places where a reader
-decides and not the image: the mitral valve, where the atrium's blood goes over into the
-ventricle's, and the veins, which go on into the lung behind the last labelled voxel.
+Body coordinates in mm, LAS+, origin in the middle of the atrium.  In two places a reader
+decides, not the image: at the mitral valve, where the atrium's blood continues into the
+ventricle's, and in the veins, which go on into the lung beyond the last labelled voxel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LEAFLET_MM = 1.4
 _SCAR_SHARE = (0.03, 0.35)  # of the wall
 _SCAR_GRAIN_MM = 5.0
 
-_VEINS = {  # mouth at the body, way into the lung, radius, all in mm
+_VEINS = {  # mouth at the body, course into the lung, radius, all in mm
     "right superior": ((-24, -6, 8), (-30, -10, 9), 7.2),
     "right inferior": ((-22, -12, -8), (-24, -22, -7), 7.0),
     "left superior": ((22, -4, 10), (27, -8, 12), 7.2),
@@ -76,7 +76,7 @@ def _beyond_valve_mm(canvas: Canvas, size: float) -> np.ndarray:
 
 
 def _body(canvas: Canvas, size: float, rng: np.random.Generator) -> tuple[Region, np.ndarray]:
-    """The body and, over the whole grid, the side of the valve that is the atrium's."""
+    """The body and, over the whole grid, the atrium's side of the valve."""
     turn = rotation_matrix((rng.normal(0, 5), rng.normal(-6, 6), rng.normal(12, 7)))
     half_axes = np.array(_HALF_AXES_MM) * size * np.exp(rng.normal(0, 0.08, 3))
     body = canvas.ellipsoid(
@@ -86,7 +86,7 @@ def _body(canvas: Canvas, size: float, rng: np.random.Generator) -> tuple[Region
 
 
 def _veins(size: float, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, float]]:
-    """Mouth, way and radius of the veins that this patient has."""
+    """Mouth, course and radius of the veins that this patient has."""
     chosen = [
         (np.array(mouth) * size, np.array(way, float), radius) for mouth, way, radius in _VEINS.values()
     ]
@@ -130,7 +130,7 @@ def _appendage(canvas: Canvas, size: float, rng: np.random.Generator) -> Region:
 
 
 def _opening(canvas: Canvas, valve: np.ndarray, cavity: np.ndarray, size: float) -> np.ndarray:
-    """The ventricle's blood just beyond the valve, so that nothing parts the two within the ring."""
+    """The ventricle's blood just beyond the valve, so that nothing separates the two within the ring."""
     x, y, z = canvas.body
     normal = np.array(_VALVE_NORMAL) / np.linalg.norm(_VALVE_NORMAL)
     centre = normal * _VALVE_MM * size
@@ -163,7 +163,7 @@ def _around(mask: np.ndarray, margin: np.ndarray) -> tuple[slice, ...]:
 
 
 def _paint_leaflets(canvas: Canvas, opening: np.ndarray, size: float, rng: np.random.Generator) -> None:
-    """A faint sheet across a part of the opening: valves move, and are seen in some scans only."""
+    """A faint sheet across a part of the opening: valves move, and are seen only in some scans."""
     side, hidden = rng.normal(size=3), rng.uniform(0.2, 0.9)
     if not opening.any():
         return

@@ -1,4 +1,4 @@
-"""The phantom ``atrium``: late gadolinium-enhanced MR of the left atrium, few cases of it labelled.
+"""The phantom ``atrium``: late gadolinium-enhanced MR of the left atrium, with few labelled cases.
 
 The grid is coarse (2 mm; real scans have 0.625 mm) so that a network can train on a CPU.
 """
@@ -16,7 +16,7 @@ from common.phantoms.making.volumes import write_labelled_volume
 
 __all__ = ["make"]
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 
 
 def make(
@@ -30,21 +30,21 @@ def make(
     spacing: Sequence[float] = (2.0, 2.0, 2.0),
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
-    Images are int16 in arbitrary units from 0 (another gain in every scan), labels uint8: 1 is the
+    Images are int16 in arbitrary units from 0 (a different gain in every scan), labels uint8: 1 is the
     cavity of the left atrium with its appendage and the roots of the pulmonary veins.  Blood as
     bright as the atrium's lies beside it: right atrium, ventricles, aorta, pulmonary artery.  Where
-    it goes over into the ventricle's (mitral valve) and into the veins beyond their roots, the image
+    it continues into the ventricle's (mitral valve) and into the veins beyond their roots, the image
     alone does not show the border.  The wall is in part as bright as blood (scar).  Stored as LAS, in
     scanner coordinates.
 
-    In ``training`` only the first ``labelled`` entries have a ``label``; the others' is not written.
+    In ``training`` only the first ``labelled`` entries have a ``label``; those of the others are not written.
     A case depends on ``shape``, ``spacing``, ``seed``, its list and its place there, not on the
     counts: with ``labelled`` equal to ``training`` the same images have all their labels.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         training: number of cases in this list.
         labelled: how many of them, from the first, have a label.
         validation: number of cases in this list, all labelled.

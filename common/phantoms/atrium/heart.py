@@ -70,7 +70,7 @@ def paint_heart(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def paint_vessels(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Aorta twice (root with its rise, descending part), pulmonary artery, cavae, coronary sinus."""
+    """Aorta (root and ascending part, descending part), pulmonary artery, cavae, coronary sinus."""
     move = rng.normal(0, 2.5, 3)
     for tissue, radius, spread, points in _VESSELS:
         drawn = max(rng.normal(radius, spread), _NARROWEST_MM)

@@ -1,4 +1,4 @@
-"""The phantom ``brain_pair``: pairs of brain MR scans, the one a known deformation of the other."""
+"""The phantom ``brain_pair``: pairs of brain MR scans, one a known deformation of the other."""
 
 from common.phantoms.brain_pair.dataset import make
 

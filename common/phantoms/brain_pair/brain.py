@@ -1,4 +1,4 @@
-"""A brain as formulas: tissue and brightness at any point, so that it is deformed without resampling.
+"""A brain as formulas: tissue and brightness at any point, so that it can be deformed without resampling.
 
 Coordinates are mm, the first to the patient's left, the second forwards, the third up, from the middle of
 the brain.  Every array of points is (..., 3).
@@ -55,7 +55,7 @@ class Waves:
     def draw(
         cls, number: int, wavelengths: Sequence[float], amplitudes: np.ndarray, rng: np.random.Generator
     ) -> Waves:
-        """Waves in random directions, their lengths (mm) drawn evenly between two."""
+        """Waves in random directions, with lengths (mm) drawn uniformly between two bounds."""
         direction = rng.normal(size=(number, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         return cls(
@@ -100,7 +100,7 @@ class Deformation:
 
 
 class Brain:
-    """One person's brain, skull taken off.
+    """One person's brain, without the skull.
 
     Args:
         rng: draws size, folds, ventricles and nuclei.

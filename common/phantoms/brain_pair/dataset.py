@@ -1,4 +1,4 @@
-"""The phantom ``brain_pair``: pairs of brain MR scans, the one a known deformation of the other.
+"""The phantom ``brain_pair``: pairs of brain MR scans, one a known deformation of the other.
 
 An entry of ``dataset.json`` has ``moving``, ``fixed``, ``moving_label``, ``fixed_label`` and ``field``.
 """
@@ -16,9 +16,9 @@ from common.phantoms.making.store import Entry, ensure_phantom
 
 __all__ = ["make"]
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 _MAX_VOXELS = 256**3
-_FINE = 2  # points per voxel and axis that its brightness is the mean of
+_FINE = 2  # points per voxel and axis; a voxel's brightness is the mean over them
 
 
 def make(
@@ -32,7 +32,7 @@ def make(
     deformation_mm: float = 14.0,
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
     Images are float32 in 0..1 in steps of 1/255, skull-stripped and T1-weighted; the background is 0.
     Labels are uint8: cortex, white matter, ventricles, thalamus, putamen, caudate.  The fixed brain at p is
@@ -41,13 +41,13 @@ def make(
     Stored as LAS, in scanner coordinates, both images of a pair on one grid.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         training: number of pairs in this list.
         validation: number of pairs in this list.
         test: number of pairs in this list.
         shape: voxels (X, Y, Z); the brain is about 130 x 160 x 112 mm.
         spacing: mm (X, Y, Z).
-        deformation_mm: bound of the displacement along each axis; slopes may bound it further.
+        deformation_mm: bound on the displacement along each axis; slopes may limit it further.
         seed: whole number from 0.
 
     Raises:

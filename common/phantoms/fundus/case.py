@@ -1,4 +1,4 @@
-"""One case of the fundus phantom: an eye at random, lit and photographed by its domain's camera.
+"""One case of the fundus phantom: a random eye, lit and photographed by its domain's camera.
 
 Coordinates: u to the temporal side (towards the macula), v downwards, in disc diameters from the
 disc's centre.  Half of the eyes are left ones, whose temporal side is the picture's right.
@@ -15,7 +15,7 @@ from common.phantoms.making.camera import Camera, smooth_noise, take_picture
 __all__ = ["CAMERAS", "make_case"]
 
 # Rows: sensor's red, green, blue.  Chosen so that neither min-max of a picture nor a z-score per channel
-# undoes the differences: channels mix, curves bend, and light falls off by another amount.
+# undoes the differences: channels mix, curves bend, and light falls off by different amounts.
 CAMERAS = {
     "A": Camera(
         tone=((1.00, 0.05, 0.00), (0.05, 0.92, 0.03), (0.00, 0.10, 0.85)),

@@ -15,7 +15,7 @@ __all__ = ["DOMAINS", "LABELS", "make"]
 DOMAINS = ("A", "B", "C", "D", "E")
 LABELS = ("background", "disc rim", "cup")
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 _SIDES = (32, 4096)
 
 
@@ -29,10 +29,10 @@ def make(
     size: int = 160,
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
     Pictures are 8-bit RGB PNG, square and cropped around the disc as in the public benchmarks; labels
-    are PNG of the classes 0 background, 1 disc rim, 2 cup.  A left or right eye each, with vessels,
+    are PNG of the classes 0 background, 1 disc rim, 2 cup.  Each shows a left or right eye, with vessels,
     macula, peripapillary atrophy and exudates.  The five domains A to E have the same anatomy and
     differ in tone, contrast, brightness, blur, vignetting, noise and the picture's size.
 
@@ -40,7 +40,7 @@ def make(
     in the order A to E; each entry of dataset.json names its ``domain``.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         source: one domain, or several (leave-one-out: all but one).
         training: cases of every source domain.
         validation: cases of every source domain.

@@ -82,7 +82,7 @@ class Disc:
 
 
 def draw_disc(rng: np.random.Generator) -> Disc:
-    """A disc of one diameter with a cup at random."""
+    """A disc of unit diameter with a random cup."""
     ratio = rng.uniform(*_CUP_TO_DISC)
     outline = _Outline((0.0, 0.0), 0.5, rng.uniform(0.98, 1.18), _bumps(rng, 0.03))
     slack = 0.5 * (1 - ratio)

@@ -13,7 +13,7 @@ from common.phantoms.fundus.disc import Disc
 
 __all__ = ["vessel_light"]
 
-_VEIN = np.array((0.62, 0.34, 0.42))  # share of the light that comes back
+_VEIN = np.array((0.62, 0.34, 0.42))  # share of the light that is reflected
 _ARTERY = np.array((0.80, 0.52, 0.52))
 _TRUNK_DD = {"vein": (0.06, 0.085), "artery": (0.04, 0.06)}  # width at the disc
 _STEP_DD = 0.06
@@ -24,7 +24,7 @@ _REACH_DD = 3.2
 
 
 def vessel_light(u: np.ndarray, v: np.ndarray, disc: Disc, rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 3): the share of the light that comes back where vessels lie, 1 elsewhere."""
+    """(H, W, 3): the share of the light that is reflected where vessels lie, 1 elsewhere."""
     light = np.ones((*u.shape, 3))
     for kind, colour in (("artery", _ARTERY), ("vein", _VEIN)):
         drawing = Image.new("L", (round(2 * _REACH_DD * _PER_DD),) * 2)

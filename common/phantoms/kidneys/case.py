@@ -136,7 +136,7 @@ def _draw_mass(region: str, tissue: int, rng: np.random.Generator) -> _Mass:
 def _instances(
     tissue: np.ndarray, sides: Sequence[np.ndarray], masses: Sequence[_Mass]
 ) -> dict[str, list[np.ndarray]]:
-    """Region -> one fine mask for each instance that the scan shows; a kidney goes on below its masses."""
+    """Region -> one fine mask for each instance that the scan shows; a kidney continues under its masses."""
     found: dict[str, list[np.ndarray]] = {"kidney": [side for side in sides if side.any()]}
     found |= {"tumor": [], "cyst": []}
     for mass in masses:

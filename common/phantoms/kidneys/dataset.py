@@ -1,7 +1,7 @@
 """The phantom ``kidneys``: arterial CT with kidneys, tumors and cysts, each delineated by three annotators.
 
-As KiTS21's data: one label map (the majority of the annotators), and beside it every annotator's mask of
-every kidney, tumor and cyst in the files that the challenge has.
+Laid out like KiTS21: one label map (the majority of the annotators), and beside it every annotator's mask of
+every kidney, tumor and cyst, in files named as in the challenge.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from common.phantoms.making.volumes import write_labelled_volume
 
 __all__ = ["make"]
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 _LABELS = ("background", "kidney", "tumor", "cyst")
 
 
@@ -31,16 +31,16 @@ def make(
     spacing: Sequence[float] = (4.0, 4.0, 5.0),
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
     Images are int16 HU in -1024..2000, labels uint8: 0 background, 1 kidney, 2 tumor, 3 cyst.  A case has
-    one tumor or two and none to two cysts.  Beside images and labels lie
+    one or two tumors and up to two cysts.  Beside images and labels lie
     ``annotations<Tr|Ts>/<case>/segmentations/<region>_instance-<i>_annotation-<a>.nii.gz``.  Stored as LAS,
     in scanner coordinates.  A case depends on ``shape``, ``spacing``, ``seed``, its list and its place
     there, not on the counts.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         training: number of cases in this list.
         validation: number of cases in this list.
         test: number of cases in this list.

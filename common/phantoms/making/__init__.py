@@ -1,1 +1,1 @@
-"""What several phantoms are made with: scanners, cameras, shapes, writing."""
+"""What several phantoms are made with: scanners, cameras, shapes, writers."""

@@ -1,4 +1,4 @@
-"""What the phantoms ask of their arguments: one line that says what was given and what is expected."""
+"""Checks of the phantoms' arguments; errors are one line: what was given, and what is expected."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def require_grid(
     """Shape in voxels (X, Y, Z) and spacing in mm (X, Y, Z), both as tuples.
 
     Args:
-        name: of the phantom, for the error's line.
-        shape: ``least`` voxels or more a side, 512^3 at the most in all.
+        name: name of the phantom, for the error message.
+        shape: at least ``least`` voxels per side, at most 512^3 in all.
         spacing: above 0 and below 100 mm.
-        least: voxels of the shortest side that is taken.
+        least: fewest voxels accepted along a side.
 
     Raises:
         InputError: out of range.
@@ -41,7 +41,7 @@ def require_grid(
 
 
 def require_side(name: str, size: int, sides: tuple[int, int], unit: str) -> None:
-    """A side of a picture in whole pixels or voxels, from the first of ``sides`` to the last.
+    """Check the side of a picture: whole pixels or voxels, from the first of ``sides`` to the last.
 
     Raises:
         InputError: out of range.
@@ -51,7 +51,7 @@ def require_side(name: str, size: int, sides: tuple[int, int], unit: str) -> Non
 
 
 def require_seed(name: str, seed: int) -> None:
-    """A whole number from 0.
+    """Check that the seed is a whole number from 0.
 
     Raises:
         InputError: it is not.

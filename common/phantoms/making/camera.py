@@ -1,7 +1,7 @@
 """A colour camera for phantoms: from a scene to the 8-bit picture of one domain's camera.
 
 Scenes and pictures are (H, W, 3), rows from the top; a scene's values are reflected light in 0..1.
-What changes between domains is here, so that a domain is one :class:`Camera`.  Gains alone would be
+All that changes between domains is here, so that a domain is one :class:`Camera`.  Gains alone would be
 undone by scaling each channel, so the tone is a matrix and a curve per channel.
 """
 

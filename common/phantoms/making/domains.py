@@ -1,7 +1,7 @@
-"""Phantoms in several domains: which cases train, which are the stream of shifted ones.
+"""Phantoms in several domains: which cases are trained on, and which form the stream of shifted ones.
 
 ``training`` and ``validation`` hold cases of the source domains, ``test`` those of all others, domain
-after domain in the phantom's own order.  A case depends on the seed, its domain and its place there,
+by domain in the phantom's own order.  A case depends on the seed, its domain and its place there,
 whatever list it is in: a domain's pictures are the same as a source and as a target.
 """
 
@@ -37,19 +37,19 @@ def ensure_domains(
     counts: Mapping[str, int],
     make_case: MakeCase,
 ) -> str:
-    """Make the phantom in ``folder`` unless it lies there already, and give the folder back.
+    """Make the phantom in ``folder`` unless it is there already, and return the folder.
 
     Args:
         folder: as in :func:`common.phantoms.making.store.ensure_phantom`.
-        description: likewise; the domains are added.
-        parameters: likewise; ``name`` and ``seed`` among them, ``source`` is added.
+        description: as in ``ensure_phantom``; the domains are added.
+        parameters: as in ``ensure_phantom``, with ``name`` and ``seed``; ``source`` is added.
         domains: all of them, in their order.
         source: the domain, or the domains, of the training and validation cases.
-        counts: cases of each list, of every domain that it holds.
+        counts: cases in each list, from every domain that it holds.
         make_case: draws one case.
 
     Raises:
-        InputError: ``source`` names no domain or one that there is not; or as ``ensure_phantom``.
+        InputError: ``source`` names no domain or an unknown one; or as ``ensure_phantom``.
     """
     name, seed = parameters["name"], parameters["seed"]
     sources = _checked_sources(name, source, domains)
@@ -58,7 +58,7 @@ def ensure_domains(
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise InputError(f"{name}: {section}={count!r}; expected a whole number of cases from 0")
     training, validation = counts["training"], counts["validation"]
-    # Round robin: any first few training cases come from all sources.
+    # Round robin: the first few training cases, however many, come from all sources.
     listed = {
         "training": [(domain, index) for index in range(training) for domain in sources],
         "validation": [

@@ -11,7 +11,7 @@ __all__ = ["Look", "draw_signals"]
 
 
 class Look(NamedTuple):
-    """How a tissue looks; signals are relative to a bright one that the sequence's phantom names."""
+    """How a tissue looks; signals are relative to a bright tissue that the phantom names."""
 
     signal: float
     spread: float  # sd between cases

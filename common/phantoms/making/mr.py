@@ -38,7 +38,7 @@ def magnitude_scan(
     """int16 image in arbitrary units, not negative.
 
     Partial volume, structure inside tissues, blur, a ghost along y in some cases, a smooth bias
-    field, Rician noise and a gain of the scan's own.
+    field, Rician noise and the scan's own gain.
 
     Args:
         tissue: uint8, fine grid.
@@ -48,7 +48,7 @@ def magnitude_scan(
         noise_sd: lowest and highest of one channel, relative to a signal of 1.
         blur_voxels: lowest and highest sd.
         gain: lowest and highest stored value of a signal of 1.
-        sensitivity: (X, Y, Z) of the scan, or one number: of the coil, on top of the smooth field.
+        sensitivity: the coil's, (X, Y, Z) of the scan or one number, on top of the smooth field.
     """
     image = block_mean(signal[tissue])
     image += block_mean(texture[tissue]) * _grain(image.shape, _TEXTURE_GRAIN_VOXELS, rng)

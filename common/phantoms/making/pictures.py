@@ -12,12 +12,12 @@ __all__ = ["write_labelled_picture"]
 def write_labelled_picture(
     root: Path, subset: str, case: str, *, image: np.ndarray, label: np.ndarray
 ) -> dict[str, str]:
-    """Write ``images<subset>/<case>.png`` and its label; give their entry for ``dataset.json``.
+    """Write ``images<subset>/<case>.png`` and its label; return their entry for ``dataset.json``.
 
     Args:
         root: the data set's folder, with its four sub-folders.
         subset: ``Tr`` or ``Ts``.
-        case: file name without its ending.
+        case: file name without its suffix.
         image: (H, W, 3) uint8, red, green and blue; H rows from the top.
         label: (H, W) uint8, the class of each pixel (not a mask of 0 and 255).
     """

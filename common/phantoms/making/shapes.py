@@ -98,8 +98,8 @@ class Canvas:
         Args:
             center: mm.
             half_axes: mm, along the solid's own axes.
-            rotation: (3, 3), the solid's own axes in body coordinates; none: parallel to them.
-            exponent: 2 an ellipsoid, larger: boxier.
+            rotation: (3, 3), the solid's own axes in body coordinates; None: parallel to them.
+            exponent: 2 for an ellipsoid, larger for boxier shapes.
             bumps: amplitude as a fraction of the half axes; needs ``rng``.
         """
         turn = np.eye(3) if rotation is None else rotation
@@ -140,7 +140,7 @@ class Canvas:
         return Region(box, mask)
 
     def paint(self, region: Region, tissue: int, *, over: Collection[int]) -> None:
-        """Give the region's voxels a tissue number, where they have one of ``over`` now."""
+        """Give the region's voxels a tissue number, where their present one is in ``over``."""
         allowed = np.zeros(256, bool)
         allowed[list(over)] = True
         present = self.tissue[region.box]

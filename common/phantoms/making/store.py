@@ -1,8 +1,8 @@
-"""Where a phantom lies: a Decathlon-style folder that is made on first use and reused after.
+"""Where a phantom lies: a Decathlon-style folder that is made on first use and reused afterwards.
 
-The parameters a folder was made with stand in its ``dataset.json`` under the key ``phantom``; they
+The parameters a folder was made with are in its ``dataset.json`` under the key ``phantom``; they
 decide between reuse and rebuild.  A folder is built under a temporary name beside its place and then
-renamed, so it is whole or absent, also when several processes (one per GPU) ask for it at once.
+renamed, so it is whole or absent, even when several processes (one per GPU) ask for it at once.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Where there are several annotators, ``annotations`` is a list of further such pa
 """
 
 WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
-"""``write_case(root, subset, case, rng)`` writes ``images<subset>/<case>...`` and so on, gives its entry.
+"""``write_case(root, subset, case, rng)`` writes ``images<subset>/<case>...`` and so on; returns its entry.
 
 ``subset`` is ``Tr`` or ``Ts``; ``rng`` belongs to this case alone.
 """
 
 _PARTIAL = ".partial"
 _FILE_KEYS = ("image", "label", "moving", "fixed", "moving_label", "fixed_label", "field", "operator")
-# (the last stands at the top: it measured all cases)
+# (the last is at the top level: it measured all cases)
 _ABANDONED_AFTER_S = 24 * 3600.0  # no build takes a day: what is older was left by a killed process
 
 
@@ -61,7 +61,7 @@ def ensure_phantom(
     labelled: int | None = None,
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Make the data set in ``folder`` unless it lies there already, and give the folder back.
+    """Make the data set in ``folder`` unless it is there already, and return the folder.
 
     Args:
         folder: where it lies (``imagesTr``, ``labelsTr``, ``imagesTs``, ``labelsTs``, ``dataset.json``).
@@ -71,10 +71,10 @@ def ensure_phantom(
             ``name`` and ``version``, ``seed``, sizes.  The counts are added here.
         counts: number of cases of each of ``SECTIONS``.
         write_case: writes one case; see ``WriteCase``.
-        labelled: so many training cases, the first ones, keep their label (which stays in the
-            parameters); none: all do.
-        names: of the cases of each list, as many as ``counts`` says; none: the phantom's name, the
-            list and a number.
+        labelled: number of training cases, counted from the first, that keep their label (also kept in
+            the parameters); None: all do.
+        names: names of the cases of each list, as many as ``counts`` says; None: the phantom's name,
+            the list and a number.
 
     Raises:
         InputError: a count is no whole number from 0, more cases are to be labelled than there are,
@@ -114,7 +114,7 @@ def _read_phantom(target: Path) -> dict[str, Any] | None:
 
 
 def _listed_files(dataset: Mapping[str, Any]) -> set[str]:
-    """The relative paths in the three lists, and of what belongs to all cases, in one spelling."""
+    """The relative paths in the three lists, and those of files for all cases, in one spelling."""
     entries = [dataset, *(entry for section in SECTIONS for entry in dataset.get(section, []))]
     return {str(PurePosixPath(entry[key])) for entry in entries for key in _FILE_KEYS if key in entry}
 
@@ -181,7 +181,7 @@ def _what_is_foreign(target: Path, name: str) -> str | None:
 
 @contextmanager
 def _partial_folder(target: Path) -> Iterator[Path]:
-    """A new folder beside ``target``; whatever is left of it goes when the block ends."""
+    """A new folder beside ``target``; whatever is left of it is removed when the block ends."""
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{_PARTIAL}")
     try:
         partial.mkdir(parents=True)
@@ -254,7 +254,7 @@ def _publish(partial: Path, target: Path, wanted: Mapping[str, Any]) -> None:
 
 
 def _remove_phantom(target: Path) -> None:
-    """Take ``target`` away in one step, so that nobody sees it half deleted."""
+    """Remove ``target`` in one step, so that nobody sees it half deleted."""
     old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{_PARTIAL}")
     try:
         os.rename(target, old)

@@ -12,12 +12,12 @@ __all__ = ["write_labelled_volume"]
 def write_labelled_volume(
     root: Path, subset: str, case: str, *, image: np.ndarray, label: np.ndarray, affine: np.ndarray
 ) -> dict[str, str]:
-    """Write ``images<subset>/<case>.nii.gz`` and its label; give their entry for ``dataset.json``.
+    """Write ``images<subset>/<case>.nii.gz`` and its label; return their entry for ``dataset.json``.
 
     Args:
         root: the data set's folder, with its four sub-folders.
         subset: ``Tr`` or ``Ts``.
-        case: file name without its ending.
+        case: file name without its suffix.
         image: (X, Y, Z), any dtype of NIfTI.
         label: (X, Y, Z), whole numbers.
         affine: (4, 4), voxel index to RAS+ millimetres; scanner coordinates.

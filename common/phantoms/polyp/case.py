@@ -1,7 +1,7 @@
 """One case of the polyp phantom: a piece of colon as a relief, lit from the endoscope's tip.
 
 Coordinates: x to the right, y down, in frame heights from the frame's middle.  The mucosa is a height
-map towards the camera; shading follows from its slope, as light and lens are at the same place.
+map towards the camera; shading follows from its slope, since light and lens are in the same place.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _add_polyp(
     scope: Scope,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A dome with a bumpy outline: flat or bulging, redder than what lies around, or hardly."""
+    """A dome with a bumpy outline: flat or bulging, redder than its surroundings or hardly so."""
     radius = rng.uniform(*scope.polyp_radius)
     reach = max(scope.corner - radius - 0.05, 0.05)
     half = np.array((scope.aspect / 2 - radius, 0.5 - radius)) * 0.9
@@ -154,7 +154,7 @@ def _add_polyp(
 
 
 def _shading(relief: np.ndarray, height: int) -> np.ndarray:
-    """(H, W): what comes back from a slope to the lens, where the light comes from."""
+    """(H, W): the light that a slope sends back to the lens, which is where it comes from."""
     smooth = gaussian_filter(relief, 0.006 * height)
     down, across = np.gradient(smooth, 1 / height)
     return (1 + 0.35 * (down**2 + across**2)) ** -0.75 * (1 + 0.6 * (smooth - smooth.mean()))

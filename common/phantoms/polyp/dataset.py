@@ -15,7 +15,7 @@ __all__ = ["DOMAINS", "LABELS", "make"]
 DOMAINS = ("A", "B", "C", "D")
 LABELS = ("background", "polyp")
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 _SIDES = (32, 4096)
 
 
@@ -29,7 +29,7 @@ def make(
     size: int = 128,
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
     Frames are 8-bit RGB PNG with the endoscope's own aspect ratio and black corners; labels are PNG of the
     classes 0 background, 1 polyp.  Mucosa with folds, vessels, the dark lumen, specular highlights and
@@ -40,7 +40,7 @@ def make(
     in the order A to D; each entry of dataset.json names its ``domain``.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         source: one domain, or several.
         training: cases of every source domain.
         validation: cases of every source domain.

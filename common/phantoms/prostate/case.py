@@ -1,4 +1,4 @@
-"""One case of the prostate phantom: a pelvis at random, painted and scanned at one of six sites.
+"""One case of the prostate phantom: a random pelvis, painted and scanned at one of six sites.
 
 Body coordinates in mm, LAS+ (x to the patient's left, y forwards, z up), origin in the middle of the
 prostate.
@@ -27,12 +27,12 @@ class Site:
         finer: voxels per length in plane, relative to site A.
         slice_mm: thickness, without gaps.
         echo: see :func:`common.phantoms.prostate.tissues.draw_signal`.
-        fat: likewise.
+        fat: see the same function.
         noise: lowest and highest sd, relative to the peripheral zone.
         blur: lowest and highest sd in voxels.
         gain: lowest and highest stored value of a signal of 1.
-        coil: of a coil in the rectum, how much brighter it makes what touches it; 0: on the surface.
-        shading: how much the front is brighter than the back, as a logarithm over 100 mm.
+        coil: how much brighter a coil in the rectum makes what touches it; 0 for a surface coil.
+        shading: how much brighter the front is than the back, as a logarithm over 100 mm.
     """
 
     finer: float
@@ -111,7 +111,7 @@ def make_case(domain: str, size: int, rng: np.random.Generator) -> tuple[np.ndar
 
 
 def _sensitivity(canvas: Canvas, site: Site, rectum: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """float32, (X, Y, Z) of the scan: front against back, and what is near the coil in the rectum."""
+    """float32, (X, Y, Z) of the scan: front against back, and brighter near the coil in the rectum."""
     first = tuple(slice(0, None, SUPERSAMPLING) for _ in range(3))
     x, y, z = (axis[first] for axis in canvas.body)
     field = np.exp(np.float32(site.shading / 100) * y)

@@ -18,7 +18,7 @@ __all__ = ["DOMAINS", "LABELS", "make"]
 DOMAINS = ("A", "B", "C", "D", "E", "F")
 LABELS = ("background", "prostate")
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 _SIDES = (32, 512)
 
 
@@ -32,7 +32,7 @@ def make(
     size: int = 64,
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
     Volumes are int16 NIfTI in arbitrary units from 0, axial slices along Z, stored as LAS; labels uint8:
     1 is the prostate, which ends inside the volume at both ends.  Bladder, rectum, seminal vesicles,
@@ -44,7 +44,7 @@ def make(
     A to F; each entry of dataset.json names its site as ``domain``.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         source: one site, or several (leave-one-out: all but one).
         training: cases of every source site.
         validation: cases of every source site.

@@ -23,7 +23,7 @@ _BACKGROUND = (Tissue.FAT, Tissue.FASCIA, Tissue.VEIN)
 
 
 def paint_pelvis(canvas: Canvas, rng: np.random.Generator, *, balloon: bool) -> np.ndarray:
-    """Everything but the prostate; gives the middle of the rectum at the prostate's height, (3,) mm."""
+    """Paint everything but the prostate; returns the rectum's middle at the prostate's height, (3,) mm."""
     for side in (-1, 1):
         _paint_side(canvas, side, rng)
     symphysis = canvas.ellipsoid(
@@ -99,7 +99,7 @@ def paint_prostate(canvas: Canvas, rng: np.random.Generator, *, flattened: float
     Args:
         canvas: with the pelvis painted.
         rng: this case's random numbers.
-        flattened: factor on its depth: a coil presses on it.
+        flattened: factor on its depth, since a coil presses on it.
     """
     size = np.clip(rng.normal(0, _SIZE_SD), -_SIZE_LIMIT, _SIZE_LIMIT)
     half = np.array(_HALF_AXES_MM) * np.exp(size + np.clip(rng.normal(0, 0.05, 3), -0.1, 0.1))

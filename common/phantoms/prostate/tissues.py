@@ -1,7 +1,7 @@
 """Tissues of the prostate phantom: which belong to the label and how bright they are.
 
 Signal in a T2-weighted turbo spin echo, relative to the peripheral zone.  Order and spread follow what
-textbooks say of T2 contrast in the pelvis; the transition zone lies between muscle and peripheral zone and
+textbooks say about T2 contrast in the pelvis; the transition zone lies between muscle and peripheral zone and
 is as bright as some of what surrounds the prostate.
 """
 
@@ -73,7 +73,7 @@ def draw_signal(echo: float, fat: float, rng: np.random.Generator) -> np.ndarray
     """float32 (number of tissues,): each tissue's mean signal in one case.
 
     Args:
-        echo: exponent on the signal, by the echo time: above 1 the dark are darker.
+        echo: exponent on the signal, by the echo time: above 1 dark tissues get darker.
         fat: factor on fat and marrow, by the echo train and fat suppression.
         rng: this case's random numbers.
     """

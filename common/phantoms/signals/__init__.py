@@ -1,4 +1,4 @@
-"""The phantom ``signals``: signals or pictures, each with a few linear measurements of it."""
+"""The phantom ``signals``: signals or pictures, each with a few linear measurements."""
 
 from common.phantoms.signals.dataset import make
 

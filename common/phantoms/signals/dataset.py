@@ -1,9 +1,9 @@
-"""The phantom ``signals``: signals or pictures, each with a few linear measurements of it.
+"""The phantom ``signals``: signals or pictures, each with a few linear measurements.
 
 A case is a measurement ``image`` (M,) or (M, W) and the truth ``label`` (N,) or (N, W), W columns of a
 picture, float64 in NumPy files; the truth of a picture is an 8-bit PNG.  The operator of all cases is
-``operator.npy`` (M, N), which ``dataset.json`` names under ``operator``, and the basis in which the signals
-are sparse stands there under ``basis``.
+``operator.npy`` (M, N), which ``dataset.json`` names under ``operator``; the basis in which the signals are
+sparse is there under ``basis``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from common.phantoms.making.store import Entry, ensure_phantom
 
 __all__ = ["make"]
 
-_VERSION = 1  # raise it with every change of what the cases hold: folders of older versions are rebuilt
+_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 
 
 def make(
@@ -33,13 +33,13 @@ def make(
     test: int = 8,
     seed: int = 0,
 ) -> str:
-    """Make the phantom in ``folder`` on first use, and give the folder back.
+    """Make the phantom in ``folder`` on first use, and return the folder.
 
     Args:
-        folder: a Decathlon-style data set; made anew where it was made with other arguments.
+        folder: a Decathlon-style data set; rebuilt if it was made with other arguments.
         kind: heteroscedastic (the paper's), homoscedastic, ecg, pulse, spectrum, picture.
         length: samples N of a signal, or rows and columns of a picture.
-        measurements: M, fewer than ``length``; of every column of a picture.
+        measurements: M, fewer than ``length``; for a picture, of every column.
         snr_db: deviation of the noise-free measurements over that of the noise, in decibel.
         training: number of cases in this list.
         validation: number of cases in this list.

@@ -1,4 +1,4 @@
-"""Signals that a few coefficients describe: synthetic blocks, heart beats, spectra, and pictures.
+"""Signals described by a few coefficients: synthetic blocks, heart beats, spectra, and pictures.
 
 Every function draws one signal (N,) or picture (N, W) from its generator; float64.
 """
@@ -96,7 +96,7 @@ def pulse_wave(n: int, rng: Random) -> np.ndarray:
 
 
 def spectrum(n: int, rng: Random) -> np.ndarray:
-    """A proton spectrum of the brain without water: lines of metabolites on nothing; sparse as it is.
+    """A proton spectrum of the brain without water: lines of metabolites on a zero baseline; sparse as it is.
 
     Axis: 4.1 to 0.5 ppm over the samples.
     """

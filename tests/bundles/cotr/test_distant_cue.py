@@ -1,10 +1,10 @@
 """The transformer carries a cue across the volume (cotr/docs/method.md#how-to-know-it-works).
 
 Blobs on one side of the volume all look alike; the class of each is set by a bright or a dark marker on
-the opposite side.  In front of DeTrans stands one convolution per level whose kernel is its stride: a
-token sees its own block of voxels and nothing else, so what a blob knows of its marker came through the
-attention.  (Behind CoTr's own encoder the comparison would prove nothing: instance norm hands statistics
-of the whole volume to every voxel, and that already tells the marker.)
+the opposite side.  DeTrans's input is one convolution per level whose kernel equals its stride: a token sees
+only its own block of voxels, so what a blob knows about its marker came through the attention.  (After CoTr's
+own encoder the comparison would prove nothing: instance norm gives every voxel statistics of the whole
+volume, which already reveal the marker.)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import common  # noqa: F401 (makes bundles importable)
 from cotr.network import DeTrans
 
-TOKENS = (2, 4, 16)  # of the finer level; blob and marker lie 15 apart, an offset reaches 4 at first
+TOKENS = (2, 4, 16)  # of the finer level; blob and marker are 15 apart, an offset initially reaches 4
 BLOCK = (4, 8, 8)  # voxels of a token: the strides of CoTr's second coarsest level
 CHANNELS = 384
 SEEDS = (0, 1, 2)
@@ -59,7 +59,7 @@ class CueNetwork(nn.Module):
 
 
 def share_of_blobs_right(seed: int, **kind: int) -> float:
-    """Train for 60 steps, then the share of blobs of new volumes with the right class of the two."""
+    """Train for 60 steps; the share of blobs in new volumes that get the right class of the two."""
     torch.manual_seed(seed)
     drawn = torch.Generator().manual_seed(seed)
     network = CueNetwork(**kind)
@@ -79,19 +79,19 @@ def share_of_blobs_right(seed: int, **kind: int) -> float:
 
 
 @pytest.mark.release
-def test_a_distant_cue_is_learnt_with_the_transformer_alone():
+def test_a_distant_cue_is_learnt_only_with_the_transformer():
     two = [share_of_blobs_right(seed, levels=2, layers=6) for seed in SEEDS]
     one = [share_of_blobs_right(seed, levels=1, layers=6) for seed in SEEDS]
     without = [share_of_blobs_right(seed, levels=2, layers=0) for seed in SEEDS]
     print(f"blobs right: two levels {two}, one level {one}, without layers {without}")
-    assert all(0.3 < share < 0.7 for share in without), without  # the toss of a coin, 64 blobs
+    assert all(0.3 < share < 0.7 for share in without), without  # a coin toss for each of 64 blobs
     assert sum(two) / len(two) > 0.9, two
     assert min(two) > max(without) + 0.1, (two, without)
     assert sum(two) >= sum(one), (two, one)
 
 
-def test_no_layer_no_way():
-    """The comparison is fair: without layers a blob's logits do not depend on its marker at all."""
+def test_without_layers_the_cue_cannot_arrive():
+    """Makes the comparison fair: without layers a blob's logits do not depend on its marker at all."""
     image, _ = draw(1, torch.Generator().manual_seed(0))
     image.requires_grad_()
     for layers, depends in ((0, False), (6, True)):

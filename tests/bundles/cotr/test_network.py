@@ -23,7 +23,7 @@ def network() -> CoTr:
     return CoTr()
 
 
-def test_parameters_to_the_unit(network):
+def test_exact_parameter_count(network):
     assert count(network) == 41_871_088
     assert count(network.encoder) == 20_500_800
     assert count(network.transformer) == 9_316_992
@@ -67,8 +67,10 @@ def test_reset_gives_other_weights(network):
     assert "transformer.layers.0.feedforward.0.weight" in changed
 
 
-def test_position_reaches_queries_and_never_values(network):
-    """With constant maps all values are equal, so the position code must not show in the first attention."""
+def test_position_code_reaches_queries_but_not_values(network):
+    """With constant maps all values are equal, so the position code must not show in the first attention's
+    output.
+    """
     layer = network.eval().transformer.layers[0]
     tokens = torch.ones(1, 4 * 4 * 4 + 8, 384)
     reference = torch.full((1, tokens.shape[1], 1, 3), 0.5)
@@ -81,7 +83,7 @@ def test_position_reaches_queries_and_never_values(network):
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-5, atol=1e-5)
 
 
-def test_size_that_does_not_fit():
+def test_invalid_size_is_refused():
     with pytest.raises(ValueError, match=r"\[16, 30, 32\].*multiples of \[8, 16, 16\]"):
         CoTr()(torch.zeros(1, 1, 16, 30, 32))
 

@@ -1,4 +1,4 @@
-"""CoTr on scans from hospitals, where they are at hand (skipped elsewhere).
+"""CoTr on real hospital scans, if available (skipped otherwise).
 
 ``REAL_DATA`` names a folder with ``la2018`` (Decathlon style: 40 training and 6 test scans of the left
 atrium) and ``ct`` (three CT volumes without labels); by default ``shared/data`` beside the checkout.
@@ -49,7 +49,7 @@ def assert_masks_fit(images: list[Path], output: Path) -> None:
         assert set(np.unique(np.asarray(predicted.dataobj))) <= {0, 1}
 
 
-def test_masks_of_the_test_scans_lie_on_their_grids(run, tmp_path):
+def test_masks_of_the_test_scans_are_on_their_grids(run, tmp_path):
     predict(run, DATA / "la2018", tmp_path)
     assert_masks_fit(list((DATA / "la2018" / "imagesTs").glob("*.nii.gz")), tmp_path)
     assert (tmp_path / "preview_inference.png").is_file()

@@ -1,5 +1,5 @@
-"""Seeded problems divsbl/docs/method.md#synthetic-signals: four runs of unequal length, unequal amplitudes,
-noise at 15 dB."""
+"""Seeded problems (divsbl/docs/method.md#synthetic-signals): four runs of unequal length and amplitude, noise
+at 15 dB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""inference.json and evaluate.json of the bundle, and what its data check says of spoilt files."""
+"""The bundle's inference.json and evaluate.json, and its data check on broken files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shell(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Weights of a network that has recovered nothing yet: operator and blocks are all that there is."""
+    """Weights of a network that has not run yet: the operator and the blocks are all there is."""
     folder = tmp_path_factory.mktemp("a run")
     signals.make(folder / "phantom", training=2, validation=2, test=2)
     run = Run(BUNDLE, folder, folder / "phantom")
@@ -38,8 +38,8 @@ def run(tmp_path_factory):
     return run
 
 
-def test_recovers_given_measurements(run, shell):
-    """In the format and with the axes of the measurement, with the block size of the weights."""
+def test_recovers_the_given_measurements(run, shell):
+    """In the measurement's format and axes, with the block size stored in the weights."""
     told = shell.run([BUNDLE.config_file("inference")], {**run.inference_overrides, "iterations": 30})
     told.ok()
     listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
@@ -70,7 +70,7 @@ def test_evaluation_writes_both_tables(run, shell):
 
 
 def test_sweep_on_a_picture(shell, tmp_path):
-    """Column by column in wavelets; with ``root_nmse`` training and validation speak of the same error."""
+    """Column by column in wavelets; with ``root_nmse`` training and validation report the same error."""
     size = {"length": 64, "measurements": 32}
     data = {"kind": "picture", "training": 1, "validation": 1, "test": 1, **size}
     run = Run(BUNDLE, tmp_path / "a run", tmp_path / "phantom")
@@ -97,7 +97,7 @@ def test_sweep_on_a_picture(shell, tmp_path):
         assert float(row[column]) == pytest.approx(float(error), rel=1e-4)
 
 
-def test_another_operator_is_refused_or_given(run, shell, tmp_path):
+def test_another_operator_is_refused_unless_given(run, shell, tmp_path):
     signals.make(tmp_path / "other", training=2, validation=2, test=2, seed=5)
     overrides = {**run.base, "output_dir": tmp_path / "eval", "dataset_dir": tmp_path / "other"}
     overrides["iterations"] = 5
@@ -142,7 +142,7 @@ def spoil(path, value):
     ],
 )
 def test_measurements_that_cannot_be_used(folder, value, says):
-    """Named by list, place and file, before anything runs."""
+    """They are named by list, place and file before anything runs."""
     spoil(folder / "imagesTr" / "signals_training_001.npy", value)
     with pytest.raises(ValueError, match=says) as caught:
         measured_datalist(folder, measurements=M, length=N)
@@ -161,7 +161,7 @@ def test_held_out_case_is_named_by_its_place_in_the_file(folder):
         measured_datalist(folder, measurements=M, length=N)
 
 
-def test_all_that_is_wrong_is_said_at_once(folder):
+def test_all_faults_are_reported_at_once(folder):
     spoil(folder / "imagesTr" / "signals_training_000.npy", np.ones(3))
     spoil(folder / "labelsTr" / "signals_validation_000.npy", np.ones(5))
     (folder / "imagesTs" / "signals_test_000.npy").write_bytes(b"no array")
@@ -191,7 +191,7 @@ def test_operator_that_cannot_be_used(folder, description, says):
         measured_datalist(folder, measurements=M, length=N)
 
 
-def test_operator_of_another_size_says_the_options(folder):
+def test_operator_of_another_size_names_the_options(folder):
     with pytest.raises(ValueError, match="give --measurements 24 --length 64"):
         measured_datalist(folder, measurements=80, length=162)
 
@@ -229,7 +229,7 @@ def test_basis_of_the_data_set_reaches_the_network(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".npy", ".csv", ".png"])
 @pytest.mark.parametrize("shape", [(N,), (N, 5)])
-def test_files_keep_what_they_are_given(tmp_path, suffix, shape):
+def test_files_round_trip(tmp_path, suffix, shape):
     values = np.random.default_rng(0).integers(0, 256, shape).astype(float)
     write_signal(tmp_path / f"x{suffix}", values)
     found = read_signal(tmp_path / f"x{suffix}")

@@ -1,4 +1,4 @@
-"""divsbl/docs/method.md#how-to-know-it-works, and its baselines against straightforward forms."""
+"""divsbl/docs/method.md#how-to-know-it-works, and the baselines against direct implementations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def five():
 
 
 def physically_pruned(network: DivSBL, y, phi):
-    """The same algorithm for one problem, dropping the columns of pruned blocks, with dense matrices."""
+    """The same algorithm for one problem with dense matrices, physically dropping the columns of pruned
+    blocks.
+    """
     size = network.valid.shape[1]
     s = y.std()
     factor = 0.4 / s if s < 0.4 or s > 1 else torch.tensor(1.0, dtype=y.dtype)
@@ -70,7 +72,7 @@ def physically_pruned(network: DivSBL, y, phi):
     return result / factor
 
 
-def test_masked_pruning_is_physical_pruning(five):
+def test_masked_pruning_equals_physical_pruning(five):
     phi, y, _ = five
     y = y[:2]
     network = DivSBL(M, N, block_size=9, iterations=120)
@@ -82,8 +84,8 @@ def test_masked_pruning_is_physical_pruning(five):
 
 
 @pytest.mark.parametrize("settings", [{}, BSBL, {"project": "ar1_scaled"}])
-def test_batch_is_single_runs(five, settings):
-    """The problems end after different numbers of iterations, and leave the batch then."""
+def test_batch_equals_single_runs(five, settings):
+    """The problems finish after different numbers of iterations and leave the batch then."""
     phi, y, _ = five
     y = y[:3]
     network = DivSBL(M, N, block_size=9, iterations=200, **{"tolerance": 1e-3, **settings})
@@ -96,7 +98,7 @@ def test_batch_is_single_runs(five, settings):
         assert error < 1e-10 * alone.coefficients.abs().max()
 
 
-def test_an_operator_for_every_problem(five):
+def test_one_operator_per_problem(five):
     phi, y, _ = five
     network = DivSBL(M, N, block_size=9, iterations=40)
     other, measured, _ = problems(1, seed=2, m=M, n=N)
@@ -133,7 +135,7 @@ def test_closed_forms_of_the_correlation(b, size):
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_strong_correlation_is_bounded(sign):
-    """A constant block would have b = 1, a matrix without inverse."""
+    """A constant block would have b = 1 and a singular matrix."""
     alternating = sign ** torch.arange(6.0, dtype=torch.float64)
     r = torch.outer(alternating, alternating)[None, None]
     b, _ = ar1.project(r, torch.ones(1, 6, dtype=torch.bool))
@@ -146,7 +148,7 @@ def test_strong_correlation_is_bounded(sign):
 
 @pytest.mark.parametrize("c", [-3.0, 1e3, 1e-4])
 def test_scale_equivariance(five, c):
-    """Where both y and c y lie outside the window of deviations in which nothing is rescaled."""
+    """Provided that neither y nor c y has a standard deviation in the range that is not rescaled."""
     phi, y, _ = five
     y = y[:2] / y[:2].std(1, keepdim=True) * 2
     network = DivSBL(M, N, block_size=9, iterations=100)
@@ -165,7 +167,7 @@ def test_permuted_blocks_permute_the_signal(five):
     )
 
 
-def test_nothing_measured_is_nothing(five):
+def test_zero_measurements_give_a_zero_signal(five):
     phi, y, _ = five
     found = DivSBL(M, N, block_size=9, iterations=20).recover(torch.cat([y[:1], 0 * y[:1]]), phi)
     assert torch.equal(found.coefficients[1], torch.zeros(N, dtype=torch.float64))
@@ -174,7 +176,7 @@ def test_nothing_measured_is_nothing(five):
 
 
 def test_unequal_blocks(five):
-    """True starts recover at least as well; equal starts given as a list are the equal blocks."""
+    """True starts recover at least as well; equal starts given as a list match equal blocks."""
     phi, y, x = five
     listed = DivSBL(M, N, block_starts=list(range(0, N, 9)), iterations=60).recover(y, phi)
     equal = DivSBL(M, N, block_size=9, iterations=60).recover(y, phi)
@@ -184,13 +186,13 @@ def test_unequal_blocks(five):
 
 
 @pytest.mark.parametrize("starts", [[], [1, 5], [0, 5, 5], [0, 90]])
-def test_starts_that_are_no_partition(starts):
+def test_starts_that_are_not_a_partition(starts):
     with pytest.raises(ValueError, match="rise from 0"):
         DivSBL(M, N, block_starts=starts)
 
 
 def test_cost_never_rises_with_the_full_trace(five):
-    """Expectation and maximisation in the strict sense: no pruning, one variance per block of one element."""
+    """EM in the strict sense: no pruning, and blocks of one element with one variance each."""
     phi, y, _ = five
     _, valid = block_table(N, range(N))
     prior, costs = em.start(y, valid, 1e-3), []
@@ -226,9 +228,9 @@ def test_kept_scale_acts(five):
 
 
 def test_preset_block_size_hardly_matters_to_divsbl():
-    """Six seeds of the paper's synthetic problem: BSBL's error rises with the preset size, DivSBL's stays.
+    """Six seeds of the paper's synthetic problem: BSBL's error rises with the preset size, DivSBL's does not.
 
-    Most of that is due to the variances of the samples (the direction of the paper's ablation).
+    Most of this is due to the per-sample variances (as in the paper's ablation).
     """
     drawn = [problems(1, seed=seed) for seed in range(6)]
     phi, y, x = (torch.stack([one[i] for one in drawn]) for i in range(3))
@@ -246,7 +248,7 @@ def test_preset_block_size_hardly_matters_to_divsbl():
     assert error["divsbl", 18] < 0.7 * error["correlations", 18]
 
 
-def test_pattern_coupled_baseline_through_dense_matrices(five):
+def test_pattern_coupled_baseline_with_dense_matrices(five):
     """A few iterations in the N x N form of the paper."""
     phi, y, _ = five
     n = phi.shape[1]
@@ -295,7 +297,7 @@ def test_module_measures_columns_and_keeps_units():
         network(torch.zeros(1, 1, M + 1, 1))
 
 
-def test_blocks_travel_with_the_state():
+def test_state_dict_holds_the_blocks():
     one, other = DivSBL(M, N, block_size=27), DivSBL(M, N, block_size=9, operator_seed=3)
     other.load_state_dict(one.state_dict())
     assert torch.equal(other.valid, one.valid)

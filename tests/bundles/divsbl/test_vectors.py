@@ -33,7 +33,7 @@ def test_early_iterations(vector, iterations):
 
 
 def test_end(vector):
-    """The estimate before the last, its count and its noise (in rescaled units)."""
+    """The last estimate but one, its iteration and its noise (in rescaled units)."""
     found = recover(vector)
     assert relative(found.coefficients[0], vector.outputs["x"]) < 1e-6
     assert found.iterations.tolist() == vector.outputs["count"].tolist()
@@ -46,5 +46,5 @@ def test_both_diversifications_off_are_bsbl(vector):
 
 
 def test_the_settings_differ(vector):
-    """Else the comparison above would hold for DivSBL too."""
+    """Otherwise the test above would pass for DivSBL too."""
     assert relative(vector.outputs["x"], vector.outputs["x_bsbl_em"]) > 0.05

@@ -1,4 +1,4 @@
-"""train, evaluate and inference of the bundle, with labels and without."""
+"""The bundle's train, evaluate and inference, with and without labels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shell(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Weights that move everything by 3 voxels along the second axis: all that is written is known."""
+    """Weights that move everything by 3 voxels along the second axis, so that all output is known."""
     folder = tmp_path_factory.mktemp("a run")
     brain_pair.make(folder / "phantom", **SIZES)
     run = Run(BUNDLE, folder, folder / "phantom")
@@ -67,7 +67,7 @@ def test_files_of_every_pair(run, shell):
         warped, label = (nib.load(run.output_dir / f"{name}_{kind}.nii.gz") for kind in ("warped", "label"))
         assert warped.shape == label.shape == fixed.shape
         np.testing.assert_allclose(warped.affine, fixed.affine, atol=1e-4)
-        # The grids of a pair are one, and its second axis runs forwards: 3 voxels, 33 mm, on.
+        # Both scans of a pair share one grid whose second axis runs forwards: a shift of 3 voxels, 33 mm.
         expected = np.zeros(fixed.shape)
         expected[:, :-3] = moving.get_fdata()[:, 3:]
         np.testing.assert_allclose(warped.get_fdata(), expected, atol=1e-5)
@@ -83,7 +83,7 @@ def test_files_of_every_pair(run, shell):
 
 
 def test_folder_without_labels_at_another_spacing(run, shell, tmp_path):
-    """The network works on a coarser grid; what is written lies on the fixed scan's own."""
+    """The network works on a coarser grid; the files are on the fixed scan's own."""
     folder = own_folder(run, tmp_path / "own scans")
     places = {**run.base, "output_dir": tmp_path / "eval"}
     settings = {"dataset_dir": folder, "fixed": folder / "b.nii.gz", "spacing": [18, 18, 18]}
@@ -98,7 +98,7 @@ def test_folder_without_labels_at_another_spacing(run, shell, tmp_path):
 
 
 def test_evaluation_writes_its_tables(run, shell):
-    """Structures in one, pairs in the other, each before and after; nothing is trained."""
+    """Structures in one, pairs in the other, both before and after; nothing is trained."""
     files = [BUNDLE.config_file("train"), BUNDLE.config_file("evaluate")]
     told = shell.run(files, run.train_overrides).ok()
     structures = rows(run.output_dir / "evaluation_cases.csv")
@@ -116,7 +116,7 @@ def test_evaluation_writes_its_tables(run, shell):
 
 
 def test_trains_and_evaluates_without_labels(run, shell, tmp_path):
-    """Single scans alone: nothing is known of structures, so only the images count."""
+    """Only single scans: without structures, only the images count."""
     folder = own_folder(run, tmp_path / "own scans")
     scans = [{"image": "a.nii.gz"}, {"image": "b.nii.gz"}]
     lists = {"training": scans, "validation": scans[1:], "test": scans[1:]}

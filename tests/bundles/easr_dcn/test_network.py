@@ -20,7 +20,7 @@ def generator(seed=0):
 
 
 def random_pair(*shape, batch=1, seed=0):
-    """Two thirds of it background."""
+    """Two thirds of each image are background."""
     pair = torch.rand(batch, 2, *shape, generator=generator(seed))
     return pair * (torch.rand(pair.shape, generator=generator(seed + 1)) < 1 / 3)
 
@@ -57,13 +57,13 @@ def test_likelihood_never_falls(components):
     assert mixture.weights.sum().item() == pytest.approx(1)
 
 
-def test_components_begin_apart_though_most_voxels_are_background():
+def test_components_start_apart_although_most_voxels_are_background():
     index = (random_pair(20, 20) * 255).round().long().flatten(1)
     means = initial_mixture(pooled_histogram(index, 256), 3).means[0]
     assert means.diff().min() > 0.2
 
 
-def test_a_pair_is_split_as_if_it_were_alone():
+def test_pairs_of_a_batch_are_split_independently():
     pairs = torch.cat([random_pair(12, 12, 12), 0.3 * random_pair(12, 12, 12, seed=5) ** 2])
     together = label_maps(pairs, 3)
     assert torch.equal(together, torch.cat([label_maps(pair[None], 3) for pair in pairs]))
@@ -71,8 +71,8 @@ def test_a_pair_is_split_as_if_it_were_alone():
 
 @pytest.mark.parametrize("regions", [1, 2, 3, 5])
 def test_regions_partition_the_images(regions):
-    """easr_dcn/docs/method.md#how-to-know-it-works masks do not overlap, the parts add up to the images
-    exactly, in the order of brightness."""
+    """easr_dcn/docs/method.md#how-to-know-it-works: masks do not overlap, the parts add up to exactly the
+    images, in order of brightness."""
     pair = random_pair(10, 11, 12, batch=2)
     labels = label_maps(pair, regions)
     parts = region_pairs(pair, labels, regions).reshape(2, regions, 2, 10, 11, 12)
@@ -89,7 +89,7 @@ def test_equal_images_have_equal_labels():
 
 
 @pytest.mark.parametrize("pair", [torch.zeros(1, 2, 8, 8, 8), torch.full((1, 2, 8, 8, 8), torch.nan)])
-def test_nothing_to_split_is_one_region(pair):
+def test_constant_images_are_one_region(pair):
     assert len(label_maps(pair, 3).unique()) == 1
 
 
@@ -110,7 +110,7 @@ def test_parts_of_the_parameters():
     assert count(network.decoder.full_size) + count(network.decoder.flow) == 215_699
 
 
-def test_untrained_network_moves_next_to_nothing_and_none_at_all_with_a_field_of_zeros():
+def test_untrained_network_moves_almost_nothing_and_a_zero_field_nothing():
     """easr_dcn/docs/method.md#how-to-know-it-works."""
     torch.manual_seed(0)
     network, pair = DivideAndConquerNet(), random_pair(18, 20, 13)
@@ -122,7 +122,9 @@ def test_untrained_network_moves_next_to_nothing_and_none_at_all_with_a_field_of
 
 
 def test_untrained_features_depend_on_the_images():
-    """With PyTorch's own weights the two differ by a few thousandths, and training begins with a constant."""
+    """With PyTorch's default weights the two differ by a few thousandths, and training starts from a
+    constant.
+    """
     torch.manual_seed(0)
     network, features = DivideAndConquerNet(), []
     network.decoder.full_size.register_forward_hook(lambda *given: features.append(given[-1]))
@@ -134,8 +136,8 @@ def test_untrained_features_depend_on_the_images():
 
 @pytest.mark.parametrize("normalized", [False, True])
 def test_grouped_encoders_are_separate_ones(normalized):
-    """easr_dcn/docs/method.md#how-to-know-it-works one stack of grouped convolutions computes what K
-    networks of their own do."""
+    """easr_dcn/docs/method.md#how-to-know-it-works: one stack of grouped convolutions computes what K
+    separate networks do."""
     torch.manual_seed(0)
     network = DivideAndConquerNet(3, normalized=normalized)
     x = torch.randn(2, 6, 16, 16, 16)
@@ -149,14 +151,14 @@ def test_grouped_encoders_are_separate_ones(normalized):
 
 
 def exchanged(value, size, first):
-    """The blocks 0 and 1 of ``size`` channels along an axis change places; ``first`` tells the axis."""
+    """Swap blocks 0 and 1 of ``size`` channels along an axis, which ``first`` selects."""
     parts = list(value.split(size, dim=first))
     parts[0], parts[1] = parts[1], parts[0]
     return torch.cat(parts, first)
 
 
-def test_regions_may_change_places():
-    """Weights and inputs of two encoders, together with the decoder's inputs from them.
+def test_regions_may_be_permuted():
+    """Swap two encoders' weights and inputs, along with the decoder's inputs from them.
 
     easr_dcn/docs/method.md#how-to-know-it-works
     """
@@ -178,7 +180,7 @@ def test_regions_may_change_places():
 
 
 def test_no_gradient_goes_through_the_split():
-    """But one goes through the images in the regions."""
+    """But gradients do flow through the regions' intensities."""
     pair = random_pair(16, 16, 16).requires_grad_()
     assert not label_maps(pair, 3).requires_grad
     network = DivideAndConquerNet()
@@ -199,7 +201,7 @@ def test_integrated_field_folds_less():
     assert torch.allclose(plain(pair), integrated(pair), atol=1e-5)
 
 
-def test_regions_must_be_some():
+def test_at_least_one_region():
     with pytest.raises(ValueError, match="regions=0"):
         DivideAndConquerNet(0)
 

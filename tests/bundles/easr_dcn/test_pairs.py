@@ -1,4 +1,4 @@
-"""From the files of a pair to channels, and from a displacement to files."""
+"""From a pair's files to channels, and from a displacement to files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def case(folder):
 
 
 def true_field(folder, case, entry):
-    """The known field in voxels of the network's grid (towards R, A, S; the file runs to L, A, S)."""
+    """The known field in voxels of the network's grid (axes R, A, S; the file's axes are L, A, S)."""
     world, affine = read_field(entry["field"])
     field = torch.from_numpy(world).movedim(-1, 0).float().flip(1)[None]
     assert affine[0, 0] < 0 < float(case["image"].affine[0, 0])
@@ -80,7 +80,7 @@ def test_channels(case):
     assert not {*ROLES, *LABELS} & case.keys()
 
 
-def test_without_labels_nothing_is_known(folder):
+def test_without_labels_the_label_channels_are_zero(folder):
     pair = pair_datalist(folder)["test"][0]
     bare = reading(labels=True)({key: pair[key] for key in ROLES})
     assert not bare["label"].any()
@@ -103,8 +103,8 @@ def test_swap(case):
     assert 4 < sum(first) < 16
 
 
-def test_true_field_is_better_in_every_measure(folder, case):
-    """In loss, correlation and overlap of labels; so the metrics and the loss look the right way."""
+def test_true_field_is_better_by_every_measure(folder, case):
+    """By loss, correlation and label overlap; so loss and metrics have the right direction."""
     entry = pair_datalist(folder)["test"][0]
     field = true_field(folder, case, entry)
     scores = {}
@@ -127,8 +127,8 @@ def test_true_field_is_better_in_every_measure(folder, case):
         assert scores["true"][measure] < 0.8 * scores["none"][measure] < scores["wrong"][measure], measure
 
 
-def test_surfaces_of_shifted_structures_are_the_shift_apart(case):
-    """In mm: a plate that has moved by two voxels of 3 mm, and one that is nowhere."""
+def test_surface_distance_of_a_shifted_structure_is_the_shift(case):
+    """In mm: a plate moved by two voxels of 3 mm, and one that is absent."""
     one, other = torch.zeros(1, 1, 6, 20, 6), torch.zeros(1, 1, 6, 20, 6)
     one[:, :, :, 4], other[:, :, :, 6] = 1, 1
     metric = AverageHausdorffDistance(3)
@@ -160,9 +160,9 @@ def test_weights_of_the_loss(case):
 
 @pytest.mark.parametrize("how", ["one grid", "another grid"])
 def test_files(folder, tmp_path, how):
-    """Whoever resamples the moving file with the field file gets the warped file; labels likewise."""
+    """Resampling the moving file with the field file gives the warped file, for labels too."""
     entry = dict(pair_datalist(folder)["test"][0])
-    if how == "another grid":  # the fixed scan permuted and cut, as it might come from elsewhere
+    if how == "another grid":  # the fixed scan with permuted axes and cropped, as from another source
         nifti = nib.load(entry["fixed"])
         turned = nifti.as_reoriented([[1, -1], [2, 1], [0, 1]]).slicer[2:, :, 1:]
         entry["fixed"] = str(tmp_path / "other.nii.gz")
@@ -189,14 +189,14 @@ def test_files(folder, tmp_path, how):
         wrong = np.abs(again - np.asarray(file.dataobj)) > 1e-3
         assert wrong.mean() < (
             1e-4 if mode == "linear" else 1e-3
-        )  # halves between two voxels may go either way
+        )  # points half way between two voxels may go either way
     assert found_label.get_data_dtype() == np.uint8
     assert np.abs(np.asarray(written.dataobj) - np.asarray(fixed.dataobj)).mean() > 0.01
     with Image.open(f"{stem}_checkerboard.png") as picture:
         assert len(picture.convert("L").getcolors()) > 30
 
 
-def test_untouched_pair_is_written_to_the_last_bit(folder, tmp_path):
+def test_zero_field_writes_the_moving_scan_bit_for_bit(folder, tmp_path):
     case = reading(labels=False)({key: pair_datalist(folder)["test"][0][key] for key in ROLES})
     WritePaird(tmp_path)({**case, "pred": torch.zeros(3, 32, 48, 32)})
     (warped,) = tmp_path.glob("*_warped.nii.gz")
@@ -246,7 +246,7 @@ def test_folder_without_a_list(singles):
     assert [names_of(pair) for pair in given] == ["ac", "bc", "dc"]
 
 
-def test_all_that_is_wrong_is_said_at_once(singles):
+def test_all_faults_are_reported_at_once(singles):
     (singles / "b.nii.gz").unlink()
     (singles / "c.nii.gz").write_bytes(b"no image")
     cases, problems = check_folder(singles)

@@ -27,7 +27,7 @@ def computed(vector, *, direct):
 
 
 def fitted(vector, values):
-    """Scalars of the vector may have no axis."""
+    """Scalars in the vector may have no axis."""
     return {key: value.reshape(vector.outputs[key].shape) for key, value in values.items()}
 
 
@@ -36,8 +36,8 @@ def test_published_order_of_the_sums():
     vector.compare(fitted(vector, computed(vector, direct=True)))
 
 
-def test_short_sums_are_those_of_float64():
-    """What the default differs from the published by is the published's own rounding
+def test_short_sums_equal_those_in_float64():
+    """The default differs from the published only by the latter's rounding
     (easr_dcn/docs/method.md#known-errors-of-the-published-code)."""
     vector = load("easr_dcn_warp_losses")
     vector.compare(fitted(vector, computed(vector, direct=False)), rtol=2e-3)

@@ -21,7 +21,7 @@ def full():
     return GraTaNet(branches=tuple(BRANCHES)).eval()
 
 
-def test_parameters_to_the_unit(full):
+def test_exact_parameter_count(full):
     assert count(full) == 23_267_842 - 513_000
     assert {name: count(branch) for name, branch in full.branches.items()} == {
         "reconstruction": 175_619,

@@ -1,7 +1,7 @@
 """GraTa's parts compute what the authors' code computes: the views, and two steps of adaptation.
 
-Bounds of the steps: batch norm over few pixels and the kinks of ReLU amplify rounding, so that deep gradients
-move by several percent with the order of the operations; grata/docs/method.md#tolerances.
+Tolerances of the steps: batch norm over few pixels and the kinks of ReLU amplify rounding, so that deep
+gradients change by several percent with the order of operations; grata/docs/method.md#tolerances.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def similarity(actual, expected):
 
 
 class Steps(GradientAlignmentInferer):
-    """Takes the strong image from outside."""
+    """Takes the strong image as an argument."""
 
     def adapt(self, image):
         self.last = self.align(image, self.strong)

@@ -1,4 +1,4 @@
-"""A small case for tests: two kidneys, a tumor and a cyst on them, three annotators who differ."""
+"""A small case for tests: two kidneys with a tumor and a cyst, and three annotators who disagree."""
 
 from __future__ import annotations
 

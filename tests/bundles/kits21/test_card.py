@@ -1,4 +1,4 @@
-"""The scoring commands that the card prints, on a small release and predictions of it, and their numbers."""
+"""The card's scoring commands and their numbers, on a small release and predictions for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shlex
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from tests.common.datasets.raw_kits21 import RawKits21
 from tests.contract.bundle import ROOT, Shell
@@ -16,8 +17,9 @@ from tests.contract.bundle import ROOT, Shell
 CARD = ROOT / "bundles" / "kits21" / "docs" / "README.md"
 
 
+@pytest.mark.full
 def test_printed_scoring_commands(tmp_path):
-    """The labels that ``prepare`` makes are the predictions: they agree with the references in everything."""
+    """The labels made by ``prepare`` serve as predictions: they agree perfectly with the references."""
     raw = RawKits21(tmp_path / "the release", cases=2)
     shell, target = Shell(ROOT, tmp_path), tmp_path / "prepared"
     places = {

@@ -1,4 +1,4 @@
-"""The organisers' weights: a network with nnU-Net v1's names and ours compute the same with them."""
+"""With the organisers' weights, a network with nnU-Net v1's names and ours compute the same."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stack(*blocks):
 
 
 class GenericUNet(nn.Module):
-    """nnU-Net v1's names and order of work."""
+    """nnU-Net v1's names and order of operations."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -76,16 +76,17 @@ def theirs():
     return network
 
 
-def test_the_same_is_computed(theirs):
+def test_both_compute_the_same(theirs):
     state = {f"module.{key}": value for key, value in theirs.state_dict().items()}
     ours = RegionUNet(1, 4).eval()
-    ours.load_state_dict(from_authors(state))  # strict: no key is missing, none left over
+    ours.load_state_dict(from_authors(state))  # strict: no key missing, none left over
     x = torch.randn(1, 1, 64, 32, 32)
     with torch.no_grad():
         expected = theirs(x)
         torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
+@pytest.mark.full
 def test_import_by_the_command(theirs, tmp_path):
     file, target = tmp_path / "model_final_checkpoint.model", tmp_path / "model.pt"
     torch.save({"epoch": 1000, "state_dict": theirs.state_dict()}, file)
@@ -97,8 +98,8 @@ def test_import_by_the_command(theirs, tmp_path):
         import_checkpoint("kits21", str(file), str(tmp_path / "other.pt"))
 
 
-def test_training_starts_from_other_data_s_weights(tmp_path, caplog):
-    """Of other classes: all but the heads of the fine stage."""
+def test_training_starts_from_weights_of_other_data(tmp_path, caplog):
+    """With other classes: everything but the fine stage's heads."""
     narrow = {"filters": (4, 8, 8, 16, 16, 16)}
     torch.manual_seed(0)
     before, after = CoarseToFine(out_channels=4, **narrow), CoarseToFine(out_channels=3, **narrow)
@@ -116,10 +117,11 @@ def test_training_starts_from_other_data_s_weights(tmp_path, caplog):
         start_from(after, tmp_path / "none.pt")
 
 
-def test_command_starts_from_them(tmp_path):
-    """With a learning rate of 0 they are what the training ends with."""
-    run = Run(KITS21, tmp_path / "a run", tmp_path / "phantom")
-    torch.manual_seed(7)  # not the seed of the run, which draws its own first
+@pytest.mark.full
+def test_command_starts_from_them(trained, tmp_path):
+    """With a learning rate of 0 the training must end with them."""
+    run = Run(KITS21, tmp_path / "a run", trained.phantom)
+    torch.manual_seed(7)  # not the run's seed, with which the run initialises its own weights
     given = KITS21.build_network().state_dict()
     torch.save(given, tmp_path / "other.pt")
     settings = {"initial_weights": tmp_path / "other.pt", "learning_rate": 0.0, "epochs": 1}

@@ -1,4 +1,4 @@
-"""Coarse to fine: the crops, what each stage sees, and what postprocessing keeps."""
+"""Coarse to fine: the crops, each stage's input, and what postprocessing keeps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def image() -> torch.Tensor:
 
 
 class Stages(nn.Module):
-    """Networks that say what they see: the coarse one a threshold, the fine one three."""
+    """Networks whose output shows their input: the coarse one applies a threshold, the fine one three."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ def test_both_stages():
     assert all(set(one[:, 1].unique().tolist()) <= {0.0, 1.0} for one in stages.seen["fine"])
 
 
-def test_a_batch_is_its_cases():
+def test_a_batch_equals_its_cases():
     two = torch.cat([image(), image().flip(4)])
     together = inferer()(two, Stages())
     assert torch.equal(together, torch.cat([inferer()(one[None], Stages()) for one in two]))
@@ -86,7 +86,7 @@ def test_no_kidney(caplog):
     assert "the coarse stage found no kidney" in caplog.text
 
 
-def test_an_axis_that_is_coarser_already_stays():
+def test_an_already_coarser_axis_is_left_alone():
     stages = Stages()
     mask, spacing = inferer(spacing=(5.0, 1.0, 1.0)).coarse_mask(image(), stages.coarse)
     assert mask.shape == (1, 1, 24, 24, 24)
@@ -119,7 +119,7 @@ def test_boxes_are_as_large_as_a_patch():
     ]
 
 
-def test_small_pieces_go_by_volume():
+def test_small_components_are_removed_by_volume():
     mask = np.zeros((6, 6, 12), bool)
     mask[1:3, 1:3, 1:3] = mask[4, 4, 4] = mask[3, 3, 3] = True  # joined by corners: ten voxels
     mask[1, 1, 8:11] = True
@@ -131,8 +131,8 @@ def test_small_pieces_go_by_volume():
 def test_regions_become_nested():
     regions = np.zeros((3, 8, 8, 8), bool)
     regions[0, 1:5, 1:5, 1:5] = True
-    regions[1, 2:4, 2:4, 2:4] = regions[1, 6:8, 6:8, 6:8] = True  # the second outside of every kidney
-    regions[2, 2:4, 2:4, 3:8] = True  # half of it outside of the mass
+    regions[1, 2:4, 2:4, 2:4] = regions[1, 6:8, 6:8, 6:8] = True  # the second outside every kidney
+    regions[2, 2:4, 2:4, 3:8] = True  # half of it outside the mass
     kept = clean_regions(regions, (1, 1, 1), smallest_ml=(0.01, 0.001, 0.001))
     assert kept.sum(axis=(1, 2, 3)).tolist() == [64, 8, 4]
     assert not (kept[1] & ~kept[0]).any()
@@ -157,7 +157,7 @@ def test_label_map_of_probabilities():
 
 
 def test_label_map_of_what_was_decided():
-    """On the scan's own grid only decisions are left: masks, or with softmax classes."""
+    """On the scan's own grid only decisions remain: masks, or classes with softmax."""
     probabilities = torch.rand((3, 8, 8, 8), generator=torch.Generator().manual_seed(0))
     step = RegionsToLabeld("pred", smallest_ml=(0.02, 0.001, 0.001))
     masks = (probabilities > 0.5).to(torch.uint8)
@@ -173,7 +173,7 @@ def test_label_map_of_what_was_decided():
 
 
 def test_mirrored_views_are_averaged():
-    """Probabilities, not logits; and a view is mirrored with its mask and back."""
+    """Probabilities are averaged, not logits; a view is mirrored together with its mask, and back."""
 
     class Sideways(Stages):
         def fine(self, x):
@@ -181,13 +181,13 @@ def test_mirrored_views_are_averaged():
 
     once, other = (inferer()(x, Sideways()) for x in (image(), image().flip(4)))
     mirrored = inferer(mirror_axes=[2])(image(), Sideways())
-    inside = once > 0  # the two crops are one another's mirror image, so windows are too
+    inside = once > 0  # the two crops mirror each other, and so do their windows
     assert torch.allclose(mirrored[inside], ((once + other.flip(4)) / 2)[inside], atol=1e-5)
     assert not torch.allclose(mirrored, once, atol=1e-2)
 
 
 def test_a_network_of_one_stage():
-    """Nothing is cropped; metadata stay."""
+    """Nothing is cropped; metadata are kept."""
     single = nn.Conv3d(1, 3, 1)
     given = MetaTensor(image(), affine=torch.diag(torch.tensor([2.0, 1.0, 1.0, 1.0])))
     with torch.no_grad():

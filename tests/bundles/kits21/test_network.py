@@ -22,12 +22,19 @@ def network():
     return CoarseToFine()
 
 
-def test_size_is_the_cards():
+@pytest.fixture(scope="module")
+def narrow():
+    """For tests that do not depend on the width."""
+    torch.manual_seed(0)
+    return CoarseToFine(filters=(4, 8, 8, 16, 16, 16))
+
+
+def test_size_matches_the_card():
     plain = RegionUNet(1, 4, deep_supervision=False)
     assert sum(p.numel() for p in plain.parameters()) == 31_189_476
 
 
-def test_parts_are_the_cards(network):
+def test_parts_match_the_card(network):
     convolutions = [m for m in network.fine.modules() if isinstance(m, nn.Conv3d)]
     assert sum(m.stride == (2, 2, 2) for m in convolutions) == 5
     transposed = [m for m in network.fine.modules() if isinstance(m, nn.ConvTranspose3d)]
@@ -53,22 +60,22 @@ def test_width_is_an_argument(network):
         CoarseToFine(filters=(4, 8))
 
 
-def test_heads_only_in_training(network):
+def test_heads_only_in_training(narrow):
     image, mask = torch.randn(1, 1, 64, 32, 32), torch.rand(1, 1, 64, 32, 32) > 0.5
-    network.train()
-    scales = network(image, mask)
+    narrow.train()
+    scales = narrow(image, mask)
     assert [tuple(one.shape) for one in scales] == [(1, 3, 2 * n, n, n) for n in (32, 16, 8)]
     label = torch.randint(0, 4, (1, 1, 64, 32, 32), dtype=torch.uint8)
     loss = DeepSupervisionLoss(RegionLoss(), weights=[4 / 7, 2 / 7, 1 / 7])(scales, label)
     loss.backward()
-    without = [name for name, p in network.fine.named_parameters() if p.grad is None]
+    without = [name for name, p in narrow.fine.named_parameters() if p.grad is None]
     assert not without
-    assert all(p.grad is None for p in network.coarse.parameters())
-    network.zero_grad(set_to_none=True)
-    network.eval()
+    assert all(p.grad is None for p in narrow.coarse.parameters())
+    narrow.zero_grad(set_to_none=True)
+    narrow.eval()
     with torch.no_grad():
-        alone = network(image, mask)
-        other = network(image, ~mask)
+        alone = narrow(image, mask)
+        other = narrow(image, ~mask)
     assert alone.shape == (1, 3, 64, 32, 32)
     assert not torch.allclose(alone, other), "the coarse mask is looked at"
 
@@ -91,16 +98,16 @@ def test_loss_by_hand():
     assert float(found) == pytest.approx(float(dice.mean() + entropy), rel=1e-5)
 
 
-def test_both_stages_in_one_call(network):
-    """With the image alone the coarse stage looks at it at half its resolution."""
+def test_both_stages_in_one_call(narrow):
+    """Given the image alone, the coarse stage sees it at half its resolution."""
     image = torch.randn(1, 1, 128, 64, 64, generator=torch.Generator().manual_seed(2))
-    network.eval()
+    narrow.eval()
     with torch.no_grad():
-        alone = network(image)
+        alone = narrow(image)
         small = torch.nn.functional.avg_pool3d(image, 2)
-        mask = (network.coarse(small) > 0).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        mask = (narrow.coarse(small) > 0).repeat_interleave(2, 2).repeat_interleave(2, 3)
         assert 0 < mask.float().mean() < 1
-        assert torch.allclose(alone, network(image, mask.repeat_interleave(2, 4)), atol=1e-6)
+        assert torch.allclose(alone, narrow(image, mask.repeat_interleave(2, 4)), atol=1e-6)
 
 
 def test_order_of_nesting():
@@ -111,7 +118,7 @@ def test_order_of_nesting():
 
 
 def test_loss_of_classes_by_hand():
-    """The switch to softmax, on a network of one stage."""
+    """The softmax variant, on a single-stage network."""
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0]]).reshape(1, 4, 1, 1, 2)
     label = torch.tensor([0, 2], dtype=torch.uint8).reshape(1, 1, 1, 1, 2)
     p = logits.softmax(dim=1)[0, :, 0, 0]

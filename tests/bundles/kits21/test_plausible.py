@@ -1,4 +1,4 @@
-"""Training on the annotators' samples: an entry for each, whose label map is what the raters drew."""
+"""Training on the annotators' samples: one entry each, with the label map that the raters drew."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def training_cases(prepared: Path) -> list[dict[str, str]]:
 
 
 def test_every_sample_is_read_as_the_raters_drew_it(raw, prepared):
-    """Five groups of three samples; in the files' own order of axes, not in that of the metrics."""
+    """Five groups of three samples, in the files' axis order, not that of the metrics."""
     cases = training_cases(prepared)
     entries = entry_per_sample(cases, raw.root)
     assert len(entries) == 15 * len(cases)
@@ -80,8 +80,9 @@ def test_annotation_on_another_grid_is_refused(raw, prepared):
         PlausibleLabeld()(read(entries[0]))
 
 
+@pytest.mark.full
 def test_trains_on_the_samples(raw, prepared, tmp_path):
-    """plausible.json on top of train.json: other weights than the majority gives, the same plan."""
+    """plausible.json on top of train.json: different weights from the majority's, the same plan."""
     plausible = KITS21.config_file("plausible")
     nowhere = {**Run(KITS21, tmp_path / "nowhere", tmp_path).base, "dataset_dir": prepared}
     files = [KITS21.config_file("train"), plausible]

@@ -1,4 +1,4 @@
-"""The scores that the evaluator computes are those of the challenge's tool."""
+"""The evaluator's scores equal those of the challenge's tool."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def label(shift: int) -> np.ndarray:
     return found
 
 
-def test_they_are_the_tools():
-    """The case has no tumor in either map, which scores 1; a second case has one in the prediction alone."""
+def test_scores_equal_the_tools():
+    """The first case has no tumor in either map, which scores 1; the second only in the prediction."""
     with_tumor = label(1)
     with_tumor[ball((9, 14, 13), (4, 5, 4))] = 2
     affine = torch.diag(torch.tensor([*SPACING, 1.0]))

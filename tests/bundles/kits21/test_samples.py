@@ -1,4 +1,4 @@
-"""Plausible annotations: the same draws for a case, independent raters in a group, known distances."""
+"""Plausible annotations: reproducible draws per case, independent raters within a group, known distances."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.bundles.kits21.kidneys import SPACING, annotations, ball
 COUNTS = {"kidney": [3, 3], "cyst": [3], "tumor": [3, 4]}
 
 
-def test_the_same_case_draws_the_same():
+def test_a_case_always_has_the_same_samples():
     first, again, other = (plan_samples(case, COUNTS) for case in (12, 12, 13))
     assert first == again
     assert [s.choice for s in first] != [s.choice for s in other]
 
 
-def test_draws_are_those_of_the_case_number_kidneys_then_tumors_then_cysts():
+def test_case_number_seeds_draws_for_kidneys_then_tumors_then_cysts():
     random = np.random.RandomState(12)
     for sample in plan_samples(12, COUNTS):
         if sample.number == 0:
@@ -37,7 +37,7 @@ def test_draws_are_those_of_the_case_number_kidneys_then_tumors_then_cysts():
             assert sample.choice == drawn
 
 
-def test_in_a_group_no_annotation_is_taken_twice():
+def test_no_annotation_is_used_twice_in_a_group():
     samples = plan_samples(5, COUNTS)
     assert [(s.group, s.number) for s in samples] == list(itertools.product(range(5), range(3)))
     for _, group in itertools.groupby(samples, lambda s: s.group):
@@ -49,7 +49,7 @@ def test_in_a_group_no_annotation_is_taken_twice():
                 assert set(taken) <= set(range(count))
 
 
-def test_samples_are_as_many_as_the_fewest_annotations():
+def test_fewest_annotations_set_the_number_of_samples():
     assert len(plan_samples(0, {"kidney": [3], "cyst": [2]})) == 5 * 2
     with pytest.raises(ValueError, match="at least one instance"):
         plan_samples(0, {"kidney": []})
@@ -85,7 +85,7 @@ def test_inter_rater_scores():
 def test_tolerance_is_the_distance_of_shifted_masks():
     label = 2 * ball((10, 20, 20), (5, 8, 8)).astype(np.uint8)
     slab = np.zeros_like(label)
-    slab[6:12] = 2  # through the volume: every element of its faces moves by one slice
+    slab[6:12] = 2  # spans the volume: every element of its faces moves by one slice
     shifted = np.roll(slab, 1, axis=0)
     flat = tolerance_of([slab, shifted], [(0, 1)], SPACING)
     assert flat == pytest.approx(dict.fromkeys(flat, 2.0))
@@ -96,7 +96,7 @@ def test_tolerance_without_the_region():
     with_tumor = 2 * ball((10, 20, 20), (5, 8, 8)).astype(np.uint8)
     without = (with_tumor > 0).astype(np.uint8)
     case = tolerance_of([with_tumor, without, with_tumor], [(0, 1), (0, 2)], SPACING)
-    assert math.isnan(case["tumor"])  # one pair without a value leaves the whole case without
+    assert math.isnan(case["tumor"])  # one pair without a value leaves the whole case without one
     assert case["kidney_and_mass"] == 0
     other = {"kidney_and_mass": 2.0, "mass": 1.0, "tumor": 3.0}
     assert tolerances([case, other]) == {"kidney_and_mass": 1.0, "mass": 1.0, "tumor": 3.0}

@@ -1,4 +1,4 @@
-"""What the challenge's scores promise, kits21/docs/method.md#how-to-know-it-works."""
+"""What the challenge's scores promise (kits21/docs/method.md#how-to-know-it-works)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_columns_are_the_challenges():
     assert COLUMNS == ("Dice_kidney", "Dice_masses", "Dice_tumor", "SD_kidney", "SD_masses", "SD_tumor")
 
 
-def test_a_wrong_subtype_costs_the_tumor_alone():
+def test_a_wrong_subtype_costs_only_the_tumor():
     swapped = PREDICTION.copy()
     swapped[PREDICTION == 2], swapped[PREDICTION == 3] = 3, 2
     before, after = (score_case(p, REFERENCE, SPACING) for p in (PREDICTION, swapped))
@@ -34,7 +34,7 @@ def test_a_wrong_subtype_costs_the_tumor_alone():
             assert after[column] == before[column]
 
 
-def test_symmetric_and_one_for_the_same():
+def test_symmetric_and_one_for_equal_masks():
     there = score_case(PREDICTION, REFERENCE, SPACING)
     back = score_case(REFERENCE, PREDICTION, SPACING)
     assert list(there.values()) == pytest.approx(list(back.values()), abs=1e-12)
@@ -56,7 +56,7 @@ def test_a_shift_within_the_tolerance_costs_nothing():
     assert surface_dice(slab, np.roll(slab, 2, axis=1), tolerance=0.9, spacing=SPACING) < 0.5
 
 
-def test_a_region_that_is_missing():
+def test_missing_region():
     kidney = (REFERENCE > 0).astype(np.uint8)
     in_neither = score_case(kidney, kidney, SPACING)
     assert set(in_neither.values()) == {1.0}
@@ -71,7 +71,7 @@ def test_dice_by_hand():
     assert dice(np.array([1, 1, 0, 0], bool), np.array([1, 0, 1, 1], bool)) == 2 / 5
 
 
-def test_and_in_majority_in_or():
+def test_intersection_within_majority_within_union():
     masks = annotations(3)
     nested = [region_masks(aggregate(masks, rule)) for rule in ("AND", "MAJ", "OR")]
     for smaller, larger in itertools.pairwise(nested):
@@ -83,7 +83,7 @@ def test_and_in_majority_in_or():
     assert (maps[1] == maps[2]).all()
 
 
-def test_a_tie_is_no_majority():
+def test_a_tie_is_not_a_majority():
     masks = [ball((10, 20, 20), (r, r, r)) for r in (4, 6)]
     assert (aggregate({"kidney": [masks]}) == masks[0]).all()
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_aggregated():
         aggregate({"ureter": [[mask]]})
 
 
-def test_regions_there_and_back():
+def test_regions_round_trip():
     label = torch.from_numpy(REFERENCE)[None, None]
     regions = torch.from_numpy(region_masks(REFERENCE))[None]
     assert torch.equal(label_of_regions(regions), label)

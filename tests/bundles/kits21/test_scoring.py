@@ -1,4 +1,4 @@
-"""The scoring tool, as the command line calls it and as a function: tables, places, plots, errors."""
+"""The scoring tool, from the command line and as a function: tables, places, plots, errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kits21.scoring import score_teams
 from tests.bundles.kits21.kidneys import SPACING, annotations
 from tests.contract.bundle import Bundle, Shell
 
-# Files have x first and go left and up; the scores' axes are (z, y, x).
+# Files have x first, with axes pointing left and up; the scores' axes are (z, y, x).
 AFFINE = np.diag([-SPACING[2], -SPACING[1], SPACING[0], 1.0])
 CASES = ("case_00003", "case_00008")
 
@@ -82,7 +82,7 @@ def test_the_command(challenge):
     board = list(csv.DictReader((out / "leaderboard.csv").open(newline="")))
     assert [row["team"] for row in board] == ["exact", "shifted", "kidneys only"]
     assert [float(row["place"]) for row in board] == [1, 2, 3]
-    # The kidneys alone are exact: both share the first two places there.
+    # Only the kidneys are exact: both teams share the first two places there.
     assert [float(row["rank_Dice_kidney"]) for row in board] == [1.5, 3, 1.5]
     assert {p.name for p in out.iterdir()} == {
         "leaderboard.csv",
@@ -107,7 +107,7 @@ def test_the_command(challenge):
     mean = np.mean([[float(scores[case][c]) for c in COLUMNS] for case in CASES], axis=0)
     assert [float(scores["average"][c]) for c in COLUMNS] == pytest.approx(mean.tolist(), abs=2e-8)
     assert set(table(out / "scores_exact.csv")["average"].values()) == {"1.00000000"}
-    # Nobody agrees with every annotator, and those not with one another.
+    # Nobody agrees with every annotator, nor do the annotators with one another.
     sampled, raters = table(out / "samples_exact.csv")["average"], table(out / "inter_rater.csv")["average"]
     for column in COLUMNS:
         assert 0.3 < float(raters[column]) < float(sampled[column]) < 1
@@ -129,7 +129,7 @@ def run(challenge, teams="teams/shifted", **options):
     return challenge / "out"
 
 
-def test_one_team_has_no_places(challenge, capsys):
+def test_a_single_team_has_no_places(challenge, capsys):
     out = run(challenge)
     assert {p.name for p in out.iterdir()} == {
         "scores_shifted.csv",
@@ -147,7 +147,7 @@ def test_references_as_a_folder_of_label_maps(challenge):
     assert table(challenge / "flat" / "scores_shifted.csv") == table(run(challenge) / "scores_shifted.csv")
 
 
-def test_the_majority_file_of_a_release_counts(challenge):
+def test_the_majority_file_of_a_release_is_used(challenge):
     for case in CASES:
         empty = np.zeros_like(truth_of(case))
         save(challenge / "release" / "data" / case / "aggregated_MAJ_seg.nii.gz", empty)
@@ -175,7 +175,7 @@ def test_a_case_without_a_prediction(challenge):
     assert float(scores[CASES[0]]["Dice_kidney"]) > 0.5
 
 
-def test_names_with_an_ending_and_files_of_no_case(challenge, capsys):
+def test_suffixed_names_and_files_of_no_case(challenge, capsys):
     folder = challenge / "teams" / "shifted"
     expected = table(run(challenge) / "scores_shifted.csv")
     for case in CASES:
@@ -269,7 +269,7 @@ def test_wrong_options(challenge, options, told):
         run(challenge, **options)
 
 
-def test_what_is_not_given_or_not_there(challenge):
+def test_missing_options_and_folders(challenge):
     with pytest.raises(InputError, match="prediction_dir is not given"):
         score_teams(None, challenge / "release", challenge / "out")
     with pytest.raises(InputError, match="reference_dir is not given"):

@@ -65,7 +65,7 @@ def test_random_transforms_of_the_coarse_view():
 
 def test_a_step_of_the_trainer_moves_both_stages():
     torch.manual_seed(0)
-    network = CoarseToFine()
+    network = CoarseToFine(filters=(4, 8, 8, 16, 16, 16))
     shape = (1, 1, 64, 32, 32)
     label = torch.randint(0, 4, shape, dtype=torch.uint8)
     batch = {

@@ -1,4 +1,4 @@
-"""The organisers' numbers: scores of four pairs, and label maps of three annotators by three rules."""
+"""The organisers' numbers: scores of four pairs, and three annotators' maps aggregated by three rules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_metrics():
             computed[f"dice_{number}"], computed[f"surface_dice_{number}"] = scores[:3], scores[3:]
     for key, expected in vector.outputs.items():
         torch.testing.assert_close(computed[key], expected, atol=1e-6, rtol=0)
-    vector.compare(computed, rtol=1e-6)  # no more and no fewer than there are
+    vector.compare(computed, rtol=1e-6)  # neither more nor fewer than there are
 
 
 def test_aggregation():

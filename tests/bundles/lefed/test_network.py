@@ -1,5 +1,4 @@
-"""Properties of LeFeD's network (lefed/docs/method.md#how-to-know-it-works), sizes, export, MC-Net's
-weights."""
+"""LeFeD's network: lefed/docs/method.md#how-to-know-it-works, sizes, export, MC-Net's weights."""
 
 from __future__ import annotations
 
@@ -46,7 +45,7 @@ def test_parameters(network):
     assert count(network) == 12_348_718
 
 
-def test_without_scale_the_passes_are_equal_and_with_it_they_differ_slightly(network, image):
+def test_passes_differ_slightly_and_not_at_all_with_scale_zero(network, image):
     first = both(network, image)
     same = both(network, image, feedback_maps(first.features_a, first.features_b, scale=0))
     assert torch.equal(first.logits_a, same.logits_a)
@@ -124,7 +123,7 @@ def test_gates_at_their_ends(network, image, guide, factor):
 
 
 def test_prediction_is_a_plain_vnet(network, image):
-    """Same parameters reached, same operations, same result: decoder B and side heads do not run."""
+    """The same parameters, operations and result: decoder B and the side heads do not run."""
     vnet = VNet().eval()
     vnet.encoder.load_state_dict(network.encoder.state_dict())
     vnet.decoder.load_state_dict(network.decoder_a.state_dict())
@@ -154,7 +153,7 @@ def test_script_computes_the_same_in_both_modes(network, image):
     torch.testing.assert_close(again.side_logits, output.side_logits)
 
 
-def test_weights_of_mcnet_with_two_decoders_fit_but_for_the_side_heads():
+def test_weights_of_two_decoder_mcnet_fit_except_the_side_heads():
     published = {k: v for k, v in load("mcnet_plus_3d").state.items() if not k.startswith("decoder3.")}
     state = from_authors(published)
     network = LeFeD()
@@ -174,6 +173,6 @@ def test_authors_keys_with_module_prefix_and_twice():
         from_authors(state | prefixed)
 
 
-def test_sizes_that_do_not_fit(network):
+def test_invalid_sizes_are_refused(network):
     with pytest.raises(ValueError, match="multiples of 16"):
         network(torch.zeros(1, 1, 32, 32, 24))

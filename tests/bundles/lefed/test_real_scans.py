@@ -1,4 +1,4 @@
-"""LeFeD on real scans of the left atrium, where they are at hand (skipped elsewhere).
+"""LeFeD on real scans of the left atrium, if available (skipped otherwise).
 
 ``REAL_DATA`` names a folder with ``la2018`` (Decathlon style: 40 training and 6 test scans); by default
 ``shared/data`` beside the checkout.
@@ -26,7 +26,7 @@ pytestmark = [
 
 
 def test_the_folder_works_as_it_is(tmp_path):
-    """Eight labels of the forty used, two of them to choose the weights; then all six test scans scored."""
+    """Uses eight of the forty labels, two of them to choose the weights, then scores all six test scans."""
     run, shell = Run(LEFED, tmp_path / "a run", tmp_path), Shell(ROOT, tmp_path)
     settings = {**run.base, **LEFED.quick["train"], **COARSE, "dataset_dir": DATA, "num_labelled": 8}
     shell.run([LEFED.config_file("train")], settings).ok()

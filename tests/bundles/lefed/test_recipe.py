@@ -23,7 +23,7 @@ def recipe():
 
 
 def test_length_and_learning_rate(recipe):
-    """15,000 iterations of three passes; a tenth of the rate every 2500."""
+    """15,000 iterations of three passes; the rate falls to a tenth every 2500."""
     assert recipe["epochs"] * recipe["iterations_per_epoch"] == 15_000
     assert recipe["lr_step_epochs"] * recipe["iterations_per_epoch"] == 2_500
     assert recipe["lr_scheduler"] == {
@@ -60,7 +60,7 @@ def test_patch_windows_and_intensity(recipe):
     assert recipe["intensity"] == "as_is"
 
 
-def test_what_the_card_prints_stands_in_the_configs():
+def test_card_quotes_the_configs():
     bundle = Bundle("lefed")
     card = (bundle.root / "docs" / "README.md").read_text()
     train = json.loads(bundle.config_file("train").read_text())

@@ -1,4 +1,4 @@
-"""LeFeD's trainer: three passes per batch, each with the feedback that the last one left."""
+"""LeFeD's trainer: three passes per batch, each with the previous one's feedback."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_equal_to_the_published_loop(passes):
         torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-4, atol=1e-6, msg=key)
 
 
-def test_one_step_and_one_feedback_a_pass():
+def test_one_step_and_one_feedback_per_pass():
     network = make_network()
     seen = []
     network.register_forward_pre_hook(
@@ -121,7 +121,7 @@ def test_the_bottleneck_can_stay_without_feedback():
 
 
 def test_discrepancy_stays_while_disagreement_falls():
-    """lefed/docs/method.md#how-to-know-it-works on one batch, trained on until the decoders agree."""
+    """lefed/docs/method.md#how-to-know-it-works: on one batch, trained until the decoders agree."""
     network = make_network()
     trainer = make_trainer(network, [make_batch()] * 12)
     history = []
@@ -149,6 +149,6 @@ def test_a_network_with_one_decoder_is_trained_on_the_labels_alone():
 
 
 @pytest.mark.parametrize("passes", [0, -1])
-def test_no_pass_is_refused(passes):
+def test_zero_passes_are_refused(passes):
     with pytest.raises(ValueError, match="passes"):
         make_trainer(make_network(), [], passes=passes)

@@ -32,7 +32,7 @@ def test_slices_are_counted_from_foot_to_head(axcodes, tmp_path, monkeypatch):
     assert all(item["label"] == "a_label.nii.gz" for item in items)
 
 
-def test_a_slice_of_image_and_label_or_of_the_image_alone():
+def test_slices_with_and_without_a_label():
     volume = torch.arange(24.0).reshape(1, 2, 3, 4)
     take = TakeSliced(["image", "label"], allow_missing_keys=True)
     both = take({"image": volume, "label": volume + 100, "slice": 2})
@@ -42,7 +42,9 @@ def test_a_slice_of_image_and_label_or_of_the_image_alone():
 
 
 def test_slice_by_slice_prediction_has_the_volumes_grid():
-    """A network that answers with the sign of its input meets every voxel again, at another size within."""
+    """A network that returns its input's sign gets every voxel back in place, although it works at another
+    size.
+    """
     blocks = torch.randn(1, 1, 4, 5, 3).repeat_interleave(4, 2).repeat_interleave(4, 3)
     sizes = []
 

@@ -1,5 +1,6 @@
-"""MC-Net+'s sizes, and mcnet_plus/docs/method.md#how-to-know-it-works (1, 2 and 5 stand with what they
-test)."""
+"""MC-Net+'s sizes, and mcnet_plus/docs/method.md#how-to-know-it-works (1, 2 and 5 are next to what they
+test).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ def count(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def test_parameters_to_the_unit():
+def test_exact_parameter_count():
     sizes = [count(MCNetPlus3d(upsamplings=["transposed", "trilinear", "nearest"][:k])) for k in (1, 2, 3)]
     assert sizes == [9_448_866, 12_347_716, 15_246_566]
     words = ["bilinear", "transposed", "nearest", "bicubic"]
@@ -28,7 +29,7 @@ def test_parameters_to_the_unit():
 
 
 @pytest.mark.parametrize("kind", [MCNetPlus3d, MCNetPlus2d])
-def test_every_decoder_answers_in_training_and_the_first_alone_afterwards(kind):
+def test_all_decoders_run_in_training_and_only_the_first_in_eval(kind):
     network, x = kind(dropout=0.0), torch.randn(2, 1, 32, 32, *[16] * (kind is MCNetPlus3d))
     ran = []
     for k, decoder in enumerate(network.decoders):
@@ -43,9 +44,9 @@ def test_every_decoder_answers_in_training_and_the_first_alone_afterwards(kind):
     assert ran == [0]
 
 
-def test_decoders_differ_in_their_up_sampling_alone():
-    """mcnet_plus/docs/method.md#how-to-know-it-works equal shapes in decoders 2 and 3; in decoder 1 four
-    weights differ; one kind, one output."""
+def test_decoders_differ_only_in_their_up_sampling():
+    """mcnet_plus/docs/method.md#how-to-know-it-works: decoders 2 and 3 have equal shapes, decoder 1 differs
+    in four weights; one kind of up-sampling gives one output."""
     shapes = [{k: v.shape for k, v in decoder.state_dict().items()} for decoder in MCNetPlus3d().decoders]
     assert shapes[1] == shapes[2]
     differing = [key for key in shapes[0] if shapes[0][key] != shapes[1][key]]
@@ -66,7 +67,7 @@ def test_decoders_differ_in_their_up_sampling_alone():
 
 
 def test_a_checkpoint_without_the_other_decoders_is_a_vnet():
-    """mcnet_plus/docs/method.md#how-to-know-it-works the same numbers exactly."""
+    """mcnet_plus/docs/method.md#how-to-know-it-works: exactly the same numbers."""
     vector = load("mcnet_plus_3d")
     network, plain = MCNetPlus3d().eval(), VNet().eval()
     state = from_authors(vector.state)
@@ -119,7 +120,7 @@ def test_checkpoints_of_parallel_training(name):
     ],
 )
 def test_checkpoint_files_of_the_authors(name, network, tmp_path):
-    """A bare state dict with counters, as theirs; every key is matched."""
+    """A bare state dict with counters, like theirs; every key is matched."""
     vector = load(name)
     integers = [entry["key"] for entry in vector.info["state"] if not entry["dtype"].startswith("float")]
     torch.save({**vector.state, **{key: torch.tensor(7) for key in integers}}, tmp_path / "theirs.pth")

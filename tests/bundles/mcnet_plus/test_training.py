@@ -1,4 +1,4 @@
-"""Training through train.json: labels that are hidden, none that is missing, the 3D recipe's numbers."""
+"""Training through train.json: hidden labels, labelled cases only, and the 3D recipe's numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MCNET = Bundle("mcnet_plus")
 
 @pytest.fixture
 def labelled_phantom(tmp_path) -> Path:
-    """Every case of it has a label."""
+    """The phantom with a label for every case."""
     sizes = {"training": 4, "labelled": 4, "validation": 1, "test": 1, "shape": (32, 24, 16)}
     return Path(atrium.make(tmp_path / "phantom", spacing=(4.0, 4.0, 4.0), **sizes))
 
@@ -28,7 +28,7 @@ def train(run: Run, data: Path, **overrides):
 
 
 def test_labels_of_unlabelled_cases_are_never_read(labelled_phantom, tmp_path):
-    """Their files are no images, and nothing notices; with them as labelled cases the check does."""
+    """Their label files are not images, which goes unnoticed; the check finds them in labelled cases."""
     cases = json.loads((labelled_phantom / "dataset.json").read_text())["training"]
     for case in cases[2:]:
         (labelled_phantom / case["label"]).write_text("unreadable")
@@ -39,8 +39,8 @@ def test_labels_of_unlabelled_cases_are_never_read(labelled_phantom, tmp_path):
     assert "training[2].label" in told.error()
 
 
-def test_labelled_cases_alone_train_too(labelled_phantom, tmp_path):
-    """As MONAI Label hands them in: an ordinary supervised training, and one line that says so."""
+def test_training_on_labelled_cases_alone(labelled_phantom, tmp_path):
+    """As MONAI Label passes them: an ordinary supervised training, and one line that says so."""
     run = Run(MCNET, tmp_path / "a run", labelled_phantom)
     told = train(run, labelled_phantom).ok()
     lines = [line for line in (told.out + told.err).splitlines() if "no unlabelled case" in line]
@@ -50,7 +50,7 @@ def test_labelled_cases_alone_train_too(labelled_phantom, tmp_path):
 
 
 def test_the_papers_numbers():
-    """mcnet_plus/docs/method.md#recipe 15 000 iterations of 2 + 2 at 112 x 112 x 80, SGD, ramp until 6000."""
+    """mcnet_plus/docs/method.md#recipe: 15,000 iterations of 2 + 2, 112 x 112 x 80, SGD, ramp to 6000."""
     parser = parse_config("mcnet_plus", "train")
     for key, value in MCNET.config("paper").items():
         parser[key.replace("#", "::")] = value

@@ -40,7 +40,7 @@ def test_network(name, kind):
 
 @pytest.mark.parametrize("consistency", [mutual_consistency, mutual_consistency_reference])
 def test_losses(consistency):
-    """Total and gradient as published: not detached, Dice on the labelled half, lambda 0.5."""
+    """Total and gradient as published: nothing detached, Dice on the labelled half, lambda 0.5."""
     vector = load("mcnet_plus_losses")
     given = vector.inputs
     maps3d = [given[f"logits3d_{k}"].clone().requires_grad_() for k in range(3)]

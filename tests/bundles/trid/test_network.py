@@ -1,4 +1,4 @@
-"""What is true of TriD's network: styles in training alone, and weights that fit without them."""
+"""TriD's network: styles only in training, and weights that fit without them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def image():
 
 
 @pytest.mark.parametrize("style", ["trid", "mixstyle", "efdmix", "none"])
-def test_eval_is_the_plain_network_bit_for_bit(style, image):
+def test_eval_mode_equals_the_plain_network_bit_for_bit(style, image):
     torch.manual_seed(0)
     network = TriDUNet(style=style, style_prob=1.0).eval()
     plain = ResNetUNet().eval()
@@ -26,7 +26,7 @@ def test_eval_is_the_plain_network_bit_for_bit(style, image):
 
 
 def test_training_changes_the_styles_after_two_layers(image):
-    """Both positions, by their own draws; ``none`` gives the same maps every time."""
+    """At both positions, with separate draws; ``none`` gives the same maps every time."""
     torch.manual_seed(0)
     network = TriDUNet(style_prob=1.0).train()
     with torch.no_grad():
@@ -38,7 +38,7 @@ def test_training_changes_the_styles_after_two_layers(image):
         assert all(torch.equal(a, b) for a, b in zip(plain.encode(image), plain.encode(image), strict=True))
 
 
-def test_layers_can_move(image):
+def test_style_layers_can_be_moved(image):
     torch.manual_seed(0)
     network = TriDUNet(style_prob=1.0, style_after=["layer3"]).train()
     with torch.no_grad():
@@ -53,5 +53,5 @@ def test_unknown_style():
 
 
 def test_number_of_parameters():
-    """trid/docs/method.md#network, less the 513,000 of the classifier that is never used."""
+    """trid/docs/method.md#network, minus the 513,000 of the unused classifier."""
     assert sum(p.numel() for p in TriDUNet().parameters()) == 22_554_570 - 513_000

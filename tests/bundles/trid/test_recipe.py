@@ -1,4 +1,4 @@
-"""What paper.json says is trid/docs/method.md#recipe."""
+"""paper.json matches trid/docs/method.md#recipe."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_sizes(recipe):
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_masks_follow_the_pictures_unless_asked_otherwise(recipe, joint):
+def test_masks_are_augmented_with_the_pictures_by_default(recipe, joint):
     recipe["augment_mask"] = joint
     transforms = recipe.get_parsed_content("augmentation", instantiate=True)
     spatial, brightness = transforms[:3], transforms[3:]

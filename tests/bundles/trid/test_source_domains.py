@@ -1,4 +1,4 @@
-"""Other domains to train on, through train.json: the plan is made of their cases."""
+"""Training on other domains through train.json: the plan uses their cases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from common.bundles import parse_config
 from common.phantoms import fundus
 
 
-def test_the_plan_is_made_of_the_chosen_domains(tmp_path, monkeypatch):
+def test_the_plan_uses_the_chosen_domains(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = fundus.make(tmp_path / "fundus", source="B", training=2, validation=1, test=5, size=40)
     for sources, trained_on in ((None, 2), (["D"], 4), (["A", "D"], 8)):

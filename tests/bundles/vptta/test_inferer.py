@@ -1,5 +1,4 @@
-"""VPTTA's inferer: what a prompt starts from, and what it does
-(vptta/docs/method.md#how-to-know-it-works)."""
+"""VPTTA's inferer: where a prompt starts, and what it does (vptta/docs/method.md#how-to-know-it-works)."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ SMALL = {"image_size": 24, "prompt_alpha": 0.15}  # 3 x 3 frequencies
 
 
 def source_network(images):
-    """Running statistics are those of the images."""
+    """Its running statistics are those of the images."""
     network = SmallNetwork()
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
@@ -28,14 +27,14 @@ def source_network(images):
 
 
 class Recorded(PromptInferer):
-    """Keeps the starts of the prompts."""
+    """Records each prompt's start."""
 
     def _start_from(self, factors):
         super()._start_from(factors)
         self.starts = [*getattr(self, "starts", []), factors.clone()]
 
 
-def test_numbers_that_are_learnt():
+def test_number_of_learnt_parameters():
     """75 at the published size of fundus images, 27 at that of polyps; nothing else asks for a gradient."""
     for size, numbers in ((512, 75), (352, 27)):
         inferer = PromptInferer(image_size=size)
@@ -45,7 +44,7 @@ def test_numbers_that_are_learnt():
 
 
 def test_a_step_lowers_the_loss_on_most_shifted_images():
-    """Channels times 0.6 plus 0.2, against statistics of the unshifted images alone."""
+    """Channels times 0.6 plus 0.2, against the statistics of the unshifted images."""
     images = stream(12, seed=3)
     network = source_network(images)
     settings = {"memory_size": 0, "tau": 0.0, "lr": 0.01, **SMALL}
@@ -87,7 +86,7 @@ def test_without_memory_each_prompt_starts_from_ones():
     assert all(torch.equal(start, torch.ones(1, 3, 3, 3)) for start in inferer.starts)
 
 
-def test_moments_go_on_over_the_stream():
+def test_adam_moments_carry_over_the_stream():
     inferer = PromptInferer(memory_size=0, **SMALL)
     network = SmallNetwork()
     for image in stream(3).split(1):
@@ -96,7 +95,7 @@ def test_moments_go_on_over_the_stream():
     assert state["step"].item() == 3
 
 
-def test_counter_rises_once_an_image():
+def test_counter_rises_once_per_image():
     inferer, network = PromptInferer(memory_size=0, **SMALL), SmallNetwork()
     shares = []
     for image in stream(3).split(1):

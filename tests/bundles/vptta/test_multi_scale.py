@@ -1,4 +1,4 @@
-"""The polyp network's training: three sizes of a batch, a step for each, clamped gradients."""
+"""The polyp network's training: three sizes of each batch, one step for each, clamped gradients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vptta.multi_scale import MultiScaleTrainer
 
 
 class Small(nn.Conv2d):
-    """Remembers the sizes that it met."""
+    """Records the sizes of its inputs."""
 
     def __init__(self):
         torch.manual_seed(0)
@@ -60,7 +60,7 @@ def test_published_sizes(batch):
 
 
 def test_each_size_has_its_own_step(batch):
-    """The loop written out."""
+    """Against the loop written out."""
     ours, theirs = Small(), Small()
     train(ours, [batch, batch])
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)

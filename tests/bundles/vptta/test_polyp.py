@@ -35,7 +35,7 @@ def test_train_evaluate_and_predict(tmp_path):
     assert plan["adapted_part"] == "encoder"
     assert plan["prompt_lr"] == 0.01
 
-    del overrides["image_size"]  # the plan has it
+    del overrides["image_size"]  # from the plan
     told = shell.run([VPTTA.config_file("train"), polyp, VPTTA.config_file("evaluate")], overrides).ok()
     assert "mean over classes" in told.out
     with open(run.output_dir / "evaluation_domains.csv", newline="") as file:
@@ -53,7 +53,9 @@ def test_train_evaluate_and_predict(tmp_path):
 @pytest.mark.parametrize("kinds", [("inference", "polyp"), ("train", "polyp", "evaluate")])
 @pytest.mark.parametrize(("plan", "size"), [({"image_size": [96, 96]}, [96, 96]), (None, [352, 352])])
 def test_prediction_takes_the_size_of_the_weights(kinds, plan, size, tmp_path):
-    """The published one only where no plan lies beside them; a network of another scale sees other polyps."""
+    """The published size is used only without a plan beside the weights; another size would change the
+    polyps' scale.
+    """
     if plan:
         settings = {"prompt_alpha": 0.01, "prompt_lr": 0.01, "adapted_part": "encoder"}
         (tmp_path / "plan.json").write_text(json.dumps({"intensity": [], "labels": {}, **settings, **plan}))
@@ -64,7 +66,7 @@ def test_prediction_takes_the_size_of_the_weights(kinds, plan, size, tmp_path):
     assert parser.get_parsed_content("image_size") == size
 
 
-def test_training_has_the_published_size_whatever_lies_there(tmp_path):
+def test_training_has_the_published_size_whatever_plan_exists(tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps({"intensity": [], "labels": {}, "image_size": [96, 96]}))
     parser = ConfigParser()
     parser.read_config([str(VPTTA.config_file(kind)) for kind in ("train", "polyp")])

@@ -35,7 +35,7 @@ def generalised_dice(p, target):
 
 
 def test_source_losses():
-    """The published loss; and three that no recipe uses, the Jaccard one of the background."""
+    """The published loss, and three that no recipe uses; the Jaccard loss is of the background."""
     vector = load("vptta_segloss")
     logits, target = vector.inputs["logits"].clone().requires_grad_(), vector.inputs["target"]
     loss = NestedDiceBCELoss().of_channels(logits, target)

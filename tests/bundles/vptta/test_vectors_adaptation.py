@@ -53,7 +53,7 @@ def published_network(vector):
 
 
 class Stored(PromptInferer):
-    """Starts each image from the authors' prompt, and can take their gradient in place of its own."""
+    """Starts each image from the authors' prompt, and can use their gradient instead of its own."""
 
     starts: dict[int, torch.Tensor]
     gradients: dict[int, torch.Tensor] | None = None
@@ -84,7 +84,7 @@ def largest_difference(ours, theirs):
 
 
 def test_stream_image_by_image():
-    """Each image from the stored start, vptta/docs/method.md#tolerances."""
+    """Each image from the stored start (vptta/docs/method.md#tolerances)."""
     vector = load("vptta_stream")
     network, inferer = published_network(vector), Stored(**SETTINGS)
     inferer.starts, inferer.gradients = outputs_of(vector, "init"), outputs_of(vector, "grad")
@@ -100,12 +100,14 @@ def test_stream_image_by_image():
         assert largest_difference(inferer.gradient, stored) < 5e-3 * stored.abs().max()
         assert largest_difference(inferer.prompt.factors, expected[f"prompt_{i}"]) < 1e-6
         theirs = expected[f"logits_{i}"]
-        # vptta/docs/method.md#tolerances: in float32 both computations are 9e-6 away from double precision.
+        # vptta/docs/method.md#tolerances: in float32 both computations are within 9e-6 of double precision.
         assert largest_difference(logits[..., ::2, ::2], theirs) < 2e-5 * theirs.abs().max()
 
 
 def test_stream_chained():
-    """All four images vptta/docs/method.md#tolerances, where rounding went through kinks and Adam's signs."""
+    """All four images in a row: rounding passes through kinks and Adam's signs
+    (vptta/docs/method.md#tolerances).
+    """
     vector = load("vptta_stream")
     network, inferer = published_network(vector), PromptInferer(**SETTINGS)
     for i, image in enumerate(vector.inputs["images"].split(1)):

@@ -1,4 +1,4 @@
-"""A small network with batch norm, trained for nothing, and a stream of images for it."""
+"""A small untrained network with batch norm, and a stream of images for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SmallNetwork(nn.Module):
-    """Two parts with a batch norm each; running statistics that differ from those of any image."""
+    """Two parts with one batch norm each; running statistics that differ from any image's."""
 
     def __init__(self, out_channels: int = 2, seed: int = 0) -> None:
         super().__init__()

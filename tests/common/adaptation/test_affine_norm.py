@@ -12,7 +12,7 @@ from common.errors import InputError
 from tests.common.adaptation.small import SmallNetwork, stream
 
 
-def test_one_image_is_batch_norm_in_training():
+def test_one_image_equals_batch_norm_in_training_mode():
     network = SmallNetwork()
     expected = network.train()(stream(1))
     convert_to_own_statistics(network)
@@ -20,8 +20,8 @@ def test_one_image_is_batch_norm_in_training():
     assert not list(network.buffers()), "no running statistics exist"
 
 
-def test_a_batch_gives_the_numbers_of_its_images():
-    """Which batch norm in training does not: there the statistics mix."""
+def test_a_batch_equals_its_images():
+    """Unlike batch norm in training mode, which mixes their statistics."""
     network = SmallNetwork()
     mixed = network.train()(stream(6))
     convert_to_own_statistics(network)

@@ -1,4 +1,4 @@
-"""Batch norm between source and image: the share of either, its limits, and that nothing in it changes."""
+"""Batch norm between source and image statistics: their shares, the limits, and that no state changes."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_share_falls_as_published():
     assert shares == sorted(shares, reverse=True)
 
 
-def test_tau_0_is_the_source_alone():
-    """Plain batch norm in eval mode, and the loss the distance to the source's statistics."""
+def test_tau_0_uses_only_the_source():
+    """It equals batch norm in eval mode; the loss is the distance to the source's statistics."""
     network, copy, layers = converted(tau=0.0)
     image = stream(1)
     torch.testing.assert_close(copy(image), network(image))
@@ -45,7 +45,7 @@ def test_tau_0_is_the_source_alone():
 
 
 @torch.no_grad()
-def test_tau_infinite_is_the_image_alone():
+def test_tau_infinite_uses_only_the_image():
     network, copy, layers = converted(tau=math.inf)
     image = stream(1)
     copy(image)
@@ -55,7 +55,7 @@ def test_tau_infinite_is_the_image_alone():
     assert layers[1].loss.item() == pytest.approx(0, abs=1e-6)
 
 
-def test_keys_are_those_of_the_plain_network_and_numbers_stay():
+def test_keys_and_numbers_are_those_of_the_plain_network():
     network, copy, _ = converted()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     copy.train()(stream(2))
@@ -63,14 +63,14 @@ def test_keys_are_those_of_the_plain_network_and_numbers_stay():
     assert all(torch.equal(value, copy.state_dict()[key]) for key, value in before.items())
 
 
-def test_one_part_alone():
+def test_a_single_part():
     network, copy, layers = converted(within="encoder", tau=0.0)
     assert len(layers) == 1
     assert isinstance(copy.decoder[1], nn.BatchNorm2d)
     torch.testing.assert_close(copy(stream(1)), network(stream(1)))
 
 
-def test_loss_is_the_mean_over_layers_and_let_go():
+def test_loss_is_the_mean_over_layers_and_is_released():
     _, copy, layers = converted()
     image = stream(1).requires_grad_()
     copy(image)

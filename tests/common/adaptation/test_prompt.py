@@ -1,4 +1,4 @@
-"""The prompt module: what it changes, which channel, and the key of an image."""
+"""The prompt module: what it changes, in which channel, and an image's key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def image():
     return torch.rand(1, 3, 64, 48, generator=torch.Generator().manual_seed(0))
 
 
-def test_ones_at_first_which_change_nothing(image):
+def test_starts_from_ones_which_change_nothing(image):
     prompt = LowFrequencyPrompt(5)
     assert sum(p.numel() for p in prompt.parameters()) == 75
     torch.testing.assert_close(prompt(image), image, rtol=0, atol=1e-5)

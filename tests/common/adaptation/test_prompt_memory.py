@@ -1,4 +1,4 @@
-"""The memory of prompts: first in, first out; the nearest are recalled."""
+"""The memory of prompts: first in, first out; it recalls the nearest."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_equally_similar_neighbours_are_averaged():
     torch.testing.assert_close(memory.recall(key, 2), 1.5 * key)
 
 
-def test_the_oldest_goes_first():
+def test_the_oldest_is_dropped_first():
     memory = filled(6, size=3)
     assert len(memory) == 4  # one more than the size, as published
     torch.testing.assert_close(torch.stack(memory.prompts), drawn(6, 1)[2:])
 
 
 def test_pushed_tensors_are_copies():
-    """Else the live prompt would change what is remembered
+    """Otherwise the live prompt would change what is remembered
     (vptta/docs/method.md#known-errors-of-the-published-code)."""
     memory, key, prompt = PromptMemory(), torch.ones(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
     memory.push(key, prompt)
@@ -48,7 +48,7 @@ def test_pushed_tensors_are_copies():
     torch.testing.assert_close(memory.recall(key, 1), torch.ones(1, 3, 1, 1))
 
 
-def test_state_goes_through_a_file(tmp_path):
+def test_state_round_trips_through_a_file(tmp_path):
     memory = filled(5, size=3)
     torch.save(memory.state_dict(), tmp_path / "state.pt")
     other = PromptMemory(3)

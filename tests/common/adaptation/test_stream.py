@@ -46,7 +46,7 @@ def through_a_file(state):
 
 
 def test_adapts(method, network):
-    """The logits are not those of the plain network, and the past matters."""
+    """The logits differ from the plain network's, and earlier images matter."""
     inferer = method()
     logits = run(inferer, network)
     assert (logits - network(stream())).abs().max() > 1e-3
@@ -55,7 +55,7 @@ def test_adapts(method, network):
     assert inferer.images == 4
 
 
-def test_network_stays_as_it_is(method, network):
+def test_network_is_left_unchanged(method, network):
     network.train()
     before = copy.deepcopy(network.state_dict())
     run(method(), network)
@@ -75,13 +75,13 @@ def test_same_stream_same_result(method, network):
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_restored_state_is_the_uninterrupted_stream(method, network, begun):
-    """Saved after two images and taken up by a new inferer, or by one that has seen other images."""
+def test_restored_state_continues_the_stream_exactly(method, network, begun):
+    """Saved after two images and restored into a new inferer, or into one that has seen other images."""
     unbroken = run(method(), network)
     inferer = method()
     run(inferer, network, stream()[:2])
     state = through_a_file(inferer.state_dict())
-    run(inferer, network, stream(seed=5))  # what follows does not reach into the saved state
+    run(inferer, network, stream(seed=5))  # later images do not change the saved state
     other = method()
     if begun:
         run(other, network, stream(seed=9))
@@ -106,7 +106,7 @@ def test_a_batch_is_a_stream(method, network):
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_gradients_are_its_own_matter(method, network, mode):
+def test_works_whatever_the_callers_grad_mode(method, network, mode):
     expected = run(method(), network)
     with mode():
         logits = run(method(), network, stream().clone())
@@ -122,7 +122,7 @@ def test_metadata_passes_through(method, network):
     assert torch.equal(logits.as_tensor(), method()(stream(1), network))
 
 
-def test_weights_loaded_after_a_reset_count(method, network):
+def test_weights_loaded_after_a_reset_are_used(method, network):
     """An evaluator that runs twice loads its weights at each start."""
     inferer, other = method(), SmallNetwork(seed=1).eval()
     run(inferer, network)
@@ -131,15 +131,15 @@ def test_weights_loaded_after_a_reset_count(method, network):
     assert torch.equal(run(inferer, network), run(method(), other))
 
 
-def test_another_network_begins_anew(method, network, caplog):
+def test_another_network_starts_afresh(method, network, caplog):
     inferer, other = method(), SmallNetwork(seed=1).eval()
     run(inferer, network)
     assert torch.equal(run(inferer, other), run(method(), other))
     assert "begins anew" in caplog.text
 
 
-def test_moved_weights_go_on(method, network):
-    """As to another device; here the same numbers at another place."""
+def test_the_stream_continues_when_weights_move(method, network):
+    """As when moving to another device; here the same numbers in other tensors."""
     unbroken = run(method(), network)
     inferer = method()
     run(inferer, network, stream()[:2])

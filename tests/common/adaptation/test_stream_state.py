@@ -1,4 +1,4 @@
-"""The state of a stream on disk, as an evaluator's handler keeps it."""
+"""The state of a stream on disk, as the evaluator's handler saves it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(case):
 
 
 def evaluate(cases, path=None, *, inferer=None, batch_size=1, network=None, decollate=False, **settings):
-    """The evaluator's predictions, one after the other, and its inferer."""
+    """The evaluator's predictions in order, and its inferer."""
     inferer = Tent(lr=1e-2) if inferer is None else inferer
     predictions = []
     evaluator = SupervisedEvaluator(
@@ -45,8 +45,8 @@ def evaluate(cases, path=None, *, inferer=None, batch_size=1, network=None, deco
     return torch.cat([p.as_tensor() for p in predictions]), inferer
 
 
-def test_interrupted_stream_goes_on(tmp_path):
-    """It ends in the middle of an image; that one is begun again, the ones before it are not."""
+def test_interrupted_stream_continues(tmp_path):
+    """It stops in the middle of an image; that image is repeated, the ones before it are not."""
     path = tmp_path / "eval" / "stream.pt"
     unbroken, _ = evaluate(cases())
 
@@ -70,7 +70,7 @@ def test_interrupted_stream_goes_on(tmp_path):
 
 
 def test_evaluator_that_takes_batches_apart(tmp_path):
-    """As in a bundle, where postprocessing sees one case after the other."""
+    """As in a bundle, where postprocessing sees one case at a time."""
     whole, _ = evaluate(cases(), tmp_path / "whole.pt")
     apart, _ = evaluate(cases(), tmp_path / "apart.pt", decollate=True)
     assert torch.equal(apart, whole.flatten(0, 1))
@@ -80,7 +80,7 @@ def test_evaluator_that_takes_batches_apart(tmp_path):
     assert names[0] == names[1] == [case["image"] for case in cases()]
 
 
-def test_new_images_go_on_with_what_was_learnt(tmp_path):
+def test_new_images_continue_from_what_was_learnt(tmp_path):
     path = tmp_path / "stream.pt"
     evaluate(cases(), path)
     new = cases_to_go(cases(2, seed=7), path, resume=True)
@@ -89,7 +89,7 @@ def test_new_images_go_on_with_what_was_learnt(tmp_path):
     assert inferer.images == 7
 
 
-def test_a_run_starts_fresh_unless_it_resumes(tmp_path):
+def test_a_run_starts_afresh_unless_it_resumes(tmp_path):
     path = tmp_path / "stream.pt"
     first, inferer = evaluate(cases(), path)
     assert len(cases_to_go(cases(), path)) == 5
@@ -97,7 +97,7 @@ def test_a_run_starts_fresh_unless_it_resumes(tmp_path):
     assert torch.equal(again, first)
 
 
-def test_nothing_to_resume_is_said(tmp_path, caplog):
+def test_nothing_to_resume_is_reported(tmp_path, caplog):
     path = tmp_path / "stream.pt"
     assert len(cases_to_go(cases(), path, resume=True)) == 5
     evaluate(cases(1), path, resume=True)
@@ -105,7 +105,7 @@ def test_nothing_to_resume_is_said(tmp_path, caplog):
 
 
 def test_reset_between_domains():
-    """Each domain as if it were a stream of its own."""
+    """Each domain is handled as a separate stream."""
     logits, inferer = evaluate(cases(), reset_between_domains=True)
     alone = [evaluate([c for c in cases() if c["domain"] == domain])[0] for domain in "ABC"]
     assert torch.equal(logits, torch.cat(alone))
@@ -134,7 +134,7 @@ def test_batches_of_several_domains():
         evaluate(cases()[1:3], batch_size=2, reset_between_domains=True)
 
 
-def test_files_that_are_no_state(tmp_path):
+def test_files_that_are_not_a_state(tmp_path):
     path = tmp_path / "stream.pt"
     torch.save({"model": {}}, path)
     with pytest.raises(InputError, match="not the state of a stream"):

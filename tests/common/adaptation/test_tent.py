@@ -18,7 +18,7 @@ def test_entropy_falls_with_the_steps():
     assert entropies[0] - entropies[-1] > 0.01
 
 
-def test_without_a_step_it_is_batch_norm_on_the_image():
+def test_without_a_step_it_equals_batch_norm_on_the_image():
     network, image = SmallNetwork().eval(), stream(1)
     logits = Tent(lr=0.0)(image, network)
     convert_to_own_statistics(network)

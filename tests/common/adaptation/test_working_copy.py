@@ -1,4 +1,4 @@
-"""A copy of a network that shares its weights and lets its layers be replaced."""
+"""A copy of a network that shares its weights but whose layers can be replaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.errors import InputError
 from tests.common.adaptation.small import SmallNetwork, stream
 
 
-def test_shares_every_tensor_and_asks_for_no_gradient():
+def test_shares_every_tensor_and_requires_no_gradient():
     network = SmallNetwork()
     copy = sharing_copy(network.train())
     assert place_of_weights(copy) == place_of_weights(network)
@@ -28,7 +28,7 @@ def test_weights_loaded_later_are_seen():
     torch.testing.assert_close(copy(stream(1)), other(stream(1)), rtol=0, atol=0)
 
 
-def test_moved_weights_show():
+def test_moved_weights_are_seen():
     network = SmallNetwork()
     before = place_of_weights(network)
     network.load_state_dict(SmallNetwork(seed=1).state_dict())

@@ -62,6 +62,6 @@ def test_shortcut_projects_only_where_the_shape_changes(stride, out, size, proje
     assert isinstance(block.shortcut, ConvNormAct) == projects
 
 
-def test_unknown_place_of_activation():
+def test_unknown_activation_position():
     with pytest.raises(ValueError, match="'before'"):
         ResidualBlock(4, 4, activate="before")

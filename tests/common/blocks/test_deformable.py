@@ -25,7 +25,7 @@ def _reference(axis_order: str = "paper") -> torch.Tensor:
 
 
 def _identity_on_own_level(axis_order: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Offsets 0, all weight on the first level, identity projections: what comes out for the value."""
+    """Offsets 0, all weight on the first level, identity projections: the attention's output."""
     attention = _attention(axis_order)
     with torch.no_grad():
         attention.sampling_offsets.bias.zero_()
@@ -69,7 +69,7 @@ def test_published_order_samples_elsewhere_on_maps_that_are_not_cubes():
 
 @pytest.mark.parametrize("axis_order", ["paper", "published"])
 def test_one_layer_is_local(axis_order):
-    """A value changes the output only where one of at most 8 points x 8 corners touches its voxel."""
+    """A value changes the output only where one of at most 8 points x 8 corners is its voxel."""
     attention = _attention(axis_order)
     value = torch.randn(1, TOKENS, 24)
     query = torch.randn(1, TOKENS, 24)
@@ -90,12 +90,12 @@ def test_fixed_offset_units_replace_the_level_sizes():
     assert sizes[0].flatten().tolist() == [64.0] * 3 + [32.0] * 3
 
 
-def test_own_level_sizes_stand_in_the_axis_order():
+def test_custom_level_sizes_follow_the_axis_order():
     for order, expected in (("paper", [8.0, 6, 4]), ("published", [4.0, 8, 6])):
         assert _attention(order)._offset_units(SHAPES, torch.zeros(1))[0, 0].tolist() == expected
 
 
-def test_errors_name_what_was_given():
+def test_errors_name_the_given_values():
     with pytest.raises(ValueError, match="channels=25 is no multiple of heads=6"):
         DeformableAttention3d(25, heads=6, levels=2, points=4)
     with pytest.raises(ValueError, match=r"'zyx'.*paper.*published"):

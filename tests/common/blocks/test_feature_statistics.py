@@ -66,7 +66,7 @@ def test_chosen_channels_have_the_drawn_statistics(x):
 
 @pytest.mark.parametrize("constant", [False, True])
 def test_gradient_is_the_scale_of_each_channel(x, constant):
-    """Property 3: nothing flows through mean and deviation; a constant channel stays finite."""
+    """Property 3: no gradient flows through mean and standard deviation; a constant channel stays finite."""
     if constant:
         x = torch.full_like(x, 3.0)
     x.requires_grad_()
@@ -82,7 +82,7 @@ def test_gradient_is_the_scale_of_each_channel(x, constant):
 
 
 def test_about_half_of_the_channels_of_a_sample_keep_their_statistics():
-    """Property 4: the choice is one of channels, not of samples."""
+    """Property 4: channels are chosen, not whole samples."""
     torch.manual_seed(0)
     many = torch.zeros(64, 512, 1, 1)
     means, deviations, chosen = TriD().draw(many)
@@ -98,13 +98,13 @@ def test_about_half_of_the_channels_of_a_sample_keep_their_statistics():
 
 
 @pytest.mark.parametrize("mix", [mix_statistics, exchange_sorted_values])
-def test_mixing_with_oneself_or_not_at_all_is_the_identity(mix, x):
+def test_mixing_with_itself_or_not_at_all_is_the_identity(mix, x):
     share = torch.rand(4, 1, 1, 1)
     torch.testing.assert_close(mix(x, torch.arange(4), share), x, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(mix(x, torch.randperm(4), torch.ones(4, 1, 1, 1)), x, rtol=1e-5, atol=1e-5)
 
 
-def test_mixing_alone_takes_the_partners_style(x):
+def test_full_mixing_takes_the_partners_style(x):
     partner, none = torch.tensor([1, 0, 3, 2]), torch.zeros(4, 1, 1, 1)
     mixed = mix_statistics(x, partner, none)
     torch.testing.assert_close(mixed.mean((2, 3)), x[partner].mean((2, 3)), rtol=1e-4, atol=1e-4)
@@ -123,7 +123,7 @@ def test_efdmix_passes_the_gradient_unchanged(x):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_network_trained_with_it_fits_one_without_and_can_be_scripted(layer):
+def test_weights_fit_a_network_without_it_and_it_can_be_scripted(layer):
     """Property 6."""
     torch.manual_seed(0)
     styled, plain = ResNetUNet(style=layer(prob=1.0)), ResNetUNet()

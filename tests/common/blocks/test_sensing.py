@@ -1,4 +1,6 @@
-"""Bases are orthonormal and sparse where they should be; operators are what they are called."""
+"""Bases are orthonormal and give sparse coefficients where they should; operators have their named
+properties.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,13 @@ def test_orthonormal(name, length):
     torch.testing.assert_close(psi.T @ psi, torch.eye(length, dtype=torch.float64))
 
 
-def test_dct_is_that_of_scipy():
+def test_dct_equals_scipys():
     x = np.random.default_rng(0).standard_normal(50)
     np.testing.assert_allclose(basis_matrix("dct", 50).numpy().T @ x, dct(x, norm="ortho"), atol=1e-12)
 
 
 def test_haar_by_hand():
-    """Of four samples: mean, difference of the halves, and within each half."""
+    """For four samples: the mean, the difference of the halves, and the difference within each half."""
     h, r = 0.5, 0.5**0.5
     expected = [[h, h, h, h], [h, h, -h, -h], [r, -r, 0, 0], [0, 0, r, -r]]
     found = basis_matrix("haar", 4).T

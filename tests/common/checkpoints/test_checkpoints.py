@@ -1,4 +1,4 @@
-"""Authors' checkpoint files -> ours, through the command as a user types it."""
+"""Authors' checkpoint files -> ours, through the command that a user types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def published():
 
 @pytest.fixture
 def nnunet_file(tmp_path, published):
-    """The whole of what nnU-Net v1 pickles beside the weights."""
+    """Everything that nnU-Net v1 pickles along with the weights."""
 
     def write(name="model_final_checkpoint.model", state=published, **more):
         scores = [np.float64(0.5), np.float32(0.25), 0.125]
@@ -85,7 +85,7 @@ def test_nnunet_file_becomes_the_bundles_weights(command, nnunet_file, published
 
 
 def test_pickled_object_is_refused_unless_trusted(command, nnunet_file):
-    """Loading it could run code; the message says how to go on."""
+    """Loading it could run code; the message says what to do."""
     source = nnunet_file(made=datetime.timedelta(days=3))
     done, target = command(source)
     error = error_of(done)
@@ -98,7 +98,7 @@ def test_pickled_object_is_refused_unless_trusted(command, nnunet_file):
     assert target.is_file()
 
 
-def test_keys_that_do_not_fit_are_told_and_nothing_is_written(command, nnunet_file, published):
+def test_mismatched_keys_are_named_and_nothing_is_written(command, nnunet_file, published):
     state = dict(published)
     lost = next(iter(state))
     del state[lost]
@@ -121,7 +121,7 @@ def test_keys_that_do_not_fit_are_told_and_nothing_is_written(command, nnunet_fi
 
 
 def test_another_number_of_classes_names_the_heads(tmp_path, nnunet_file):
-    """``--num_classes`` reaches the network that the weights are held against."""
+    """``--num_classes`` reaches the network that the weights are compared with."""
     target = tmp_path / "model.pt"
     with pytest.raises(InputError, match=r"of another shape: decoder\.head"):
         import_checkpoint("cotr", str(nnunet_file()), str(target), num_classes=5)
@@ -172,13 +172,13 @@ def test_file_without_weights(checkpoint):
         state_of(checkpoint, "file")
 
 
-def test_two_keys_that_become_one_are_refused():
+def test_two_keys_renamed_to_one_are_refused():
     state = {"module.a": torch.ones(1), "a": torch.zeros(1)}
     with pytest.raises(InputError, match="another key both become a"):
         rename_keys(state, [(r"^module\.", "")])
 
 
-def test_weights_of_a_wholly_other_network(tmp_path):
+def test_weights_of_an_unrelated_network(tmp_path):
     save_state(torch.nn.BatchNorm1d(3), tmp_path / "other.pt")
     with pytest.raises(InputError, match="do not fit this network"):
         load_weights(torch.nn.Conv1d(1, 1, 1, bias=False), tmp_path / "other.pt", bundle="cotr")
@@ -186,8 +186,8 @@ def test_weights_of_a_wholly_other_network(tmp_path):
         load_weights(torch.nn.Conv1d(1, 1, 1, bias=False), tmp_path / "other.pt", bundle="cotr", partial=True)
 
 
-def test_failed_load_leaves_the_network_as_it_was(tmp_path):
-    """The keys that fit are not copied when others do not."""
+def test_failed_load_leaves_the_network_unchanged(tmp_path):
+    """Keys that fit are not copied if others do not fit."""
     save_state(torch.nn.Linear(2, 2, bias=False), tmp_path / "other.pt")
     network = torch.nn.Linear(2, 2)
     before = network.weight.clone()

@@ -1,4 +1,4 @@
-"""ImageNet weights from a file: torch.hub's kind and safetensors, whole, of another network, none."""
+"""ImageNet weights from a file: torch.hub's format, safetensors, another network's, or none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.common.checkpoints.test_safetensors_file import write
 
 @pytest.fixture(scope="module")
 def published():
-    """As the public file of ResNet-34: all of the network with its classifier, without counters."""
+    """Like ResNet-34's public file: the whole network with its classifier, without counters."""
     torch.manual_seed(7)
     network = resnet34(
         spatial_dims=2,

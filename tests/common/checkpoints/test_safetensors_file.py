@@ -13,7 +13,7 @@ from common.errors import InputError
 
 
 def write(path: Path, tensors: dict[str, torch.Tensor], kinds: dict[str, str], **changes) -> Path:
-    """As the format's description says: length, header, numbers."""
+    """As the format specifies: length, header, numbers."""
     header, numbers = {"__metadata__": {"format": "pt"}}, b""
     for key, tensor in tensors.items():
         content = tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
@@ -37,7 +37,7 @@ TENSORS = {
 KINDS = {"a.weight": "F32", "b": "I64", "half": "F16", "none": "F32", "scalar": "F32"}
 
 
-def test_what_was_written_is_read(tmp_path):
+def test_round_trip(tmp_path):
     read = read_safetensors(write(tmp_path / "x.safetensors", TENSORS, KINDS))
     assert read.keys() == TENSORS.keys()
     for key, tensor in TENSORS.items():
@@ -74,6 +74,6 @@ def test_cut_off_file(tmp_path):
         read_safetensors(path)
 
 
-def test_no_file(tmp_path):
+def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_safetensors(tmp_path / "x.safetensors")

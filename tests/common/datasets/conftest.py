@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def cache_home(tmp_path_factory, monkeypatch):
-    """A cache of the test's own; nothing is left in the user's."""
+    """A cache for the test alone; the user's is left untouched."""
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     return home

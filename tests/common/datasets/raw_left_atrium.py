@@ -1,4 +1,4 @@
-"""Files in the layout of the public left atrium data set, made up."""
+"""Made-up files in the layout of the public left atrium data set."""
 
 from __future__ import annotations
 

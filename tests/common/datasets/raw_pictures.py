@@ -1,4 +1,4 @@
-"""Raw downloads of the 2D benchmarks as they are handed out, tiny: CSV lists, pictures, masks."""
+"""Tiny raw downloads of the 2D benchmarks as distributed: CSV lists, pictures, masks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(root, path, array):
 
 
 def raw_optic(root: Path) -> Path:
-    """REFUGE (two lists), Drishti_GS (one list), BinRushed as in RIGA+ (raters, the other coding)."""
+    """REFUGE (two lists), Drishti_GS (one list), BinRushed as in RIGA+ (raters, the other encoding)."""
     root.mkdir(parents=True)
 
     def add(list_name, domain, numbers, coding, mask_suffix=".png", masks=True):

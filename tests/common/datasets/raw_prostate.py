@@ -26,7 +26,7 @@ def write(path: Path, array: np.ndarray, affine: np.ndarray = AFFINE) -> None:
 
 
 def raw_prostate(root: Path, counts: dict[str, int] | None = None) -> Path:
-    """So many scans of each site (two sites with two scans if not told); label names as both spellings."""
+    """Scans for each site (by default two sites with two scans); label names in both spellings."""
     for site, count in (counts or {"RUNMC": 2, "HK": 2}).items():
         for i in range(count):
             image, label = scan_of(i)

@@ -1,4 +1,4 @@
-"""The commands in fresh processes, from another folder, with an environment that holds nothing else."""
+"""The commands in fresh processes, from another folder, with an otherwise empty environment."""
 
 import json
 import subprocess
@@ -89,7 +89,7 @@ def test_needs_of_a_bundle_in_a_checkout_and_unpacked(tmp_path, metadata):
             needs_of("two", root=root)
 
 
-def test_metadata_without_formats_are_told(tmp_path):
+def test_metadata_without_formats_are_reported(tmp_path):
     (tmp_path / "configs").mkdir()
     (tmp_path / "one").mkdir()
     (tmp_path / "one/__init__.py").touch()

@@ -55,8 +55,8 @@ def test_phantom_defeats_both(folder):
     assert 0.1 < shape < SHAPE_CEILING
 
 
-def test_both_solve_what_they_can_solve():
-    """Separate intensities, and the same place in every case: neither predictor is a straw man."""
+def test_both_solve_what_they_can():
+    """With separate intensities, or the same place in every case: neither predictor is a straw man."""
     case = make_case(asymmetric_label(), means=(0, 50, 100))
     for predictor in (
         IntensityThreshold(classes=3),
@@ -67,7 +67,7 @@ def test_both_solve_what_they_can_solve():
 
 
 def test_intensity_follows_bayes_rule_at_the_crossing():
-    """Equal sd: classes meet half way without prior; the frequent class gains with it."""
+    """Equal sd: without a prior the boundary is half way; with one the frequent class gains."""
     rng = np.random.default_rng(1)
     label = (np.arange(100_000) % 10 == 0).astype(np.int64).reshape(100, 100, 10)
     image = (10.0 * label + rng.normal(0, 4, label.shape)).astype(np.float32)
@@ -92,7 +92,7 @@ def test_channels_are_used_together():
 @pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (1, 0, 2)])
 @pytest.mark.parametrize("flip", [(), (0,), (0, 1), (2,)])
 def test_prior_lands_in_the_volumes_own_orientation(axes, flip):
-    """Fitted on RAS+, predicted on the same anatomy stored with other axes."""
+    """Fitted on RAS+, applied to the same anatomy stored with other axes."""
     label = asymmetric_label()
     prior = MeanShapePrior(classes=3).fit([make_case(label, means=(0, 50, 100))])
     orientation = np.array([[axes[i], -1 if i in flip else 1] for i in range(3)], float)
@@ -149,7 +149,7 @@ def test_predictions_have_each_cases_own_grid(folder):
 
 
 def test_fewer_classes(folder):
-    """The organs from 7 on are background when asked for, and never by themselves."""
+    """Organs from 7 on become background on request, and never otherwise."""
     fewer = {value: 0 for value in range(7, 12)}
     assert max(m.max() for m in mean_shape_prior(folder, label_map=fewer)) == 6
     assert all(table.shape == (3, 6) for table in baseline_dice(folder, limit=1, label_map=fewer).values())

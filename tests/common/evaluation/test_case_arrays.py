@@ -1,4 +1,4 @@
-"""Cases as arrays: those of a training, every voxel as it is stored, and no label value made up."""
+"""Cases as arrays: the training's cases, every voxel as stored, and no invented label values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def numbers(cases):
     return [int(case.image[0, 0, 0, 0]) for case in cases]
 
 
-def test_a_case_is_read_as_it_is_stored(folder):
+def test_a_case_is_read_as_stored(folder):
     case = list(LabelledData(folder, section="training").scored())[1]
     assert (case.image.shape, case.image.dtype, case.label.dtype) == ((2, 4, 3, 2), np.float32, np.int64)
     assert [np.unique(channel).tolist() for channel in case.image] == [[1], [11]]
@@ -57,8 +57,8 @@ def test_a_case_is_read_as_it_is_stored(folder):
     assert np.array_equal(case.affine, AFFINE)
 
 
-def test_pictures_lie_as_volumes_do(tmp_path):
-    """x first; image and label alike."""
+def test_pictures_have_the_axes_of_volumes(tmp_path):
+    """x first, for image and label."""
     pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
     Image.fromarray(np.stack([pixels, 2 * pixels, 3 * pixels], axis=-1)).save(tmp_path / "a.png")
     Image.fromarray(pixels % 3).save(tmp_path / "b.png")
@@ -70,7 +70,7 @@ def test_pictures_lie_as_volumes_do(tmp_path):
 
 
 def test_the_cases_are_those_of_a_training(folder):
-    """What a training holds out is not fitted on, and unlabelled training cases are left out."""
+    """Held-out cases are not fitted on, and unlabelled training cases are left out."""
     data, lists = LabelledData(folder, section="validation"), read_datalist(folder)
     assert (numbers(data.training()), numbers(data.scored())) == ([0, 1, 2, 3], [4])
     assert len(lists["training"]) == 4
@@ -118,7 +118,7 @@ def test_the_map_comes_first_and_counts_the_classes(folder):
         (np.nan, "has values such as nan"),
     ],
 )
-def test_values_that_are_no_class_at_all(folder, value, says):
+def test_values_that_cannot_be_classes(folder, value, says):
     label = label_of(1).astype(np.float32)
     label[0, 0, 0] = value
     write(folder / "1_label.nii", label)

@@ -1,4 +1,4 @@
-"""Rankings: worked by hand, with ties, and stable or not when cases are drawn anew."""
+"""Rankings: worked by hand, with ties, and their stability when cases are resampled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: what is written is what was measured, and it is written whole."""
+"""Tables: they hold what was measured and are written completely."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_rows_round_trip_with_gaps(tmp_path):
 
 
 def seen(name, **case):
-    """An evaluator behind its postprocessing: what the case brought along is in the batch."""
+    """An evaluator after its postprocessing: the case's own keys are in the batch."""
     output = [{"image": SimpleNamespace(meta={"filename_or_obj": name})}]
     return SimpleNamespace(state=SimpleNamespace(output=output, batch=[case]))
 
@@ -51,7 +51,7 @@ def test_case_table_means_deviations_and_counts(tmp_path, capsys):
 
 
 def test_case_table_is_in_the_order_of_the_paths(tmp_path):
-    """Processes hand in their cases in turns; values stay with their case."""
+    """Processes deliver their cases in turns; values stay with their case."""
     table = CaseTable(tmp_path, {1: "liver"}, show=False)
     for name in ("/data/a.nii.gz", "/data/c.nii.gz", "/data/b.nii.gz"):
         table.collect(seen(name))
@@ -63,7 +63,7 @@ def test_case_table_is_in_the_order_of_the_paths(tmp_path):
 
 
 def test_tables_of_chosen_metrics(tmp_path):
-    """Two tables of one evaluation, each of metrics with the same number of classes."""
+    """Two tables from one evaluation, each with metrics of the same number of classes."""
     details = {"dice": torch.tensor([[0.1, 0.5]]), "ncc": torch.tensor([[0.9]])}
     evaluator = SimpleNamespace(state=SimpleNamespace(metric_details=details))
     for stem, names, metrics in (("labels", {1: "a", 2: "b"}, ["dice"]), ("pairs", {1: "pair"}, ["ncc"])):

@@ -1,4 +1,4 @@
-"""Scans in several orientations, and what a network's preprocessing makes of them."""
+"""Scans in several orientations, and their preprocessing for a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.transforms.planned import planned_spacing
 
 
 def turn(*degrees: float) -> np.ndarray:
-    """A rotation about three axes in turn."""
+    """A rotation about three axes, one after another."""
     matrix = np.eye(4)
     for (a, b), angle in zip(((1, 2), (2, 0), (0, 1)), np.deg2rad(degrees), strict=True):
         step = np.eye(4)
@@ -22,7 +22,7 @@ def turn(*degrees: float) -> np.ndarray:
 
 
 def affine_of(axcodes: str, shape, spacing, *, turned=(0, 0, 0), shear: float = 0.0) -> np.ndarray:
-    """Of a scan of that shape whose axes point along ``axcodes``; ``spacing`` along R, A, S."""
+    """The affine of a scan of this shape whose axes point along ``axcodes``; ``spacing`` along R, A, S."""
     ornt = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(tuple(axcodes)))
     sides = [shape[int(axis)] for axis in ornt[:, 0]]
     ras = np.diag([*spacing, 1.0])

@@ -34,13 +34,13 @@ def softmax(image: torch.Tensor, classes: int, seed: int = 0) -> torch.Tensor:
 
 
 def places(grid: OwnGrid) -> np.ndarray:
-    """Of the scan's voxels on the network's grid: (3, *T)."""
+    """Positions of the scan's voxels on the network's grid: (3, *T)."""
     index = np.stack(np.meshgrid(*map(np.arange, grid.shape), [1.0], indexing="ij"))[..., 0]
     return np.einsum("ij,j...->i...", grid.matrix, index)[:3]
 
 
 def whole_volumes(scores: torch.Tensor, grid: OwnGrid) -> np.ndarray:
-    """Every channel interpolated to all voxels of the scan, by SciPy, in float64: (K, *T)."""
+    """Every channel interpolated to all the scan's voxels, by SciPy in float64: (K, *T)."""
     at = places(grid)
     for axis in grid.nearest:
         at[axis] = np.round(np.clip(at[axis], 0, scores.shape[1 + axis] - 1))
@@ -48,14 +48,14 @@ def whole_volumes(scores: torch.Tensor, grid: OwnGrid) -> np.ndarray:
 
 
 def assert_equal_but_for_rounding(found: np.ndarray, expected: np.ndarray, doubtful: np.ndarray) -> None:
-    """``doubtful``: where float32 may decide otherwise than float64."""
+    """``doubtful``: where float32 may decide differently from float64."""
     assert doubtful.mean() < 0.001
     assert np.array_equal(found[~doubtful], expected[~doubtful])
 
 
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("name", SCANS)
-def test_classes_as_from_whole_volumes(name, plan):
+def test_classes_equal_those_from_whole_volumes(name, plan):
     image = preprocessing(PLANS[plan])({"image": scan(SHAPE, SCANS[name])})["image"]
     scores, grid = softmax(image, 5), own_grid(image)
     assert grid.nearest == ({0} if plan == "slices" else set())
@@ -68,8 +68,8 @@ def test_classes_as_from_whole_volumes(name, plan):
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_classes_as_invertd_would_bring_all_of_them(name):
-    """MONAI's own way back, with all channels in memory at once."""
+def test_classes_equal_those_from_inverting_all_channels(name):
+    """With MONAI's ``Invertd``, all channels in memory at once."""
     steps = Compose(
         [
             Orientationd("image", axcodes="SPL", labels=None),
@@ -92,7 +92,7 @@ def test_classes_as_invertd_would_bring_all_of_them(name):
 
 @pytest.mark.parametrize("name", SCANS)
 def test_ties_go_to_the_first_class(name):
-    """Two channels that are equal everywhere: the later one is never chosen, and nothing else changes."""
+    """Of two channels equal everywhere, the later is never chosen; nothing else changes."""
     image = preprocessing((1.7, 1.2, 1.4))({"image": scan(SHAPE, SCANS[name])})["image"]
     scores, grid = softmax(image, 3), own_grid(image)
     twice = torch.cat([scores, scores[1:2]])
@@ -102,7 +102,7 @@ def test_ties_go_to_the_first_class(name):
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_regions_each_where_it_exceeds_a_half(name):
+def test_each_region_is_where_it_exceeds_one_half(name):
     image = preprocessing((1.7, 1.2, 1.4))({"image": scan(SHAPE, SCANS[name])})["image"]
     scores = torch.rand((3, *image.shape[1:]), generator=torch.Generator().manual_seed(0))
     volumes = whole_volumes(scores, own_grid(image))
@@ -114,8 +114,8 @@ def test_regions_each_where_it_exceeds_a_half(name):
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_a_half_does_not_exceed_a_half(name):
-    """Beside a region whose surface is everywhere."""
+def test_exactly_one_half_does_not_count(name):
+    """Next to a region whose surface is everywhere."""
     image = preprocessing((1.7, 1.2, 1.4))({"image": scan(SHAPE, SCANS[name])})["image"]
     scores = torch.rand((2, *image.shape[1:]), generator=torch.Generator().manual_seed(0))
     scores[1] = 0.5
@@ -133,20 +133,20 @@ def test_many_classes_and_regions_do_not_overflow():
 
 
 @pytest.mark.parametrize("name", SCANS)
-def test_labels_as_invertd_brings_them(name):
+def test_labels_equal_those_from_invertd(name):
     steps = preprocessing((1.7, 1.2, 1.4))
     image = steps({"image": scan(SHAPE, SCANS[name])})["image"]
     scores = softmax(image, 4)
     chosen = MetaTensor(scores.argmax(0, keepdim=True).float())
     theirs = Invertd("pred", transform=steps, orig_keys="image")({"image": image, "pred": chosen})["pred"]
     ours = DecideOnOwnGridd("pred", resample="labels")({"image": image, "pred": scores})["pred"]
-    midway = (np.abs(places(own_grid(image)) % 1 - 0.5) < 1e-3).any(axis=0)  # goes to either voxel
+    midway = (np.abs(places(own_grid(image)) % 1 - 0.5) < 1e-3).any(axis=0)  # may go to either voxel
     assert midway.mean() < 0.3
     assert np.array_equal(ours[0].numpy()[~midway], theirs[0].numpy()[~midway])
 
 
-def test_grid_that_is_the_networks_own():
-    """Nothing is resampled: what the network chose is what counts, to the voxel."""
+def test_scan_already_on_the_networks_grid():
+    """Nothing is resampled: the network's choice stands, voxel for voxel."""
     image = Orientation("SPL", labels=None)(scan(SHAPE, SCANS["oblique"]))
     scores = softmax(image, 6)
     found = DecideOnOwnGridd("pred")({"image": image, "pred": scores})["pred"]
@@ -174,7 +174,7 @@ def test_half_precision_and_strides():
     assert torch.equal(decide_on_own_grid(strided, grid), decide_on_own_grid(scores, grid))
 
 
-# -- What a perfect prediction scores -----------------------------------------------------------------------
+# -- The score of a perfect prediction -----------------------------------------------------------------------
 
 
 def ball(radius: float, spacing, centre) -> torch.Tensor:
@@ -198,7 +198,7 @@ def dice_of_a_perfect_prediction(radius, spacing, plan, centre, *, soft, regions
     return float(2 * (found * mask).sum() / (found.sum() + mask.sum()))
 
 
-CEILINGS = {  # radius, scan (R, A, S), plan (S, P, L) in mm; a bound that labels do not reach
+CEILINGS = {  # radius, scan (R, A, S), plan (S, P, L) in mm; a bound that labels alone do not reach
     "organ": (12, (0.9, 0.9, 3.0), (3.0, 0.76, 0.76), 0.999),
     "tumor": (6, (0.8, 0.8, 1.0), (0.78, 0.78, 0.78), 0.99),
 }
@@ -233,7 +233,7 @@ CHANNELS = {"3 classes": (3, likeliest), "55 classes": (55, likeliest), "7 regio
     ("channels", "shear"), [*((name, 0.0) for name in CHANNELS), ("3 classes", 0.02)], ids=str
 )
 def test_memory_is_below_two_volumes(channels, shear):
-    """In the worst case, slabs all of which have to be interpolated (the first few); result and all."""
+    """In the worst case, where every slab must be interpolated (the first few); result included."""
     shape, net = (32, 40, 36), (42, 35, 40)
     matrix = np.diag([*[(m - 1) / (n - 1) for m, n in zip(net, shape, strict=True)], 1.0])
     matrix[0, 1] = shear
@@ -245,12 +245,12 @@ def test_memory_is_below_two_volumes(channels, shear):
     assert peak < 2 * 4 * np.prod(shape), f"{peak / np.prod(shape):.2f} bytes a voxel"
 
 
-def test_other_word_is_an_error():
+def test_unknown_mode_is_an_error():
     with pytest.raises(InputError, match="resample = 'label'; expected one of: probabilities, labels"):
         DecideOnOwnGridd("pred", resample="label")
 
 
-def test_input_stays_as_it_was():
+def test_input_is_left_unchanged():
     image = preprocessing((1.7, 1.2, 1.4))({"image": scan(SHAPE, SCANS["oblique"])})["image"]
     scores = softmax(image, 3)
     before, records = scores.clone(), len(image.applied_operations)

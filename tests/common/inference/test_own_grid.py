@@ -1,4 +1,4 @@
-"""Where a scan's voxels lie on a network's grid, as MONAI's records have it."""
+"""Where a scan's voxels lie on a network's grid, according to MONAI's records."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def numbered(affine: np.ndarray) -> MetaTensor:
 @pytest.mark.parametrize("affine", AFFINES)
 @pytest.mark.parametrize("steps", STEPS)
 def test_voxels_are_where_their_numbers_went(steps, affine):
-    """An image of voxel numbers goes through the steps; their inverse matrix says what it holds now."""
+    """An image of voxel numbers goes through the steps; their inverse matrix predicts its values."""
     image = Compose(STEPS[steps])({"image": numbered(AFFINES[affine])})["image"]
     grid = own_grid(image)
     assert grid.shape == SHAPE
@@ -80,7 +80,7 @@ def test_voxels_are_where_their_numbers_went(steps, affine):
     np.testing.assert_allclose(held[:, inside], expected[:, inside], atol=2e-4)
 
 
-def test_grid_is_that_of_invertd():
+def test_grid_equals_invertds():
     steps = Compose(STEPS["all"])
     image = steps({"image": numbered(AFFINES["oblique"])})["image"]
     data = {"image": image, "pred": MetaTensor(image.as_tensor()[:1])}

@@ -1,4 +1,4 @@
-"""Window inference over probabilities: exact for a network that sees one voxel, mirrored, memory."""
+"""Window inference over probabilities: exact for a one-voxel network; mirroring; memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_mirroring_averages_all_flips(axes):
 
 
 def test_regions_that_may_overlap():
-    """Sigmoid instead of softmax, mirrored and not; the windows use the same."""
+    """Sigmoid instead of softmax, with and without mirroring; the windows use it too."""
     x = torch.randn(1, 1, 3, 4, 5)
     both = (lopsided(x).sigmoid() + lopsided(x.flip(2)).sigmoid().flip(2)) / 2
     torch.testing.assert_close(mirrored_probabilities(lopsided, x, (0,), sigmoid=True), both)

@@ -1,4 +1,4 @@
-"""Windows of the semi-supervised benchmarks: where they start, and what their average is."""
+"""Windows of the semi-supervised benchmarks: their starts and their average."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from common.inference.uniform_window import UniformWindowInferer, window_starts
 
 
 def network(x: Tensor) -> Tensor:
-    """Depends on the place within the window, so that every window's start shows in the average."""
+    """Depends on the position within the window, so that every window's start shows in the average."""
     ramp = torch.linspace(0, 1, x[0, 0].numel()).reshape(x.shape[2:])
     return torch.cat([x * ramp, x + ramp * ramp], dim=1)
 
@@ -46,7 +46,7 @@ def direct(x: Tensor, patch: list[int], stride: list[int]) -> Tensor:
     [
         ((13, 11, 9), [6, 6, 4], [2, 3, 1]),
         ((13, 11, 9), [7, 5, 9], [7, 1, 9]),  # strides as large as the patch
-        ((6, 11, 8), [6, 6, 4], [5, 4, 3]),  # one side is the patch's
+        ((6, 11, 8), [6, 6, 4], [5, 4, 3]),  # one side equals the patch's
         ((5, 11, 3), [8, 6, 8], [3, 2, 3]),  # two sides are smaller
         ((3, 4, 5), [6, 6, 6], [2, 2, 2]),  # all are
         ((17, 12), [6, 5], [4, 2]),
@@ -87,7 +87,7 @@ def test_windows_of_a_scan_of_the_benchmark():
 
 
 @pytest.mark.parametrize("patch", [3, 7, 49, 80, 96, 112, 160])
-def test_every_stride_is_met_exactly(patch):
+def test_every_stride_is_exact(patch):
     """No stride is lost to the rounding of an overlap."""
     for stride in range(1, patch + 1):
         inferer = UniformWindowInferer([patch], [stride])

@@ -1,4 +1,4 @@
-"""Every test of a kernel runs with uninitialised memory that shows itself."""
+"""Kernel tests run with uninitialised memory poisoned."""
 
 import pytest
 import torch
@@ -14,14 +14,14 @@ def _poisoned(allocate):
 
 @pytest.fixture(autouse=True)
 def poisoned_memory(monkeypatch):
-    """What ``torch.empty`` and its relatives return is NaN: an element that nobody writes is seen."""
+    """``torch.empty`` and its relatives return NaN, so that an unwritten element shows."""
     for owner, name in [(torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")]:
         monkeypatch.setattr(owner, name, _poisoned(getattr(owner, name)))
 
 
 @pytest.fixture
 def clean_memory(poisoned_memory, monkeypatch):
-    """Undo the poison, for tests that trace: the replaced functions are no operators."""
+    """Undo the poisoning, for tests that trace: the replaced functions are not operators."""
     monkeypatch.undo()
 
 
@@ -41,13 +41,13 @@ KERNELS = ["interpreter", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 @pytest.fixture(params=KERNELS)
 def kernel_device(request, monkeypatch):
-    """Where Triton kernels run in a test: interpreted on the CPU if there is no GPU, else compiled on it."""
+    """Where Triton kernels run in a test: compiled on a GPU if there is one, else interpreted on the CPU."""
     return _on_kernels(request.param, monkeypatch)
 
 
 @pytest.fixture(params=["cpu", *KERNELS])
 def device(request, monkeypatch):
-    """Every form that is not the reference: that for the CPU, and the Triton kernels."""
+    """Every form but the reference: the CPU's, and the Triton kernels."""
     if request.param == "cpu":
         return torch.device("cpu")
     return _on_kernels(request.param, monkeypatch)

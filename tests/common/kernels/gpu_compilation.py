@@ -1,8 +1,8 @@
-"""All of every kernel's launch but the launch: ``python -m tests.common.kernels.gpu_compilation 90``.
+"""Everything of a kernel launch except the launch: ``python -m tests.common.kernels.gpu_compilation 90``.
 
 Arguments are bound and specialised, and the kernel is compiled to machine code for that compute capability;
-only then Triton would need a GPU.  Prints one JSON list: of each launch the kernel and its PTX instructions
-that touch global memory.  The interpreter takes much that the compiler refuses.
+only after that would Triton need a GPU.  Prints a JSON list with, for each launch, the kernel and its PTX
+instructions that access global memory.  The interpreter accepts much that the compiler rejects.
 """
 
 from __future__ import annotations

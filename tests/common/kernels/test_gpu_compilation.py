@@ -1,4 +1,4 @@
-"""Every Triton kernel compiles for the GPUs that we mean, also on a machine that has none."""
+"""Every Triton kernel compiles for the supported GPUs, even on a machine without one."""
 
 import json
 import os
@@ -37,6 +37,6 @@ def test_kernels_compile(capability, tmp_path):
     adds = [i for i in backward if i.startswith(("red", "atom"))]
     assert adds
     assert all("add" in i for i in adds)
-    if capability == 90:  # four sums at a time came with it
+    if capability == 90:  # adding four sums at a time needs it
         assert any(i.endswith("add.v4.f32") for i in adds)
     assert not [i for i in without_atomics if i.startswith(("red", "atom"))]

@@ -10,8 +10,8 @@ import torch
 from common.kernels import selection
 
 
-def test_a_cuda_machine_without_triton_is_told_once(monkeypatch):
-    """And gets the reference."""
+def test_a_cuda_machine_without_triton_is_warned_once(monkeypatch):
+    """And it gets the reference."""
     monkeypatch.setattr(selection, "TRITON_IS_INSTALLED", False)
     selection._say_that_triton_is_missing.cache_clear()
     on_cuda = type("OnCuda", (), {"device": torch.device("cuda", 0)})()

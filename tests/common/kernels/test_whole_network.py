@@ -1,4 +1,4 @@
-"""A whole network as the compilers see it: CoTr, with the operator in the middle of it."""
+"""A whole network as the compilers see it: CoTr, with the operator in its middle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("clean_memory")
 def network():
     torch.manual_seed(0)
     network = CoTr(in_channels=1, out_channels=2, dropout=0.0)
-    del network.transformer.layers[1:]  # six alike; one shows all that a compiler sees
+    del network.transformer.layers[1:]  # six alike; one shows a compiler everything
     return network
 
 
@@ -29,7 +29,7 @@ def image():
 
 
 def test_compiles_without_a_break_in_training(network, image):
-    """Forward and backward through one graph: ``fullgraph`` refuses a break, and the operator is in it."""
+    """Forward and backward through one graph: ``fullgraph`` forbids breaks, and it has the operator."""
     seen = []
 
     def backend(graph, inputs):
@@ -50,7 +50,7 @@ def test_compiles_without_a_break_in_training(network, image):
 @pytest.mark.slow
 @pytest.mark.parametrize("choice", ["auto", "eager"])
 def test_compiles_without_a_break_through_autograd(network, image, choice, monkeypatch):
-    """Traced down to operators, forward and backward, with our form and with the reference."""
+    """Traced down to operators, forward and backward, with our form and the reference."""
     monkeypatch.setenv("COMMON_KERNELS", choice)
     compiled = torch.compile(network.train(), fullgraph=True, backend="aot_eager")
     final = compiled(image)[0]

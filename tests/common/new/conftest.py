@@ -9,7 +9,7 @@ import pytest
 
 from common.recipes.checkout import ROOT
 
-#: What git ignores, and what no new bundle needs.
+#: Ignored by git, or not needed by a new bundle.
 LEFT_OUT = (
     ".git",
     ".venv*",
@@ -23,7 +23,7 @@ LEFT_OUT = (
 
 
 def copy_of_checkout(target: Path) -> Path:
-    """With its links, without what runs have left in the bundles."""
+    """With its links, without files that runs have left in the bundles."""
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         found = shutil.ignore_patterns(*LEFT_OUT)(folder, names)
@@ -35,5 +35,5 @@ def copy_of_checkout(target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory) -> Path:
-    """Of this session; tests that write into it give their bundles names of their own."""
+    """One for the session; tests that write into it use their own bundle names."""
     return copy_of_checkout(tmp_path_factory.mktemp("a checkout") / "zoo")

@@ -3,14 +3,14 @@ from __future__ import annotations
 from common.new.borrowed import borrowed_modules, renamed
 
 
-def test_package_is_renamed_and_its_page_is_not():
+def test_package_is_renamed_but_its_method_page_is_not():
     kept = "toy" + "/docs/method.md#warp, toys and toy_net"
     text = renamed(f"from toy.pairs import warp  # {kept}", "toy", "new")
     assert text == f"from new.pairs import warp  # {kept}"
 
 
-def test_what_is_named_and_what_that_imports(tmp_path):
-    """Not the network, and nothing that neither the recipe nor a borrowed module names."""
+def test_named_modules_and_their_imports_are_borrowed(tmp_path):
+    """Not the network, nor anything that neither the recipe nor a borrowed module names."""
     package = tmp_path / "toy"
     package.mkdir()
     sources = {

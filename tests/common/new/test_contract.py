@@ -1,8 +1,9 @@
-"""A new bundle keeps the contract before anything of it is filled in."""
+"""A new bundle passes what the contract always asks, before any gap is filled."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,22 +13,10 @@ import pytest
 from common.new.gaps import gaps
 
 NAME = "throwaway"
-#: What a bundle's own files decide, at the price of one quick training; the rest is common's doing.
-TESTS = (
-    "tests/contract/test_files.py",
-    "tests/contract/test_metadata.py",
-    "tests/contract/test_recipe.py",
-    "tests/contract/test_recipe_table.py",
-    "tests/contract/test_network.py::test_eval_mode_gives_one_tensor_of_the_declared_channels",
-    "tests/contract/test_training.py::test_first_run_leaves_all_that_the_card_promises",
-    "tests/contract/test_workflow.py::test_train_and_inference_share_their_nodes",
-    "tests/contract/test_workflow.py::test_overlays_change_only_what_is_there",
-    f"tests/bundles/{NAME}",
-)
 
 
 def python(checkout: Path, *words: str) -> subprocess.CompletedProcess:
-    """A fresh process in the copy, which knows nothing of this run of pytest."""
+    """A fresh process in the copy, independent of this pytest run."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
     return subprocess.run(
         [sys.executable, *words], cwd=checkout, env=kept, capture_output=True, text=True, check=False
@@ -54,9 +43,9 @@ def test_command_lists_files_and_gaps(checkout, told):
     assert checked.stderr == f"error: {NAME}: {len(left)} gaps to fill, listed above\n"
 
 
-def test_untouched_bundle_keeps_the_contract(checkout, told):
+def test_untouched_bundle_passes_the_contract(checkout, told):
     assert told.returncode == 0, told.stderr
-    words = ("-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-k", NAME, *TESTS)
-    run = python(checkout, *words)
+    words = ("-n", "0", "-q", "-p", "no:cacheprovider", "--full", "none", "-k", NAME)
+    run = python(checkout, "-m", "pytest", *words, "tests/contract", f"tests/bundles/{NAME}")
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
-    assert "passed" in run.stdout.splitlines()[-1]
+    assert int(re.search(r"(\d+) passed", run.stdout)[1]) > 40

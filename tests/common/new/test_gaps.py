@@ -18,7 +18,7 @@ def test_unknown_bundle():
         gaps("nonesuch")
 
 
-def test_gaps_are_found_wherever_they_stand(tmp_path):
+def test_gaps_are_found_everywhere(tmp_path):
     texts = {
         "bundles/toy/recipe.json": '{"a": "Of (to fill: authors); by us",\n "b": "to fill: a (small) name"}',
         "bundles/toy/configs/train.json": '{"b": "to fill: a name"}',
@@ -48,6 +48,6 @@ def test_check_of_a_bundle_without_gaps(capsys):
 
 
 @pytest.mark.parametrize("options", [{}, {"like": "cotr", "check": True}])
-def test_either_like_or_check(options):
+def test_exactly_one_of_like_and_check(options):
     with pytest.raises(InputError, match="give either --like BUNDLE or --check"):
         main("throwaway", **options)

@@ -1,4 +1,4 @@
-"""A new bundle like each of those that there are: its configs, its metadata, its network, its code."""
+"""A new bundle like each existing one: its configs, metadata, network and code."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LIKES = bundles_with_recipe()
 
 
 def new_name(like: str) -> str:
-    """Of the bundle that is like another."""
+    """Name of the bundle that is like another."""
     return f"new{like}"
 
 
 SCHEMA = json.loads((ROOT / "common" / "registry" / "meta_schema_20240725.json").read_text())
 
-#: For each bundle and config the references that lead nowhere; for each bundle its network's output.
+#: For each bundle and config its dangling references; for each bundle its network's output.
 LOOK = """
 import json, re, sys
 import torch
@@ -63,7 +63,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def written(checkout) -> dict[str, list[Path]]:
-    """Name of the other bundle -> the files of a new one that is like it."""
+    """Name of a bundle -> the files of a new one like it."""
     return {like: new_bundle(new_name(like), like, checkout) for like in LIKES}
 
 
@@ -78,7 +78,7 @@ def seen(checkout, written):
 
 
 @pytest.mark.parametrize("like", LIKES)
-def test_configs_index_and_table_are_those_of_the_recipe(checkout, written, like):
+def test_configs_index_and_table_match_the_recipe(checkout, written, like):
     name = new_name(like)
     assert differences(configs_as_text(name, checkout), checkout) == []
     assert f"{name}_v0.1.0" in json.loads((checkout / "bundle_index.json").read_text())
@@ -96,7 +96,7 @@ def test_metadata_are_valid(checkout, written, like):
 
 
 @pytest.mark.parametrize("like", LIKES)
-def test_every_reference_leads_somewhere(seen, like):
+def test_every_reference_resolves(seen, like):
     broken, _, built = seen[new_name(like)]
     assert {run: refs for run, refs in broken.items() if refs} == {}
     assert len(broken) == 5
@@ -104,15 +104,15 @@ def test_every_reference_leads_somewhere(seen, like):
 
 
 @pytest.mark.parametrize("like", LIKES)
-def test_network_gives_the_channels_that_the_metadata_name(checkout, seen, like):
+def test_network_output_has_the_metadatas_channels(checkout, seen, like):
     metadata = json.loads((checkout / "bundles" / new_name(like) / "configs" / "metadata.json").read_text())
     _, shape, _ = seen[new_name(like)]
     assert shape[1] == metadata["network_data_format"]["outputs"]["pred"]["num_channels"]
 
 
 @pytest.mark.parametrize("like", LIKES)
-def test_nothing_of_the_others_method_comes_along(checkout, written, like):
-    """Neither its package nor an overlay of its own; where modules are borrowed, each says so."""
+def test_nothing_of_the_others_method_is_copied(checkout, written, like):
+    """Neither its package nor its own overlays; borrowed modules each say so."""
     folder = checkout / "bundles" / new_name(like)
     assert f'"{like}.' not in (folder / "recipe.json").read_text()
     kinds = {file.stem for file in (folder / "configs").iterdir()}
@@ -130,7 +130,7 @@ def test_gaps_are_marked(checkout, written, like):
         assert place in left
 
 
-def test_code_is_as_make_fix_leaves_it(checkout, written):
+def test_code_is_formatted_as_by_make_fix(checkout, written):
     ruff = Path(sys.executable).with_name("ruff")
     files = [file for files in written.values() for file in files if file.suffix == ".py"]
     for words in (["check"], ["format", "--check"]):

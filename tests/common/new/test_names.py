@@ -24,14 +24,14 @@ from common.recipes.checkout import ROOT
         ("lesion_detection", "MONAI Label guesses"),
     ],
 )
-def test_name_that_will_not_do(name, says):
+def test_invalid_name(name, says):
     with pytest.raises(InputError, match=says) as error:
         check_name(name, "segmentation", ROOT)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["classification", "detection"])
-def test_kind_that_the_name_must_say(kind):
+def test_name_must_end_in_some_kinds(kind):
     check_name(f"lesion_{kind}", kind, ROOT)
     with pytest.raises(InputError, match="MONAI Label guesses"):
         check_name("lesions", kind, ROOT)

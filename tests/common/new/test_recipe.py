@@ -20,21 +20,21 @@ def test_same_parts_and_same_data():
     assert recipe["both"]["network_def"]["_target_"] == "throwaway.network.Throwaway"
 
 
-def test_start_of_a_later_part_takes_back():
-    """What size_of_weights gives itself, pictures alone has to be told."""
+def test_start_of_a_later_part_removes_gaps():
+    """size_of_weights sets what pictures alone leaves to fill."""
     assert "image_size" in recipe_like("grata")["inference"]
     assert "image_size" not in recipe_like("vptta")["inference"]
 
 
 def test_channels_are_those_of_the_first_network():
-    """KiTS21 predicts nested regions; the first network of a bundle like it, the classes."""
+    """KiTS21 predicts nested regions; the first network of a bundle like it predicts classes."""
     metadata = recipe_like("kits21")["metadata"]
     assert metadata["+network_data_format#outputs#pred"]["num_channels"] == 4
     assert metadata["pred_classes"] == "4 channels, softmax"
     assert "scored" not in metadata
 
 
-def test_what_no_part_knows_is_taken_over_without_the_method():
+def test_nodes_that_no_part_knows_are_copied_without_the_method():
     recipe = recipe_like("easr_dcn")
     assert recipe["train"]["datalist"]["_target_"] == "throwaway.data.pair_datalist"
     assert "regions" not in recipe["both"]

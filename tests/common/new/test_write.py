@@ -20,7 +20,7 @@ def files_in(root: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("step", ["configs_as_text", "write", "lists_as_text"])
 def test_failure_leaves_nothing(checkout, step, monkeypatch):
-    """Whichever step fails once the folders are in place."""
+    """Whichever step fails once the folders exist."""
     before = files_in(checkout)
 
     def fail(*args):

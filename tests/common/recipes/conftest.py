@@ -1,4 +1,4 @@
-"""Recipes and parts of the tests' own, and what is composed from them."""
+"""Recipes and parts for the tests, and the configs composed from them."""
 
 from __future__ import annotations
 

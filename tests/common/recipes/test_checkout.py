@@ -1,4 +1,4 @@
-"""Files that are written from recipes: what is written, what is found to differ, and the command."""
+"""Files written from recipes: what is written, which differences are found, and the command."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_new_pin_changes_the_metadata_of_all(checkout):
         ("bundles/one/configs/old.json", "{}", "has no section for configs/old.json"),
     ],
 )
-def test_a_config_that_differs_is_said_of_its_recipe(checkout, file, text, said):
+def test_a_config_that_differs_is_reported_with_its_recipe(checkout, file, text, said):
     texts = texts_of(checkout)
     write(texts)
     (checkout / file).unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def test_lists_that_differ(checkout):
     assert page == "README.md: the table of bundles is not what their metadata give"
 
 
-def test_lists_have_the_bundles_that_are_not_written_now(checkout):
+def test_lists_keep_bundles_that_are_not_written_now(checkout):
     write(texts_of(checkout))
     texts = configs_as_text("two", checkout, checkout)
     assert '"one_v0.1.0"' in lists_as_text(texts, checkout)[checkout / "bundle_index.json"]
@@ -115,7 +115,7 @@ def test_a_bundle_without_recipe(checkout):
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    """The command of a checkout: a copy, so that what it writes is not this one's."""
+    """The command of a copied checkout, so that it does not write into this one."""
     command = [sys.executable, "-m", "common.recipes", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 

@@ -17,8 +17,8 @@ def test_a_node_that_fits_stays_on_its_line():
 
 
 @pytest.mark.parametrize("size", range(60, 120))
-def test_no_line_is_longer_than_110_characters_unless_one_text_is(size):
-    """The comma behind a node counts."""
+def test_only_a_long_text_makes_a_line_longer_than_110_characters(size):
+    """The comma after a node counts."""
     value = {
         "nodes": [{"key": "x" * size, "n": 1}, {"k": ["y" * (size // 2), "z" * (size // 2)]}],
         "last": {"key": "x" * size},

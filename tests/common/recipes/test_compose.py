@@ -1,4 +1,4 @@
-"""Which sections make which config, and what nodes with names are."""
+"""Which sections make which config, and named nodes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def test_every_other_section_is_a_config_of_its_name(compose):
     assert set(configs) == {"train", "inference", "metadata", "polyp"}
 
 
-def test_layers_lie_in_the_order_of_on(compose):
+def test_layers_are_in_the_order_of_on(compose):
     one, two = {"train": {"a": 1, "b": 1}}, {"train": {"b": 2, "c": 2}}
     assert compose({"train": {"c": 3}}, one=one, two=two)["train"] == {"a": 1, "b": 2, "c": 3}
 
 
-def test_the_same_layers_give_the_same_whatever_was_composed_before(compose):
-    """Sections are copied: what one config adds to a list is not in another."""
+def test_composing_does_not_depend_on_earlier_configs(compose):
+    """Sections are copied: what one config adds to a list does not appear in another."""
     part = {"both": {"imports": ["a"]}}
     first = compose({"train": {"+imports": ["b"]}}, part=part)
     assert first["train"]["imports"] == ["a", "b"]
@@ -74,12 +74,12 @@ def test_nodes_that_cannot_be_used(compose, nodes, train, message):
         compose({"nodes": nodes, "train": train})
 
 
-def test_two_nodes_of_one_name(compose):
+def test_two_nodes_with_one_name(compose):
     with pytest.raises(InputError, match=r"recipe\.json: nodes#flip: a layer before has a node of this name"):
         compose({"nodes": {"flip": {}}}, part={"nodes": {"flip": {}}})
 
 
-def test_a_part_that_is_not_there(compose, tmp_path):
+def test_a_missing_part(compose, tmp_path):
     compose({}, run={}, volumes={})
     file = tmp_path / "bundles" / "toy" / "recipe.json"
     file.write_text('{"on": ["run", "volume"]}')
@@ -99,7 +99,7 @@ def test_a_part_that_is_not_there(compose, tmp_path):
         ('{"train": {"a": 1, "a": 2}}', "a stands there twice in one mapping"),
     ],
 )
-def test_recipes_that_are_none(tmp_path, text, message):
+def test_files_that_are_not_recipes(tmp_path, text, message):
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "recipe.json").write_text(text)
     with pytest.raises(InputError, match=re.escape(message)) as caught:
@@ -108,7 +108,7 @@ def test_recipes_that_are_none(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_recipe_that_cannot_be_read(tmp_path):
+def test_an_unreadable_recipe(tmp_path):
     with pytest.raises(InputError, match=r"bundles/toy/recipe\.json: cannot be read"):
         configs_of(tmp_path / "toy" / "recipe.json", {}, tmp_path)
 

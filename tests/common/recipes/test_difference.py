@@ -1,4 +1,4 @@
-"""Where two configs part first."""
+"""Where two configs first differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots, names of items, and what stands in braces."""
+"""Slots, named items, and braces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_recipe_may_say_that_a_required_slot_stays_empty(compose):
     assert compose({"train": {"names": "<none>"}}, part={"train": {"names": "<required>"}})["train"] == {}
 
 
-def test_an_optional_slot_keeps_its_place_or_falls_out(compose):
+def test_an_optional_slot_keeps_its_place_or_is_removed(compose):
     part = {"train": {"a": 1, "clip": "<optional>", "b": 2}}
     assert list(compose({"train": {"clip": 3}}, part=part)["train"].items()) == [
         ("a", 1),
@@ -32,7 +32,7 @@ def test_an_optional_slot_keeps_its_place_or_falls_out(compose):
     assert compose({}, part=part)["train"] == {"a": 1, "b": 2}
 
 
-def test_what_was_taken_away_may_come_back_in_its_place(compose):
+def test_a_removed_node_may_come_back_in_its_place(compose):
     one, two = {"train": {"a": 1, "b": 2}}, {"train": {"a": "<none>"}}
     assert compose({}, one=one, two=two)["train"] == {"b": 2}
     assert list(compose({"train": {"a": 3}}, one=one, two=two)["train"]) == ["a", "b"]
@@ -62,6 +62,6 @@ def test_braces(compose):
         ({"a": {"+b": []}}, "train#a#+b: +b stands inside a mapping"),
     ],
 )
-def test_what_would_reach_the_config_as_it_stands(compose, train, message):
+def test_leftover_recipe_language_is_refused(compose, train, message):
     with pytest.raises(InputError, match=f"^bundles/toy/recipe.json: {re.escape(message)}"):
         compose({"train": train})

@@ -22,7 +22,7 @@ def trained(compose, recipe: dict[str, Any]) -> dict[str, Any]:
     return compose({"train": recipe}, part={"train": BASE})["train"]
 
 
-def test_a_path_replaces_what_is_there(compose):
+def test_a_path_replaces_the_existing_value(compose):
     made = trained(compose, {"epochs": 2, "plan#inner#b": 3})
     assert made["epochs"] == 2
     assert made["plan"] == {"a": 1, "inner": {"b": 3}}
@@ -61,26 +61,26 @@ def test_items_of_a_list_have_names_and_keep_their_places(compose):
         ("+train#handlers#clip", {"n": 1}, "cannot add a mapping to '<optional>'"),
     ],
 )
-def test_what_is_not_there_is_not_changed(compose, key, value, message):
+def test_missing_nodes_cannot_be_changed(compose, key, value, message):
     with pytest.raises(InputError, match=re.escape(message)) as caught:
         trained(compose, {key: value})
     assert str(caught.value).startswith(f"bundles/toy/recipe.json: train: {key}")
     assert "\n" not in str(caught.value)
 
 
-def test_a_new_key_goes_behind_the_one_before_it(compose):
+def test_a_new_key_follows_the_key_before_it(compose):
     made = trained(compose, {"first": 0, "epochs": 2, "second": 1, "plan#a": 1, "third": 2, "fourth": 3})
     assert list(made) == ["first", "epochs", "second", "plan", "third", "fourth", "train", "imports"]
     assert list(trained(compose, {"last": 0})) == ["epochs", "plan", "train", "imports", "last"]
 
 
-def test_keys_that_are_added_to_a_mapping_go_behind_the_one_before_them(compose):
+def test_keys_added_to_a_mapping_follow_the_key_before_them(compose):
     made = trained(compose, {"+plan": {"a": 1, "new": 0}})
     assert list(made["plan"]) == ["a", "new", "inner"]
 
 
 def test_an_overlay_holds_paths_for_monai(compose):
-    """They are written as they stand, and MONAI puts them where they belong."""
+    """They are written unchanged, and MONAI puts them in place."""
     evaluate = {"epochs": 3, "plan#inner#b": 4, "+imports": ["y"], "plan#a": 7}
     configs = compose({"evaluate": evaluate}, part={"train": BASE})
     assert configs["evaluate"] == evaluate
@@ -89,7 +89,7 @@ def test_an_overlay_holds_paths_for_monai(compose):
     assert parser["plan"] == {"a": 7, "inner": {"b": 4}}
 
 
-def test_a_later_layer_changes_what_an_overlay_says(compose):
+def test_a_later_layer_changes_an_overlay(compose):
     part = {
         "train": BASE,
         "evaluate": {"plan#inner": {"b": 1, "c": 2}, "+imports": ["y"], "run": {"_list_": True, "go": "now"}},
@@ -103,26 +103,26 @@ def test_a_later_layer_changes_what_an_overlay_says(compose):
 
 
 def test_a_whole_node_in_an_overlay_replaces_the_paths_into_it(compose):
-    """MONAI would apply both, in the order of the file."""
+    """MONAI would apply both, in file order."""
     part = {"train": BASE, "paper": {"plan#a": 1, "epochs": 3}}
     assert compose({"paper": {"plan": {"z": 0}}}, part=part)["paper"] == {"epochs": 3, "plan": {"z": 0}}
 
 
 @pytest.mark.parametrize("key", ["plan#c", "plann#a", "+augmentation", "train#handlers#seed#n"])
-def test_an_overlay_changes_only_what_training_or_inference_have(compose, key):
-    """Items of lists have their names in recipes alone."""
+def test_an_overlay_changes_only_nodes_of_training_or_inference(compose, key):
+    """List items have names only in recipes."""
     with pytest.raises(
         InputError, match=rf"paper: {re.escape(key)} is not in train\.json or inference\.json"
     ):
         compose({"paper": {key: []}}, part={"train": BASE})
 
 
-def test_an_overlay_may_change_what_inference_alone_has(compose):
+def test_an_overlay_may_change_nodes_of_inference_alone(compose):
     part = {"train": BASE, "inference": {"inferer": {"overlap": 0.5}}}
     overlay = {"inferer#overlap": 0.25}
     assert compose({"prostate": overlay}, part=part)["prostate"] == overlay
 
 
-def test_nothing_can_be_taken_from_what_an_overlay_does_not_say(compose):
+def test_an_overlay_can_only_remove_what_it_contains(compose):
     with pytest.raises(InputError, match="paper: plan#a is not in"):
         compose({"paper": {"plan#a": "<none>"}}, part={"train": BASE})

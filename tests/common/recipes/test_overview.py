@@ -1,4 +1,4 @@
-"""The table of the README and the index, from metadata."""
+"""The README's table and the index, from metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METADATA = {
 BUNDLES = {"two": METADATA | {"paradigm": "semi-supervised", "reference": "Two, 2021"}, "one": METADATA}
 
 
-def test_the_index_is_sorted_and_has_the_words_of_a_published_one():
+def test_the_index_is_sorted_and_has_the_keys_of_a_published_one():
     index = json.loads(index_of(BUNDLES))
     assert list(index) == ["one_v0.1.0", "two_v0.1.0"]
     assert index["two_v0.1.0"] == {
@@ -35,7 +35,7 @@ def test_the_index_is_sorted_and_has_the_words_of_a_published_one():
     }
 
 
-def test_the_table_stands_between_its_comments_and_the_rest_of_the_page_stays():
+def test_the_table_replaces_only_the_text_between_its_comments():
     page = "# Zoo\n\n<!-- bundles -->\n| old |\n<!-- /bundles -->\n\nMore.\n"
     written = with_table(page, BUNDLES, {"one"})
     assert written.startswith("# Zoo\n\n<!-- bundles -->\n| ")

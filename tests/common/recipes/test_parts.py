@@ -1,4 +1,4 @@
-"""What bundles share stands in parts, once."""
+"""What bundles share is in parts, once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from common.recipes.compose import configs_of
 from common.recipes.layers import PARTS, pins_of
 
 PINS = pins_of(ROOT / "requirements.txt")
-#: A mapping of three keys, or a list of three items, with so many characters is worth a name.
+#: A mapping of three keys, or a list of three items, of this many characters is worth a name.
 SIZE, ITEMS = 120, 3
 
 
@@ -36,11 +36,11 @@ def large_nodes(node: Any) -> Iterator[str]:
 
 
 def kept_twice(files: list[Path]) -> dict[str, list[str]]:
-    """Node -> the files that hold it, where these are several."""
+    """Node -> the files that contain it, if there are several."""
     holders = defaultdict(set)
     for file in files:
         for section, content in json.loads(file.read_text()).items():
-            for inner in content.values() if section != "on" else ():  # a whole section is no node
+            for inner in content.values() if section != "on" else ():  # a whole section is not a node
                 for text in large_nodes(inner):
                     holders[text].add(f"{file.parent.name}/{file.name}")
     return {text: sorted(names) for text, names in holders.items() if len(names) > 1}
@@ -60,7 +60,7 @@ def test_a_node_that_is_kept_twice_is_found(tmp_path):
         (tmp_path / name / "recipe.json").write_text(json.dumps({"train": {"augmentation": augmentation}}))
     both = [["one/recipe.json", "two/recipe.json"]]
     files = sorted(tmp_path.glob("*/recipe.json"))
-    assert list(kept_twice(files).values()) == both * 2  # the list, and the node in it
+    assert list(kept_twice(files).values()) == both * 2  # the list, and the node within it
     assert kept_twice(files[:1]) == {}
 
 
@@ -71,7 +71,7 @@ def test_every_part_is_used():
 
 @pytest.mark.parametrize("name", bundles_with_recipe())
 def test_a_handler_for_all_bundles_is_one_edit_of_one_part(name, tmp_path):
-    """In its place among the others, and nothing else of any config changes."""
+    """In its place among the others, with no other change in any config."""
     parts = Path(shutil.copytree(PARTS, tmp_path / "parts"))
     run = json.loads((parts / "run.json").read_text())
     handlers: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def test_a_handler_for_all_bundles_is_one_edit_of_one_part(name, tmp_path):
     assert after == before
 
 
-def test_every_part_is_described_and_lies_on_parts():
+def test_every_part_is_described_with_the_parts_below_it():
     """The table of parts/README.md."""
     rows = re.findall(r"^\| `(\w+)` \| .* \| (.*?) ?\|$", (PARTS / "README.md").read_text(), re.MULTILINE)
     known = {path.stem for path in PARTS.glob("*.json")}

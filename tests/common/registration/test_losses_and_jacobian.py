@@ -1,4 +1,4 @@
-"""Similarity, smoothness, integration and Jacobian: what a person can check by hand."""
+"""Similarity, smoothness, integration and Jacobian, checked by hand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def linear_field(matrix, shape):
 
 @pytest.mark.parametrize("window", [1, 3, 5, 7, 9, 11])
 @pytest.mark.parametrize("shape", [(12, 13), (12, 10, 11), (4, 5, 3)])
-def test_window_sums_are_those_of_a_convolution(window, shape):
+def test_window_sums_equal_a_convolution(window, shape):
     x = texture(*shape).double()
     kernel = torch.ones(1, 1, *[window] * len(shape), dtype=x.dtype)
     convolve = F.conv2d if len(shape) == 2 else F.conv3d
@@ -41,8 +41,8 @@ def test_window_sums_are_those_of_a_convolution(window, shape):
     torch.testing.assert_close(window_sums(x, window, direct=True), expected)
 
 
-def test_an_image_is_like_any_linear_function_of_itself():
-    """Where the window does not reach beyond the volume, and so does the loss of images without a rim."""
+def test_an_image_matches_any_linear_function_of_itself():
+    """Wherever the window stays within the volume; an image matches itself everywhere."""
     x, inside = texture(20, 20, 20), (..., *[slice(4, -4)] * 3)
     assert local_squared_correlation(x, x).min() > 0.999
     assert local_squared_correlation(x, 0.7 - 0.5 * x)[inside].min() > 0.999
@@ -50,8 +50,10 @@ def test_an_image_is_like_any_linear_function_of_itself():
     assert LocalCorrelationLoss()(x, x).item() < 1e-3
 
 
-def test_constant_places_count_as_unlike():
-    """Half of the volume is background: the loss of an image with itself is the share of windows in it."""
+def test_constant_regions_count_as_dissimilar():
+    """Half of the volume is background: the loss of an image with itself is the background's share of
+    windows.
+    """
     x = texture(40, 9, 9)
     x[:, :, 20:] = 0
     cc = local_squared_correlation(x, x)
@@ -102,7 +104,7 @@ def test_central_differences_are_one_sided_at_the_border():
 
 
 def test_share_of_folds():
-    """phi = -2x turns the first axis round in a fifth of the volume; det = 0 counts as a fold."""
+    """phi = -2x reverses the first axis in a fifth of the volume; det = 0 counts as a fold."""
     field = torch.zeros(2, 3, 10, 4, 4)
     field[0, 0, 4:7] = -2 * torch.arange(3.0).reshape(3, 1, 1)
     field[1, 0] = -torch.arange(10.0).reshape(10, 1, 1)
@@ -138,7 +140,7 @@ def test_integration_does_not_fold_and_its_reverse_undoes_it():
     assert there_and_back[inside].abs().mean() < 0.1 * velocity[inside].abs().mean()
 
 
-def test_no_steps_are_the_plain_field():
+def test_zero_steps_return_the_plain_field():
     velocity = torch.randn(1, 2, 5, 5)
     assert torch.equal(integrate(velocity, 0), velocity)
     with pytest.raises(ValueError, match="steps=-1"):

@@ -28,13 +28,13 @@ def with_grid_sample(image, displacement, **how):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("mode", ["linear", "nearest"])
 @pytest.mark.parametrize("padding", ["zeros", "border"])
-def test_no_displacement_changes_no_bit(shape, mode, padding):
+def test_zero_displacement_is_exact(shape, mode, padding):
     image, displacement = random_case(shape, dtype=torch.float32)
     assert torch.equal(warp(image, 0 * displacement, mode=mode, padding=padding), image)
 
 
 def test_grid_sample_would_not_be_exact():
-    """Why the sampler is our own."""
+    """The reason for our own sampler."""
     image = torch.randn(1, 1, 50, 60, 70, generator=torch.Generator().manual_seed(0))
     assert not torch.equal(with_grid_sample(image, torch.zeros(1, 3, 50, 60, 70)), image)
 
@@ -65,7 +65,7 @@ def test_nearest_is_grid_sample(shape):
 
 
 @pytest.mark.parametrize("mode", ["linear", "nearest"])
-def test_whole_shift_is_a_roll_inside(mode):
+def test_a_whole_voxel_shift_is_a_roll_inside(mode):
     image, displacement = random_case((8, 9, 10), dtype=torch.float32)
     shift = torch.tensor([2.0, -1.0, 3.0]).reshape(1, 3, 1, 1, 1).expand_as(displacement)
     warped = warp(image, shift, mode=mode)
@@ -84,7 +84,7 @@ def test_labels_keep_their_type_and_their_values():
     assert torch.equal(found, label)
 
 
-def test_values_that_are_no_numbers_stay_such_and_harm_nothing_else():
+def test_non_finite_displacements_do_not_spread():
     image, displacement = random_case((5, 7, 6))
     displacement[0, 1, 2, 3, 4] = torch.nan
     displacement[1, 0, 0, 0, 0] = torch.inf
@@ -95,7 +95,7 @@ def test_values_that_are_no_numbers_stay_such_and_harm_nothing_else():
 
 
 def test_half_precision_displacements_are_added_in_full():
-    """A coordinate of 200 in half precision has steps of 1/8 voxel."""
+    """In half precision a coordinate of 200 has steps of 1/8 voxel."""
     image = torch.arange(300.0).reshape(1, 1, 300, 1).expand(1, 1, 300, 2)
     found = warp(image, torch.full((1, 2, 300, 2), 0.0625, dtype=torch.float16) * torch.tensor(1.0).half())
     assert found[0, 0, 200, 0] == pytest.approx(200.0625)
@@ -109,11 +109,11 @@ def test_points_of_another_shape():
 
 
 @pytest.mark.parametrize("wrong", [{"mode": "cubic"}, {"padding": "reflect"}])
-def test_other_words_are_refused(wrong):
+def test_unknown_modes_are_refused(wrong):
     with pytest.raises(ValueError, match='expected "linear"'):
         warp(torch.zeros(1, 1, 3, 3), torch.zeros(1, 2, 3, 3), **wrong)
 
 
-def test_shapes_that_do_not_fit_are_refused():
+def test_mismatched_shapes_are_refused():
     with pytest.raises(ValueError, match=r"expected \[1, 3, 4, 4, 4\]"):
         warp(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, 3, 4, 4, 5))

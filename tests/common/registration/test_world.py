@@ -1,4 +1,4 @@
-"""Fields in millimetres mean the same on every grid, and their file is the one that ITK reads."""
+"""Fields in millimetres mean the same on every grid, and ITK can read their files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def smooth(seed=0):
 
 
 @pytest.mark.parametrize("name", AFFINES)
-def test_there_and_back(name):
+def test_round_trip(name):
     field = torch.randn(2, 3, *SHAPE).double()
     torch.testing.assert_close(
         displacement_in_voxels(displacement_in_mm(field, affine_of(name)), affine_of(name)), field
@@ -65,7 +65,7 @@ def test_on_one_grid_it_is_the_warp_in_voxels(name):
 @pytest.mark.parametrize("fixed", AFFINES)
 @pytest.mark.parametrize("moving", AFFINES)
 def test_between_any_two_grids_a_point_moves_as_written(fixed, moving):
-    """An image that holds its own world coordinate gives back p + u(p)."""
+    """An image of its own world coordinates returns p + u(p)."""
     grid = torch.stack(torch.meshgrid(*[torch.arange(60.0).double() - 20 for _ in range(3)], indexing="ij"))
     shifted = affine_of(moving).clone()
     shifted[:3, 3] -= shifted[:3, :3] @ torch.full((3,), 20.0).double()
@@ -82,7 +82,7 @@ def test_between_any_two_grids_a_point_moves_as_written(fixed, moving):
 
 @pytest.mark.parametrize("name", AFFINES)
 def test_field_on_a_finer_grid(name):
-    """Half the voxels: the field's values in mm stay, between them it is linear."""
+    """At half the spacing the field keeps its values in mm and is linear in between."""
     affine = affine_of(name)
     fine = affine.clone()
     fine[:3, :3] /= 2
@@ -94,7 +94,7 @@ def test_field_on_a_finer_grid(name):
 
 @pytest.mark.parametrize("name", AFFINES)
 def test_file(name, tmp_path):
-    """Five axes, intent 1007, components along L, P, S: each point goes where a reader of ITK takes it."""
+    """Five axes, intent 1007, components along L, P, S: each point goes where ITK would take it."""
     world = np.random.default_rng(0).normal(size=(*SHAPE, 3))
     write_field(tmp_path / "u.nii.gz", world, np.array(AFFINES[name]))
     nifti = nib.load(tmp_path / "u.nii.gz")

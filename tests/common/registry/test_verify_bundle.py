@@ -34,7 +34,7 @@ def files_below(folder):
     return sorted(os.path.join(at, file) for at, _, files in os.walk(folder) for file in files)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_sound_bundle_passes_every_check(small):
     """A folder, of which nothing is changed."""
     before = files_below(small)
@@ -107,6 +107,7 @@ SPOILT = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("check", "spoil", "message"),
     [
@@ -125,6 +126,7 @@ def test_each_check_finds_its_fault(small, check, spoil, message):
     assert message in finding.remark, finding.remark
 
 
+@pytest.mark.full
 def test_exempt_with_its_reason(small):
     """Without TorchScript, torch.export must work."""
     change_config(small, "metadata", export(torchscript="loops over data", onnx="sorts"))
@@ -153,7 +155,7 @@ def test_a_folder_that_is_no_bundle(tmp_path):
         check_bundle(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_command_shows_a_table_and_fails(tmp_path):
     """A packed bundle in which one thing is wrong: all other checks are run, and the exit code says no."""
     folder = write_small_bundle(tmp_path / "checkout" / "bundles" / "small")

@@ -16,7 +16,7 @@ from common.tensors.fourier import (
 
 
 def test_published_windows():
-    """vptta/docs/method.md#low-frequency-prompt give 5 frequencies, -3..1; 352 px give 3, -2..0."""
+    """vptta/docs/method.md#low-frequency-prompt: 512 px give 5 frequencies, -3..1; 352 px give 3, -2..0."""
     assert window_side(512, 0.01) == 5
     assert window_side(352, 0.01) == 3
     assert window_side(64, 0.01) == 1
@@ -33,8 +33,8 @@ def test_amplitude_and_phase_are_the_image(shape):
     torch.testing.assert_close(from_amplitude_and_phase(amplitude, phase), image)
 
 
-def test_window_holds_the_frequencies_that_are_named():
-    """A wave of one frequency has its amplitude at that place of the window alone."""
+def test_window_holds_the_named_frequencies():
+    """A wave of one frequency has its amplitude only at that place in the window."""
     rows, columns = np.mgrid[0:16, 0:20]
     wave = torch.from_numpy(np.exp(2j * np.pi * (-2 * rows / 16 + 1 * columns / 20)))
     centred = torch.fft.fftshift(torch.fft.fft2(wave), dim=(-2, -1)).abs()

@@ -37,12 +37,12 @@ def test_both_forms_agree(classes):
     torch.testing.assert_close(torch.sigmoid(class_logits(z)), z.softmax(1))
 
 
-def test_two_classes_sum_to_one_and_more_do_not():
+def test_only_two_classes_still_sum_to_one():
     assert torch.allclose(sharpen_logits(torch.randn(1, 2, 9)).sum(1), torch.ones(1, 9))
     assert not torch.allclose(sharpen_logits(torch.zeros(1, 3, 1)).sum(1), torch.ones(1, 1), atol=0.1)
 
 
-def test_half_precision_where_the_power_form_would_divide_nothing_by_nothing():
+def test_half_precision_where_the_power_form_would_divide_zero_by_zero():
     z = torch.tensor([[[0.0], [-2.0]]], dtype=torch.float16)  # P = 0.88 and 0.12; 0.12^10 is 6e-10
     assert (z.softmax(1) ** 10)[0, 1] == 0
     s = sharpen_logits(z)

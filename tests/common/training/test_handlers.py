@@ -1,4 +1,4 @@
-"""The handlers on a trainer that does nothing but count."""
+"""The handlers, on a trainer that only counts."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def test_restart_when_nothing_was_learnt(best, restarts):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_epoch_draws_the_same_whatever_came_before(workers):
-    """What makes a resumed run equal to an unbroken one."""
+def test_an_epochs_random_numbers_do_not_depend_on_earlier_epochs(workers):
+    """This makes a resumed run equal to an uninterrupted one."""
 
     def draws(first_epoch: int) -> torch.Tensor:
         data = Dataset([{"image": torch.zeros(1, 2)}] * 4, RandShiftIntensityd("image", 1.0, prob=1.0))
@@ -196,7 +196,7 @@ def test_weights_of_the_last_validation(tmp_path):
 
 @pytest.mark.parametrize("active", [True, False])
 def test_weights_of_the_lowest_training_loss(tmp_path, active):
-    """Mean over an epoch's two iterations; the second epoch has the lowest, the third the last weights."""
+    """Mean over an epoch's two iterations; epoch 2 has the lowest loss, epoch 3 the last weights."""
     losses = [5.0, 3.0, 2.0, 1.0, 0.5, 4.0]
     network = torch.nn.Linear(1, 1)
     keep = KeepLowestLoss(network, tmp_path / "model.pt", active=active)
@@ -250,7 +250,7 @@ def test_resume_point_round_trip_and_refusals(tmp_path):
 
 
 def test_nothing_follows_the_resume_point(tmp_path):
-    """Not a handler listed behind it, nor one that comes as late as the start of the training."""
+    """Neither a handler listed after it nor one attached as late as the start of the training."""
     network, calls = torch.nn.Linear(2, 2), []
 
     class Late:
@@ -271,7 +271,7 @@ def test_nothing_follows_the_resume_point(tmp_path):
 
 
 def test_a_restart_of_a_stuck_training_survives_a_resume(tmp_path):
-    """The new weights, the lower momentum and the forgotten velocity are what the run goes on from."""
+    """The run continues from the new weights, the lower momentum and the reset velocity."""
 
     class Net(torch.nn.Linear):
         def reset_parameters(self):
@@ -296,7 +296,7 @@ def test_a_restart_of_a_stuck_training_survives_a_resume(tmp_path):
     assert not resumed.optimizer.state_dict()["state"]
 
 
-def test_resume_without_a_checkpoint_starts_anew(tmp_path, caplog):
+def test_resume_without_a_checkpoint_starts_from_scratch(tmp_path, caplog):
     point = ResumePoint(tmp_path / "none.pt", parts={}, evaluator=make_evaluator([]), resume=True)
     assert make_trainer([point]).state.epoch == 0
     assert "nothing to resume" in caplog.text
@@ -345,13 +345,13 @@ def test_progress_shows_epoch_loss_and_time_left(capsys):
     assert progress.bar is None
 
 
-def test_progress_lets_an_error_through():
+def test_progress_does_not_hide_an_error():
     with pytest.raises(ZeroDivisionError):
         make_trainer([Progress()], loss=lambda *_: 1 / 0).run()
 
 
 def test_resume_brings_back_the_gradient_scaler(tmp_path):
-    """Mixed precision goes on with the scale that it had found."""
+    """Mixed precision continues with the scale that it had found."""
 
     class GiveScaler:
         def __init__(self, scale: float) -> None:

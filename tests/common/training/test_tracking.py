@@ -1,4 +1,4 @@
-"""What MONAI adds to a config for MLflow, made to fit ours (tests/contract/test_tracking.py runs it)."""
+"""What MONAI adds to a config for MLflow, adapted to ours (tests/contract/test_tracking.py runs it)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.training.tracking import fit_tracking
 
 
 def tracked(tmp_path, output_dir) -> ConfigParser:
-    """A config as MONAI leaves it."""
+    """A config as MONAI modifies it."""
     engines = {"train": {"trainer": {"max_epochs": 1}, "handlers": []}}
     parser = ConfigParser({"bundle_root": str(tmp_path), "output_dir": output_dir, **engines})
     ConfigWorkflow.patch_bundle_tracking(parser, copy.deepcopy(DEFAULT_MLFLOW_SETTINGS))
@@ -29,8 +29,8 @@ def test_the_saved_config_is_found(tmp_path, output_dir, monkeypatch):
     assert (tmp_path / parser.get_parsed_content("save_execute_config")).samefile(written)
 
 
-def test_artifacts_lie_in_the_output_folder(tmp_path, monkeypatch):
-    """Also where its name has a space; a server that is named elsewhere decides for itself."""
+def test_artifacts_are_in_the_output_folder(tmp_path, monkeypatch):
+    """Even if its name has a space; a server named in another way decides for itself."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder = tmp_path / "an output folder"
     parser = tracked(tmp_path, str(folder))
@@ -44,7 +44,7 @@ def test_artifacts_lie_in_the_output_folder(tmp_path, monkeypatch):
 
 
 def test_the_loss_is_a_number(tmp_path):
-    """Of a dictionary or a list of them."""
+    """From a dictionary, or a list of dictionaries."""
     parser = tracked(tmp_path, str(tmp_path))
     fit_tracking(parser)
     loss = parser.get_parsed_content("train#handlers#0#output_transform")
@@ -52,7 +52,7 @@ def test_the_loss_is_a_number(tmp_path):
     assert loss(output) == loss([output, output]) == 0.5
 
 
-def test_other_configs_stay_as_they_are():
+def test_other_configs_are_left_unchanged():
     config = {"train": {"handlers": [{"_target_": "MLFlowHandler", "output_transform": "$x"}]}, "a": 1}
     parser = ConfigParser(copy.deepcopy(config))
     fit_tracking(parser)

@@ -1,4 +1,4 @@
-"""Two streams: passes, rounds, resumption, processes; and batches without labels for the second half."""
+"""Two streams: passes, rounds, resuming, processes; and batches whose second half has no labels."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_an_epoch_is_one_pass_over_the_labelled_cases():
     assert batches(sampler, 1) != batches(sampler, 2), "shuffled anew"
 
 
-def test_unlabelled_rounds_go_on_from_epoch_to_epoch():
+def test_unlabelled_rounds_continue_across_epochs():
     sampler = TwoStreamBatchSampler(cases(4, 10), labelled=2, unlabelled=5)
     drawn = [i for epoch in (1, 2) for batch in batches(sampler, epoch) for i in batch[2:]]
     assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(4, 14))
 
 
-def test_a_pass_drops_what_is_less_than_a_batch():
+def test_a_pass_drops_an_incomplete_batch():
     sampler = TwoStreamBatchSampler(cases(7, 3), labelled=2, unlabelled=1, iterations=30)
     drawn = [i for batch in batches(sampler) for i in batch[:2]]
     for start in range(0, len(drawn), 6):
@@ -86,7 +86,7 @@ def test_without_unlabelled_cases_one_line_says_so(caplog):
     assert all(len(batch) == 2 for batch in batches(sampler))
 
 
-def test_no_label_at_all():
+def test_no_labels_at_all():
     with pytest.raises(InputError, match="none of its 3 cases has a label"):
         TwoStreamBatchSampler(cases(0, 3))
 
@@ -96,7 +96,7 @@ def item(value: float, *, labelled: bool, name: str = "a.nii.gz") -> dict:
     return {"image": image} | ({"label": torch.full((1, 2, 2), int(value))} if labelled else {})
 
 
-def test_a_batch_has_labels_of_its_first_samples_alone():
+def test_only_a_batchs_first_samples_have_labels():
     items = [item(1, labelled=False, name="u"), item(2, labelled=True), [item(3, labelled=True)]]
     batch = collate_labelled_first(items)
     assert batch["image"][:, 0, 0, 0].tolist() == [2, 3, 1]

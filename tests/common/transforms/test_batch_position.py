@@ -1,4 +1,4 @@
-"""Foreground oversampling by place in the batch: exact counts, in one process and with workers."""
+"""Foreground oversampling by position in the batch: exact counts, with and without workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.transforms.batch_position import ByBatchPosition
 
 
 def loader(batch_size: int, share: float, workers: int) -> DataLoader:
-    """Cases whose foreground is one voxel of a large volume: a crop anywhere hardly ever has it."""
+    """Cases whose foreground is one voxel of a large volume: a random crop hardly ever contains it."""
     label = torch.zeros(1, 40, 40, 40)
     label[0, 20, 21, 22] = 1
     crop = ByBatchPosition(
@@ -37,7 +37,7 @@ def test_the_last_third_of_every_batch_has_foreground(batch_size, forced, worker
 
 
 def test_seeding_begins_a_new_batch():
-    """An epoch that was left in the middle of a batch does not shift the next one."""
+    """An epoch abandoned in the middle of a batch does not shift the next one."""
     data = loader(2, 0.33, 0).dataset
     _ = data[0]
     set_rnd(data, 5)
@@ -56,6 +56,6 @@ def test_the_seed_decides_the_crops():
 
 
 @pytest.mark.parametrize(("batch_size", "share"), [(0, 0.3), (2, 1.5), (2, -0.1)])
-def test_what_cannot_be(batch_size, share):
+def test_invalid_arguments(batch_size, share):
     with pytest.raises(ValueError, match="expected a share"):
         ByBatchPosition(dict, dict, batch_size=batch_size, share=share)

@@ -43,7 +43,7 @@ def test_resizes_as_pillow_does(tmp_path, height, width):
     expected = np.asarray(picture.resize(SIZE[::-1], Image.Resampling.BICUBIC), float).transpose(2, 0, 1)
     assert image.shape == (3, *SIZE)
     assert image.dtype == torch.float32
-    np.testing.assert_allclose(image.numpy(), expected, atol=2)  # Pillow rounds and clips after either pass
+    np.testing.assert_allclose(image.numpy(), expected, atol=2)  # Pillow rounds and clips after each pass
 
 
 def test_labels_keep_their_values():
@@ -96,21 +96,21 @@ def test_nested_channels_and_back():
     channels = nested_channels(label, 4)
     assert channels.tolist() == [[[0, 1, 1, 1]], [[0, 0, 1, 1]], [[0, 0, 0, 1]]]
     assert torch.equal(nested_label(channels), label.to(torch.uint8))
-    outside = torch.tensor([[[0, 1]], [[1, 1]]])  # a cup outside the disc is no cup
+    outside = torch.tensor([[[0, 1]], [[1, 1]]])  # a cup outside the disc does not count
     assert nested_label(outside).tolist() == [[[0, 2]]]
 
 
-def test_one_half_counts():
+def test_exactly_one_half_counts():
     assert NestedThresholdd("p")({"p": torch.tensor([-1e-6, 0.0, 1e-6])})["p"].tolist() == [0, 1, 1]
 
 
-def test_other_mode():
+def test_unknown_mode():
     with pytest.raises(ValueError, match="lanczos"):
         ResizePicture(SIZE, mode="lanczos")
 
 
 def test_a_label_server_gets_the_picture_without_its_channel_and_as_png():
-    """MONAI Label's writer would take (1, W, H) for a volume, and a JPEG for a JPEG's label."""
+    """MONAI Label's writer would take (1, W, H) for a volume, and write a JPEG's label as JPEG."""
     label = torch.arange(6, dtype=torch.uint8).reshape(1, 2, 3)
     fit = LabelServerPictured("pred")
     served = fit({"pred": label, "image_path": "a.jpg"})

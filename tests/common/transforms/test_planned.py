@@ -40,7 +40,7 @@ def test_spacing_is_reached_and_undone(spacing):
 
 
 def test_images_are_resampled_by_splines():
-    """A cubic spline reproduces a ramp between its knots; nearest neighbour does not."""
+    """A cubic spline reproduces a ramp between voxels; nearest neighbour does not."""
     fine = planned_spacing("image", (3.0, 0.95, 0.8))({"image": volume((8, 12, 12), (3.0, 1.0, 1.0))})[
         "image"
     ]
@@ -58,7 +58,7 @@ def test_the_coarse_axis_of_an_anisotropic_spacing_takes_the_nearest_slice():
     assert all(min(abs(v - k) for k in known) < 1e-5 for v in np.unique(np.asarray(resampled)).tolist())
 
 
-def test_labels_keep_their_values_and_land_with_the_image():
+def test_labels_keep_their_values_and_stay_aligned_with_the_image():
     label = MetaTensor(torch.zeros(1, 8, 12, 12), affine=torch.diag(torch.tensor([3.0, 1, 1, 1])))
     label[0, 2:6, 3:9, 2:8] = 5
     label[0, :, 10:, 10:] = 2
@@ -78,8 +78,8 @@ def test_per_class_resampling_is_linear_and_takes_the_larger_share():
     assert list(dict.fromkeys(values.tolist())) == [0.0, 7.0, 3.0]
 
 
-def test_where_no_class_has_a_share_the_label_is_background():
-    """Outside the volume, where a resampling pads with zeros."""
+def test_without_any_class_the_label_is_background():
+    """Outside the volume, where resampling pads with zeros."""
     empty = resample_per_class(torch.tensor([0.0, 4, 4]).view(1, 1, 1, 3), torch.zeros_like)
     assert not empty.any()
 
@@ -100,7 +100,7 @@ def test_zscore_of_each_channel():
         assert float(channel.std()) == pytest.approx(1, abs=1e-4)
 
 
-def test_what_does_not_fit_the_plan():
+def test_input_that_contradicts_the_plan():
     with pytest.raises(ValueError, match="'percent'"):
         PlannedIntensityd("image", [{"scheme": "percent"}])
     with pytest.raises(ValueError, match=r"2 channels.*1 intensity"):

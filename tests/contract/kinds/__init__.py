@@ -1,11 +1,11 @@
-"""What the contract asks of a bundle by what it does with an image: one file for each word of ``kind``.
+"""What the contract requires of each kind of bundle: one file for each value of ``kind``.
 
-A file holds the tests of its kind, which run for the bundles whose metadata.json names it, and says
+A file holds the tests of its kind, which run for the bundles whose metadata.json names it, and defines
 
-* ``RUNS``: which of them runs "inference", and which "evaluate";
-* ``SHARED``: keys beyond everyone's that train.json and inference.json must both have;
+* ``RUNS``: which tests run "inference" and "evaluate";
+* ``SHARED``: extra keys that train.json and inference.json must both have;
 * ``TAKES_DROPOUT``: whether a network with weights takes ``dropout``, for scores of uncertainty;
-* ``check_channels(bundle)``: what holds for the names of the channels.
+* ``check_channels(bundle)``: what must hold for the names of the channels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KINDS = sorted(file.stem for file in Path(__file__).parent.glob("[a-z]*.py"))
 
 
 def kind_of(bundle: Bundle) -> ModuleType:
-    """The file of a bundle's kind.
+    """The module of a bundle's kind.
 
     Raises:
         LookupError: there is none.

@@ -1,4 +1,4 @@
-"""Bundles that register: the moving image on the fixed one's grid, and the way there in millimetres."""
+"""Bundles that register: the moving image on the fixed one's grid, and the field in millimetres."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ RUNS = {
 }
 SHARED: set[str] = set()
 TAKES_DROPOUT = False
-#: How the two images of a pair are stored: neither is what the network sees.
+#: How the two images of a pair are stored: both differently from what the network sees.
 STORED = {"moving": "PIR", "fixed": "LSA"}
 
 
 def check_channels(bundle: Bundle) -> None:
-    """A pair goes in as two channels; a displacement has one along each axis."""
+    """The input is a pair in two channels; a displacement has one channel per axis."""
     assert bundle.input_format["num_channels"] == 2
     assert bundle.output_format["num_channels"] == bundle.dims
 
 
 def stored_otherwise(run: Run, target: Path) -> list[dict[str, str]]:
-    """The test pairs with the axes of their files in another order, at the same places in the world."""
+    """The test pairs with their files' axes reordered, at the same world positions."""
     target.mkdir()
     pairs = []
     for number, case in enumerate(json.loads((run.phantom / "dataset.json").read_text())["test"]):
@@ -79,7 +79,7 @@ def test_warped_image_is_the_moving_one_along_the_field(bundle, make_run, shell,
 
 @pytest.mark.always
 def test_evaluation_scores_every_pair(bundle, make_run, shell):
-    """Structures before and after, and of every pair how well the images agree; nothing is trained."""
+    """Structures before and after, and each pair's image similarity; nothing is trained."""
     run = make_run(weights=True)
     shell.run([bundle.config_file("train"), bundle.config_file("evaluate")], run.train_overrides).ok()
     listed = json.loads((run.phantom / "dataset.json").read_text())["test"]

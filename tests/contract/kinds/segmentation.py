@@ -22,7 +22,7 @@ TAKES_DROPOUT = True
 
 
 def check_channels(bundle: Bundle) -> None:
-    """Values of the label map, of which nested channels have none for the background."""
+    """Values of the label map; nested channels have none for the background."""
     assert bundle.output_format["channel_def"]["0"] == "background"
     assert bundle.output_format["num_channels"] == bundle.classes - bundle.is_nested
 
@@ -33,7 +33,7 @@ def prediction_of(run: Run, image) -> Path:
 
 
 def grid_of(file) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
-    """Shape without channels, affine and values of an image file."""
+    """Shape (without channels), affine and values of an image file."""
     if file.suffix == ".png":
         values = np.asarray(Image.open(file))
         return values.shape[:2], np.eye(4), values
@@ -59,7 +59,7 @@ def test_one_mask_per_case_on_its_own_grid(bundle, make_run, shell):
 
 @pytest.mark.full
 def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
-    """Padded inside, cut back to its own shape."""
+    """It is padded inside and cropped back to its own shape."""
     run = make_run(weights=True)
     small = tmp_path / "small.nii.gz"
     voxels = np.random.default_rng(0).integers(-200, 300, (9, 7, 5)).astype(np.int16)
@@ -70,7 +70,7 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
 
 @pytest.mark.always
 def test_evaluation_writes_both_tables(bundle, make_run, shell):
-    """Every case and class has a row, the summary a last row over the classes."""
+    """A row for every case and class; the summary's last row is over the classes."""
     run = make_run(weights=True)
     plan = (run.ckpt_dir / "plan.json").read_bytes()
     files = [bundle.config_file("train"), bundle.config_file("evaluate")]
@@ -94,7 +94,7 @@ def test_evaluation_writes_both_tables(bundle, make_run, shell):
 @pytest.mark.full
 @pytest.mark.parametrize("cases", [3, pytest.param(1, marks=pytest.mark.sample)])
 def test_two_processes_evaluate_as_one(bundle, make_run, shell, cases):
-    """Three cases on two processes, and one case on two: the same tables, to the last letter."""
+    """Three cases, and one case, on two processes: exactly the same tables."""
     one, two = make_run("one", weights=True), make_run("two", weights=True)
     lists = json.loads((one.phantom / "dataset.json").read_text())
     labelled = [case for name in ("training", "test") for case in lists[name] if "label" in case]

@@ -6,7 +6,7 @@ from tools.label.app import fill_scans, fit_to_weights
 
 
 def unpacked(folder, plan=None):
-    """The configs of a bundle and a plan, as they lie in an unpacked one."""
+    """A bundle's configs and plan, as in an unpacked bundle."""
     (folder / "configs").mkdir(parents=True)
     (folder / "models").mkdir()
     for file in (bundle_folder("cotr") / "configs").glob("*.json"):
@@ -20,8 +20,8 @@ def config(folder, name):
     return json.loads((folder / "configs" / f"{name}.json").read_text())
 
 
-def test_class_and_channel_counts_of_the_training_get_into_the_configs(tmp_path):
-    """``--num_classes 5`` was an option of the training; MONAI Label reads the files alone."""
+def test_class_and_channel_counts_of_the_training_are_written_to_the_configs(tmp_path):
+    """``--num_classes 5`` was an option of the training; MONAI Label reads only the files."""
     plan = {"channels": 2, "classes": 3, "labels": {"0": "nothing", "1": "Kidney"}}
     folder = unpacked(tmp_path, plan)
     fit_to_weights(folder)
@@ -34,7 +34,7 @@ def test_class_and_channel_counts_of_the_training_get_into_the_configs(tmp_path)
     assert "num_classes" not in config(folder, "paper"), "an overlay keeps what it does not change out"
 
 
-def test_without_a_plan_the_configs_stay(tmp_path):
+def test_without_a_plan_the_configs_are_unchanged(tmp_path):
     """Imported weights have none."""
     folder = unpacked(tmp_path)
     before = {name: config(folder, name) for name in ("train", "inference", "metadata")}

@@ -1,4 +1,4 @@
-"""What the layer around the label server lets pass and what it refuses, on an app that tells what it got."""
+"""What the layer around the label server passes and refuses, with an app that records what it gets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMS = pytest.mark.skipif(
 
 
 class App:
-    """Notes what gets through to it, and what it reads."""
+    """Records what gets through to it, and what it reads."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -92,7 +92,7 @@ def test_own_client_passes(client):
     "host", ["evil.example", "evil.example:8000", "127.0.0.1", "127.0.0.1:80", "", "x@127.0.0.1:8000"]
 )
 def test_foreign_host(client, host):
-    """As after a name of the attacker's was bound to this address anew."""
+    """As after an attacker's name was rebound to this address."""
     assert "Host" in client.refused("GET", "/info/", headers=OWN | {"host": host})
 
 
@@ -148,7 +148,7 @@ def test_without_the_token(client, given):
 
 
 def test_login_as_slicer_does_it(client):
-    """It asks whether there is one, sends a name and a password, and then what came back."""
+    """It asks whether a login exists, sends a name and a password, and then uses the token returned."""
     bare = {"host": OWN["host"]}
     assert client.ask("GET", "/auth/", headers=bare)[1]["enabled"] is True
     form = {"username": "anyone", "password": "wrong", "grant_type": "password"}
@@ -181,7 +181,7 @@ def test_login_as_slicer_does_it(client):
         ("PATCH", "/info/"),
     ],
 )
-def test_what_slicer_does_not_ask_for(client, method, path):
+def test_requests_that_slicer_does_not_make(client, method, path):
     assert "not served" in client.refused(method, path)
 
 
@@ -215,7 +215,7 @@ def test_names_that_leave_the_data_folder(client, method, path, key, name):
 
 
 @pytest.mark.parametrize("name", ["case 1", "a..b", "sub/case", "Müller", "x.y.z", ""])
-def test_names_that_stay(client, name):
+def test_names_that_stay_inside(client, name):
     assert client.ask("GET", "/datastore/image", f"image={quote(name)}")[0] == 200
 
 
@@ -249,7 +249,7 @@ def test_values_that_slicer_sends(client):
 
 
 @pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"\xff", b"{'a': 1}"])
-def test_bodies_that_are_no_json(client, body):
+def test_bodies_that_are_not_json(client, body):
     client.refused("POST", "/train/cotr", status=400, body=body, kind="application/json", piece=9999)
 
 
@@ -276,7 +276,7 @@ SCAN = ('name="file"; filename="/home/a/case 1.nii.gz"', b"\0voxels\r\n--" * 20)
 
 @FORMS
 @pytest.mark.parametrize("piece", [1, 7, 100_000])
-def test_uploads_pass_as_they_are(client, piece):
+def test_uploads_pass_unchanged(client, piece):
     kind, body = form(('name="params"', b'{"client_id": "user-xyz"}'), SCAN)
     assert client.ask("PUT", "/datastore/", "image=case", kind=kind, body=body, piece=piece)[0] == 200
     assert client.app.body == body
@@ -297,7 +297,7 @@ def test_uploads_pass_as_they_are(client, piece):
         "x.pth",
     ],
 )
-def test_uploads_that_are_no_images(client, name):
+def test_uploads_that_are_not_images(client, name):
     kind, body = form(('name="params"', b"{}"), (f'name="file"; filename="{name}"', b"import os"))
     assert "upload: " in client.refused("PUT", "/datastore/", "image=case", kind=kind, body=body)
 
@@ -323,5 +323,5 @@ def test_values_beside_an_upload(client, text):
         (*form(('name="params"', b'"' + b"x" * (1 << 20) + b'"')), 413),
     ],
 )
-def test_uploads_that_are_not_in_order(client, kind, body, status):
+def test_malformed_uploads(client, kind, body, status):
     client.refused("PUT", "/datastore/", "image=a", status=status, kind=kind, body=body, piece=1 << 16)

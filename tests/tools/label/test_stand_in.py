@@ -1,4 +1,4 @@
-"""The grid and the PNG that MONAI Label's server gets where their usual package cannot be imported."""
+"""The image grid and PNG writer for MONAI Label's server where the usual packages cannot be imported."""
 
 import importlib.util
 

@@ -155,7 +155,14 @@ CAUSES = [
     (label_missing, "training[1]", "label", "is missing", "label", "path"),
     (no_label_given, "training[1]", "label", "not given", "label", "add"),
     (interpolated_label, "training[1]", "label", "0.5 in 0.83%", "integers", "nearest"),
-    (test_case_also_trained_on, "test[1]", "image", "is also training[1]", "one list", "remove"),
+    (
+        test_case_also_trained_on,
+        "test[1]",
+        "image",
+        "is also training[1]",
+        "one list",
+        "remove",
+    ),
 ]
 test_case_also_trained_on.__test__ = False
 
@@ -180,7 +187,7 @@ def test_known_cause(tiny, spoil, case, key, found, expected, repair):
     ("spoil", "label_map"),
     [(mask_0_255, {255: 1}), (ignore_mark, {"255": 0}), (gap_in_values, {7: 2}), (negative_value, {-1: 0})],
 )
-def test_the_label_map_repairs(tiny, spoil, label_map):
+def test_label_map_repairs_labels(tiny, spoil, label_map):
     spoil(tiny)
     findings = findings_of(tiny, label_map=label_map)
     assert [one for one in findings if one.severity == "error"] == []
@@ -216,7 +223,7 @@ def test_declared_labels_against_classes(tiny):
     assert unused.severity == "warning"
 
 
-def test_without_classes_the_declared_values_count(tiny):
+def test_without_classes_the_declared_values_are_used(tiny):
     assert findings_of(tiny, classes=None, channels=None, dims=None) == []
     tiny.save(labels={"0": "background", "1": "liver"})
     errors = findings_of(tiny, classes=None)
@@ -232,7 +239,7 @@ def test_without_classes_the_declared_values_count(tiny):
      ("P", 3, ""), ("1", 3, ""), ("LA", 1, ""), ("RGB", 3, "")],
 )  # fmt: skip
 def test_colours_of_pictures(tmp_path, mode, channels, repair):
-    """What can be read as RGB or grey is no finding; the reader does the same (test_pictures.py)."""
+    """Anything readable as RGB or grey is fine, and the reader reads it the same way (test_pictures.py)."""
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     Image.new(mode, (6, 5)).save(path)
     facts = read_facts([{"image": str(path)}])
@@ -246,10 +253,10 @@ def test_colours_of_pictures(tmp_path, mode, channels, repair):
 
 
 def test_labels_of_pictures(tmp_path):
-    """A grey mask that was saved as RGB is one; colours for classes, or another orientation, are not."""
+    """A grey mask saved as RGB is accepted; colours for classes, or another orientation, are not."""
     upright = Image.new("RGB", (6, 5))
     exif = upright.getexif()
-    exif[274] = 6  # turned by a quarter when it is shown
+    exif[274] = 6  # shown rotated by a quarter turn
     upright.save(tmp_path / "image.jpg", exif=exif)
     grey = np.zeros((6, 5), np.uint8)
     grey[2:4, 1:3] = 1
@@ -271,7 +278,7 @@ def test_volume_for_a_network_of_colour_pictures(tiny):
     assert any("NIfTI" in one.found for one in findings_of(tiny, dims=2, channels=3))
 
 
-def test_header_rounding_is_no_mismatch_and_a_slice_is_two_dimensional(tiny):
+def test_header_rounding_is_not_a_mismatch_and_a_slice_is_two_dimensional(tiny):
     tiny.write(
         "labelsTr/c1.nii.gz", tiny.label(), tiny.affine + 1e-4 * np.eye(4)[[1, 2, 0, 3]] * [1, 1, 1, 0]
     )
@@ -306,6 +313,6 @@ def test_all_bad_cases_in_one_run_and_the_first_in_the_error(tiny):
 
 
 @pytest.mark.parametrize("label_map", ["255", {"a": 1}, [1]])
-def test_a_wrong_label_map_is_told(tiny, label_map):
+def test_a_wrong_label_map_is_reported(tiny, label_map):
     with pytest.raises(InputError, match="label_map"):
         findings_of(tiny, label_map=label_map)

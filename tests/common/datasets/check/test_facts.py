@@ -159,7 +159,7 @@ def test_bad_files_are_read_again_and_cache_can_be_off(tiny, reads):
     assert len(reads) == 4 + 9
 
 
-def test_without_a_writable_cache_all_works(tiny, monkeypatch, tmp_path, reads):
+def test_works_without_a_writable_cache(tiny, monkeypatch, tmp_path, reads):
     blocked = tmp_path / "a file"
     blocked.touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
@@ -167,7 +167,7 @@ def test_without_a_writable_cache_all_works(tiny, monkeypatch, tmp_path, reads):
     assert len(reads) == 18
 
 
-def test_a_damaged_cache_entry_is_no_entry(tiny, cache_home, reads):
+def test_a_damaged_cache_entry_is_ignored(tiny, cache_home, reads):
     first = read_facts(cases_of(tiny))
     for entry in (cache_home / "method_zoo/facts").iterdir():
         entry.write_text(entry.read_text()[:50])

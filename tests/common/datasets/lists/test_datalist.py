@@ -66,7 +66,7 @@ def test_further_keys_stay_and_channels_become_absolute(tiny):
         ('{"training": [{"image": "a.nii"}]}', r"too few training cases \(1\) to hold out"),
     ],
 )
-def test_a_broken_dataset_json_is_told_in_one_line(tmp_path, text, words):
+def test_a_broken_dataset_json_is_one_line(tmp_path, text, words):
     if text is not None:
         (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(InputError, match=words) as told:
@@ -111,7 +111,7 @@ def test_inference_list_of_pictures_is_sorted(tmp_path):
 @pytest.mark.parametrize(
     "labels", [{"0": "background", "2": "b", "10": "c"}, {"c": 10, "b": 2, "background": 0}]
 )
-def test_both_directions_of_labels_are_understood(tiny, labels):
+def test_labels_may_map_names_to_values_or_values_to_names(tiny, labels):
     tiny.save(labels=labels)
     assert list(labels_of(tiny.root).items()) == [(0, "background"), (2, "b"), (10, "c")]
 

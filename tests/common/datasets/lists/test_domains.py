@@ -19,7 +19,7 @@ def names(cases):
     return [case["image"].rpartition("_")[0][-1] + case["image"][-5] for case in cases]
 
 
-def test_as_the_file_says(folder):
+def test_lists_as_in_the_file(folder):
     lists = domain_datalist(folder)
     assert names(lists["training"]) == ["B0", "B1", "B2"]
     assert names(lists["test"])[:6] == ["A0", "A1", "A2", "A3", "A4", "C0"]
@@ -52,7 +52,7 @@ def test_a_domain_of_one_case_cannot_be_held_out(tmp_path):
 
 
 def test_an_unreadable_image_is_named_by_its_place(tmp_path):
-    """The stream of another source: what one predicts stands in the training list."""
+    """The stream of another source: the images to predict are in the training list."""
     for name in "ab":
         (tmp_path / f"{name}.png").write_text("no image")
     listed = [{"image": f"{name}.png", "domain": name} for name in "ab"]
@@ -83,7 +83,7 @@ def test_cases_without_a_domain(tmp_path, folder):
         domain_datalist(tmp_path, source_domains="x")
 
 
-def test_order_of_the_file_counts(tmp_path):
+def test_the_files_order_is_kept(tmp_path):
     listed = [{"image": f"{i}.png", "domain": "ba"[i]} for i in range(2)]
     for head, order in (({}, ["b", "a"]), ({"domains": ["a", "b", "c"]}, ["a", "b"])):
         (tmp_path / "dataset.json").write_text(json.dumps({**head, "training": listed}))

@@ -10,7 +10,7 @@ from common.errors import InputError
 
 @pytest.fixture
 def bare(tiny):
-    """The folders of a data set without its dataset.json."""
+    """A data set's folders without dataset.json."""
     (tiny.root / "dataset.json").unlink()
     return tiny
 
@@ -46,7 +46,7 @@ def test_nnunet_channels_become_lists(bare):
     assert description["modality"] == {"0": "CT", "1": "unknown"}
 
 
-def test_a_number_that_the_label_has_too_is_the_case(bare):
+def test_a_number_shared_with_the_label_is_part_of_the_case(bare):
     for kind in ("images", "labels"):
         (bare.root / f"{kind}Tr").rename(bare.root / kind)
         for i in range(4):
@@ -90,7 +90,7 @@ def test_modality_is_not_guessed_from_floats_nor_against_the_option(bare):
     assert written(bare)["modality"] == {"0": "CT"}
 
 
-def test_a_dataset_json_is_replaced_only_if_told(tiny):
+def test_a_dataset_json_is_replaced_only_on_request(tiny):
     before = (tiny.root / "dataset.json").read_text()
     with pytest.raises(InputError, match="--overwrite"):
         write_datalist(tiny.root)
@@ -99,7 +99,7 @@ def test_a_dataset_json_is_replaced_only_if_told(tiny):
     assert written(tiny)["labels"]["1"] == "class 1"
 
 
-def test_what_is_no_data_set_is_told(bare, tmp_path):
+def test_folders_that_are_not_a_data_set(bare, tmp_path):
     for folder in (tmp_path / "absent", bare.root / "imagesTr"):
         with pytest.raises(InputError, match="expected imagesTr and labelsTr or images and labels"):
             write_datalist(folder)

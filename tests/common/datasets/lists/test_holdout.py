@@ -1,4 +1,4 @@
-"""The hold-out rule, and lists that know where their cases stand."""
+"""The hold-out rule, and lists that know their cases' places in dataset.json."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_last_share_is_held_out(number, share, held):
     assert hold_out(cases, [], share, source="x") == (cases[:-held], cases[-held:])
 
 
-def test_nothing_is_held_out_where_there_is_a_list_or_none_is_wanted():
+def test_nothing_is_held_out_with_a_validation_list_or_a_share_of_zero():
     assert hold_out([1, 2], [3], 0.2, source="x") == ([1, 2], [3])
     assert hold_out([1, 2], [], 0, source="x") == ([1, 2], [])
 
@@ -88,8 +88,8 @@ def test_lists_of_a_run_know_each_other():
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda cases: pickle.loads(pickle.dumps(cases))])
-def test_a_copy_knows_as_much(again):
-    """Configs are copied; workers of a loader get the list pickled."""
+def test_copies_keep_the_places(again):
+    """Configs copy lists; a loader's workers get them pickled."""
     cases = as_lists({"training": case_list(3), "test": case_list(1, "test")})["training"]
     copied = again(cases)
     assert (copied, copied.folder, copied.places) == (cases, cases.folder, cases.places)

@@ -1,4 +1,4 @@
-"""``prepare optic`` and ``prepare polyp``: lists, raters, and both codings of the masks."""
+"""``prepare optic`` and ``prepare polyp``: lists, raters, and both mask encodings."""
 
 import json
 
@@ -97,7 +97,7 @@ def half_a_row(raw):
      (no_disc, "no disc"), (grey_border, "border is mostly 90"), (other_header, "REFUGE_train.csv"),
      (half_a_row, "line 2")],
 )  # fmt: skip
-def test_raw_data_that_is_not_what_it_should_be(raw, tmp_path, spoil, says):
+def test_bad_raw_data(raw, tmp_path, spoil, says):
     spoil(raw)
     with pytest.raises(InputError) as error:
         prepare("optic", raw, tmp_path / "out")

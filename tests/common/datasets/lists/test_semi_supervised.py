@@ -1,4 +1,4 @@
-"""Lists with unlabelled training cases: what is labelled, held out, hidden, planned and checked."""
+"""Lists with unlabelled training cases: which are labelled, held out, hidden, planned and checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def some_labelled(tiny):
     return tiny
 
 
-def test_all_that_have_a_label_are_labelled_and_the_last_of_them_is_held_out(some_labelled):
+def test_cases_with_a_label_are_labelled_and_the_last_is_held_out(some_labelled):
     lists = semi_supervised_datalist(some_labelled.root)
     assert names(lists["training"]) == ["c0.nii.gz", "c1.nii.gz", "c3.nii.gz"]
     assert labels(lists["training"]) == [True, True, False]
@@ -36,14 +36,14 @@ def test_all_that_have_a_label_are_labelled_and_the_last_of_them_is_held_out(som
     assert lists["validation"].places == ["training[2]"]
 
 
-def test_the_first_so_many_are_labelled_and_the_others_hidden(tiny):
+def test_num_labelled_keeps_the_first_labels_and_hides_the_others(tiny):
     lists = semi_supervised_datalist(tiny.root, num_labelled=2)
     assert names(lists["training"]) == ["c0.nii.gz", "c2.nii.gz", "c3.nii.gz"]
     assert labels(lists["training"]) == [True, False, False]
     assert names(lists["validation"]) == ["c1.nii.gz"], "one of the two labelled cases, no third label"
 
 
-def test_nothing_is_held_out_where_there_is_a_validation_list(tiny):
+def test_nothing_is_held_out_with_a_validation_list(tiny):
     tiny.save(training=tiny.training[:3], validation=tiny.training[3:])
     lists = semi_supervised_datalist(tiny.root, num_labelled=1)
     assert labels(lists["training"]) == [True, False, False]
@@ -69,7 +69,7 @@ def test_a_single_labelled_case_cannot_be_held_out(tiny):
     assert len(semi_supervised_datalist(tiny.root, num_labelled=1, holdout=0)["training"]) == 4
 
 
-def test_more_labels_asked_for_than_there_are(some_labelled):
+def test_more_labels_requested_than_exist(some_labelled):
     with pytest.raises(InputError, match=r"training\[3\] has no label.*num_labelled = 4"):
         semi_supervised_datalist(some_labelled.root, num_labelled=4)
     some_labelled.training[3]["label"] = some_labelled.training[0]["label"]
@@ -83,7 +83,7 @@ def test_no_label_at_all(tiny):
         semi_supervised_datalist(tiny.root, num_labelled=0)
 
 
-def test_the_check_wants_a_label_somewhere(tiny):
+def test_the_check_requires_some_label(tiny):
     for case in tiny.training:
         del case["label"]
     facts = read_facts({"training": [{"image": str(tiny.root / c["image"])} for c in tiny.training]})
@@ -92,7 +92,7 @@ def test_the_check_wants_a_label_somewhere(tiny):
     assert "4 cases without a label" in finding.found
 
 
-def test_needs_of_a_bundle_say_whether_labels_may_lack():
+def test_needs_of_a_bundle_say_whether_labels_may_be_missing():
     assert BundleNeeds().unlabelled is False
     assert needs_of("mcnet_plus").unlabelled is True
     assert needs_of("cotr").unlabelled is False

@@ -49,7 +49,7 @@ def test_ct_numbers_are_those_of_numpy_over_the_training_cases_alone(tiny):
     assert plan["spacing"] == [3, 2, 1]
 
 
-def test_voxels_mapped_to_background_are_no_foreground(tiny):
+def test_voxels_mapped_to_background_are_not_foreground(tiny):
     plan = planned(tiny.root, classes=2, label_map={2: 0})
     pooled = np.concatenate([tiny.image(i)[tiny.label() == 1] for i in range(3)])
     assert plan["intensity"][0]["mean"] == pytest.approx(pooled.mean(), abs=0.006)
@@ -144,7 +144,7 @@ def test_warnings_go_to_the_log(tiny, caplog):
     assert "--num_classes 3" in caplog.text
 
 
-def test_ct_without_any_label_is_told(tiny):
+def test_ct_without_any_label_is_reported(tiny):
     for i in range(4):
         tiny.write(f"labelsTr/c{i}.nii.gz", np.zeros(tiny.shape, np.uint8))
     with pytest.raises(InputError, match="no labelled voxel"):
@@ -167,8 +167,8 @@ def mean_of(tiny, *numbers):
     return pytest.approx(np.mean([tiny.image(i)[tiny.label() > 0] for i in numbers]), abs=0.006)
 
 
-def test_the_plan_is_made_of_the_domains_that_are_trained_on(tiny, tmp_path):
-    """It was once made of dataset.json's own training list, whatever ``source_domains`` chose."""
+def test_the_plan_uses_the_domains_that_are_trained_on(tiny, tmp_path):
+    """Regression: it used dataset.json's own training list, whatever ``source_domains`` chose."""
     listed = [{**case, "domain": "aabb"[i]} for i, case in enumerate(tiny.training)]
     tiny.save(training=listed[:2], test=listed[2:])
     cases = domain_datalist(tiny.root, source_domains="b")["training"]
@@ -178,7 +178,7 @@ def test_the_plan_is_made_of_the_domains_that_are_trained_on(tiny, tmp_path):
     assert plan["intensity"][0]["mean"] == mean_of(tiny, 2)
 
 
-def test_the_plan_is_made_of_the_cases_given_and_of_no_others(tiny, tmp_path):
+def test_the_plan_uses_only_the_given_cases(tiny, tmp_path):
     cases = read_datalist(tiny.root, holdout=0)["training"]
     for some, numbers in ((cases[1:3], (1, 2)), (cases[:1] + cases[3:], (0, 3))):
         plan = plan_of_cases(some, options(), save_as=tmp_path / "plan.json")
@@ -208,7 +208,7 @@ def test_the_other_lists_of_the_run_are_checked_too(tiny):
         training_plan(cases, options())
 
 
-def test_a_held_out_case_that_is_trained_on_too_is_refused(tiny):
+def test_a_held_out_case_that_is_also_trained_on_is_refused(tiny):
     tiny.save(training=[*tiny.training[:3], tiny.training[0]])
     with pytest.raises(InputError, match=r"training\[3\]\.image = .* is also training\[0\]"):
         planned(tiny.root)
@@ -225,7 +225,7 @@ def test_hidden_labels_are_never_opened(tiny):
         training_plan(semi_supervised_datalist(tiny.root)["training"], options(unlabelled=True))
 
 
-def test_training_cases_without_a_label_are_refused_unless_the_method_takes_them(tiny, tmp_path):
+def test_unlabelled_training_cases_are_refused_unless_the_method_uses_them(tiny, tmp_path):
     del tiny.training[3]["label"]
     tiny.save()
     lists = semi_supervised_datalist(tiny.root)
@@ -240,14 +240,14 @@ def test_training_cases_without_a_label_are_refused_unless_the_method_takes_them
         plan_of_cases(plain, options(), save_as=path)
 
 
-def test_files_that_are_scaled_already(tiny):
+def test_files_that_are_already_scaled(tiny):
     for word in ("as_is", "zscore"):
         assert planned(tiny.root, intensity=word)["intensity"] == [{"scheme": word}]
     with pytest.raises(InputError, match=r"intensity = 'raw'"):
         planned(tiny.root, intensity="raw")
 
 
-def test_cases_that_a_program_gives_go_on_with_the_plan_that_is_there(tiny, tmp_path):
+def test_cases_given_by_a_program_reuse_the_existing_plan(tiny, tmp_path):
     cases = [dict(case) for case in read_datalist(tiny.root)["training"]]
     path = tmp_path / "plan.json"
     with pytest.raises(InputError, match=r"plan\.json: there is no plan to go on from"):
@@ -262,7 +262,7 @@ def test_cases_that_a_program_gives_go_on_with_the_plan_that_is_there(tiny, tmp_
 
 
 def test_weights_are_scored_with_the_plan_beside_them(tiny, tmp_path):
-    """Evaluating on other data once replaced the plan, and later predictions with it."""
+    """Regression: evaluating on other data replaced the plan, and so changed later predictions."""
     path, datalist = tmp_path / "plan.json", read_datalist(tiny.root)
     assert evaluation_plan(datalist, "validation", options(), path=path) == planned(tiny.root)
     assert not path.exists()

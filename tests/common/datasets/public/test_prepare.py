@@ -1,4 +1,4 @@
-"""Raw downloads of public data sets: read, checked, written whole or not at all."""
+"""Raw downloads of public data sets: read, checked, and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_bad_lists(raw, tmp_path, spoil, told):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw data"]
 
 
-def test_a_part_of_the_data_set_must_be_asked_for(raw, tmp_path):
+def test_a_partial_data_set_must_be_requested(raw, tmp_path):
     with pytest.raises(InputError, match=r"train\.list: has 3 ids; expected 80: .* --partial true"):
         make(raw, tmp_path, partial=False)
 
@@ -257,8 +257,8 @@ REAL = Path(os.environ.get("REAL_DATA") or ROOT.parent / "shared" / "data") / "l
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="real scans are not here")
-def test_real_scans_survive_the_way_back(tmp_path):
-    """Two real scans put into the public layout come out as they were."""
+def test_real_scans_round_trip(tmp_path):
+    """Two real scans put into the public layout come out unchanged."""
     entry = read_datalist(REAL, holdout=0)["training"][0]
     image, label = (nib.load(entry[key]) for key in ("image", "label"))
     raw = RawLeftAtrium(tmp_path / "raw", training=1, test=1)

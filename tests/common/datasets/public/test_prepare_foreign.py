@@ -1,4 +1,4 @@
-"""Raw downloads that are not what they say: names that leave the target, and HDF5 files that hold nothing."""
+"""Hostile raw downloads: names that leave the target folder, and HDF5 files without their data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def raw(tmp_path):
 
 
 def refusal(raw, tmp_path) -> str:
-    """One line, and nothing was written: not in the target, nor beside it, nor above."""
+    """One line, and nothing was written in the target, beside it or above it."""
     before = sorted(path for path in tmp_path.rglob("*"))
     with pytest.raises(InputError) as caught:
         prepare("la2018", raw.root, tmp_path / "deep" / "out", partial=True)
@@ -29,8 +29,8 @@ def refusal(raw, tmp_path) -> str:
 
 @pytest.mark.parametrize("name", ["../../evil", "..", ".", "a/b", "a\\b", "x" * 201, "C:evil", "a\x1bb"])
 @pytest.mark.parametrize("section", ["training", "test"])
-def test_names_that_are_no_file_names(raw, tmp_path, section, name):
-    """Though a file lies where the reader looks for it."""
+def test_invalid_file_names(raw, tmp_path, section, name):
+    """Even though a file exists where the reader would look."""
     raw.write(name, **raw.arrays(0))
     getattr(raw, section)[1] = name
     raw.write_lists()
@@ -38,7 +38,7 @@ def test_names_that_are_no_file_names(raw, tmp_path, section, name):
 
 
 def test_absolute_name(raw, tmp_path):
-    """Joined to a folder, it would replace it."""
+    """Joined to a folder, an absolute name would replace it."""
     outside = tmp_path / "elsewhere"
     raw.write(str(outside), **raw.arrays(0))
     raw.training[0] = str(outside)
@@ -47,7 +47,7 @@ def test_absolute_name(raw, tmp_path):
 
 
 def rewrite(raw, make) -> None:
-    """The label of the second case, and its image as it was."""
+    """Rewrite the second case's label and leave its image unchanged."""
     case = raw.training[1]
     with h5py.File(raw.path(case), "w") as file:
         file["image"] = raw.arrays(1)["image"]
@@ -132,7 +132,7 @@ def _number(file, raw):
         (_number, "label has shape ()"),
     ],
 )
-def test_files_that_hold_no_scan(raw, tmp_path, make, told):
+def test_files_without_a_scan(raw, tmp_path, make, told):
     rewrite(raw, make)
     message = refusal(raw, tmp_path)
     assert told in message

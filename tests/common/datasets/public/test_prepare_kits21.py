@@ -1,4 +1,4 @@
-"""KiTS21's release: annotations aggregated, files checked, test cases unknown."""
+"""KiTS21's release: annotations aggregated, files checked, test cases without labels."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_cases_and_labels(raw, tmp_path):
         assert np.allclose(label.affine, AFFINE)
 
 
-def test_all_300_or_a_word_about_it(raw, tmp_path):
+def test_fewer_than_300_cases_must_be_requested(raw, tmp_path):
     with pytest.raises(InputError, match=r"has 3 cases; expected 300: .*--partial true"):
         make(raw, tmp_path, partial=False)
     shutil.copytree(raw.folder(0), raw.root / "data" / "case_00400")

@@ -1,4 +1,4 @@
-"""Prostate scans of six sites as they are handed out."""
+"""Prostate scans of six sites, as distributed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_whole_distribution(tmp_path):
     assert counts == [30, 30, 19, 13, 12, 12]
 
 
-def test_a_scan_comes_out_as_it_was_and_the_zones_as_one(tmp_path):
+def test_a_scan_comes_out_unchanged_with_its_zones_merged(tmp_path):
     make(tmp_path)
     case = read_datalist(tmp_path / "out", holdout=0)["training"][1]
     assert Path(case["image"]).name == "RUNMC_Case02.nii.gz"

@@ -1,4 +1,4 @@
-"""A colour picture is drawn as its file holds it, and contours lie where the labels are."""
+"""A colour picture is drawn as stored, with contours where the labels are."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ RIM, CUP = colormaps["tab20"].colors[:2]
 
 @pytest.fixture
 def picture(tmp_path):
-    """Wide, reddish, a blue square in its upper left corner."""
+    """Wide and reddish, with a blue square in the upper left corner."""
     colours = np.full((60, 100, 3), (200, 120, 90), np.uint8)
     colours[5:20, 5:20] = (20, 20, 250)
     Image.fromarray(colours).save(tmp_path / "eye.png")

@@ -1,4 +1,4 @@
-"""Names are drawn as they are: no formula, no line break, no end of the picture."""
+"""Names are drawn literally: no formulas, no line breaks, no failed figures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def name(request) -> str:
 
 @pytest.fixture(autouse=True)
 def no_warnings():
-    """None of the font, none of a layout that was given up."""
+    """No warnings about fonts or an abandoned layout."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         yield
@@ -86,9 +86,9 @@ def test_teams_of_a_challenge(name, tmp_path):
 
 
 def test_pair(name, tmp_path):
-    pictures = importlib.import_module("easr_dcn.pictures")
+    drawing = importlib.import_module("easr_dcn.drawing")
     image = MetaTensor(torch.rand(2, 12, 12, 12), affine=torch.eye(4))
-    pictures.draw_pair(image, torch.zeros(3, 12, 12, 12), tmp_path / "p.png", title=name)
+    drawing.draw_pair(image, torch.zeros(3, 12, 12, 12), tmp_path / "p.png", title=name)
     assert_drawn(tmp_path / "p.png")
 
 

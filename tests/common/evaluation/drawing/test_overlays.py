@@ -1,4 +1,4 @@
-"""Pictures show the data: contours in their colours, where the label is, right side up."""
+"""Pictures show the data: contours in their colours, on the labels, right side up."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_class_has_its_colour(tmp_path, scan):
     assert len(pixels_of(tmp_path / "p.png", colormaps["tab20"].colors[2])) > 20
 
 
-def test_nothing_predicted_is_drawn_too(tmp_path, scan):
+def test_empty_prediction_is_drawn(tmp_path, scan):
     image, label = scan
     draw_slices(image, {"prediction": torch.zeros_like(label)}, {}, tmp_path / "p.png")
     assert (tmp_path / "p.png").stat().st_size > 5000

@@ -26,7 +26,7 @@ def test_dice_by_hand():
 
 
 def test_dice_counts_a_cup_outside_the_disc():
-    """Channels are scored apart, as published, and not as the label map that is written."""
+    """Channels are scored separately, as published, not as the written label map."""
     label = square(4, 12) + square(6, 8)
     pred = torch.cat([square(4, 12), square(6, 8) | square(16, 18)])
     assert values(NestedDice(3), pred, label)[1] == pytest.approx(2 * 4 / (8 + 4))
@@ -42,7 +42,7 @@ def test_distance_is_directed_and_in_pixels():
     outwards = values(NestedSurfaceDistance(2), small, large)[0]
     inwards = values(NestedSurfaceDistance(2), large, small)[0]
     assert outwards == pytest.approx(6)
-    assert inwards > 6.3  # the corners are further
+    assert inwards > 6.3  # the corners are farther away
     assert values(NestedSurfaceDistance(2), small, small) == [0]
 
 
@@ -52,7 +52,7 @@ def test_distance_of_nothing_and_of_everything(pred):
     assert values(NestedSurfaceDistance(2), square(3, 9), pred) == [EMPTY_DISTANCE]
 
 
-def test_other_number_of_channels():
+def test_different_number_of_channels():
     with pytest.raises(ValueError, match="expected 2"):
         NestedDice(3)([square(1, 3)], [square(1, 3)])
 

@@ -26,7 +26,7 @@ METRICS = (DiceCoefficient, JaccardIndex, PooledHausdorffDistance95, AverageSurf
 
 
 def brute_surface(mask):
-    """Voxels of the mask with a face towards background or the end of the volume."""
+    """Voxels of the mask with a face on the background or the volume's border."""
     points = []
     for index in np.argwhere(mask):
         for axis, step in itertools.product(range(mask.ndim), (-1, 1)):
@@ -56,7 +56,7 @@ def brute_force(pred, truth, spacing):
 
 
 def blobs(shape, seed):
-    """Two ragged masks that touch the volume's ends and overlap in part."""
+    """Two ragged, partly overlapping masks that touch the volume's border."""
     rng = np.random.default_rng(seed)
     grid = np.indices(shape) - rng.uniform(0.3, 0.7, (len(shape), *[1] * len(shape))) * np.reshape(
         shape, (-1, *[1] * len(shape))
@@ -66,7 +66,7 @@ def blobs(shape, seed):
 
 
 def values(metric, pred, truth, spacing=None):
-    """(K - 1,) of one case, the last that the metric has seen."""
+    """(K - 1,) for the last case that the metric has seen."""
     label = torch.from_numpy(truth.astype(np.int64))[None, None]
     if spacing is not None:
         label = MetaTensor(label, affine=torch.diag(torch.tensor([*spacing, 1.0])))
@@ -95,12 +95,12 @@ def test_millimetres_by_the_affine():
 
 
 def test_one_direction_and_both():
-    """A speck far off: it is in the pooled percentile, and in the average from its side alone."""
+    """A distant speck counts in the pooled percentile, and in the average only from its own side."""
     truth = np.zeros((30, 5, 5), bool)
     truth[2:5, 1:4, 1:4] = True
     pred = truth.copy()
     pred[28, 2, 2] = True
-    surface = 26  # of 27 voxels all but the middle
+    surface = 26  # all of 27 voxels but the middle one
     assert values(AverageSurfaceDistance(2), pred, truth) == [pytest.approx(24 / (surface + 1))]
     assert values(AverageSurfaceDistance(2), truth, pred) == [0.0]
     assert values(PooledHausdorffDistance95(2), pred, truth) == [0.0]  # 1 of 53
@@ -125,7 +125,7 @@ def test_empty_masks():
     assert float(counted.aggregate()) == 0.25
 
 
-def test_classes_are_apart():
+def test_classes_are_independent():
     rng = np.random.default_rng(0)
     pred, truth = rng.integers(0, 3, (2, 6, 5, 4))
     for index, metric in enumerate(METRICS):

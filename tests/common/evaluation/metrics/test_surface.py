@@ -1,4 +1,4 @@
-"""Surface metrics in millimetres, on boxes whose distances are known."""
+"""Surface metrics in millimetres, on boxes with known distances."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_shift_counts_in_mm_of_its_own_axis():
     assert float(value(hd, shifted, box(3, 7))[0]) == pytest.approx(1.0)
 
 
-def test_surface_dice_looks_at_the_tolerance():
+def test_surface_dice_depends_on_the_tolerance():
     pred, truth = box(4, 8), box(3, 7)
     strict, loose = (float(value(NormalizedSurfaceDice(2, t), pred, truth)[0]) for t in (1.0, 3.5))
     assert loose == pytest.approx(1, abs=1e-6)
     assert 0.1 < strict < 0.9
 
 
-def test_a_structure_that_ends_with_the_volume_has_a_surface_there():
+def test_a_structure_cut_by_the_border_has_a_surface_there():
     whole = MetaTensor(torch.ones(1, 6, 6, 6), affine=torch.eye(4))
     part = whole.clone()
     part[:, :3] = 0
@@ -51,7 +51,7 @@ def test_a_structure_that_ends_with_the_volume_has_a_surface_there():
     assert 0 < float(value(NormalizedSurfaceDice(2, 0.5), part, whole)[0]) < 1
 
 
-def test_a_class_in_one_map_alone_is_the_worst_and_in_neither_is_nothing():
+def test_a_class_in_one_map_is_the_worst_and_in_neither_has_no_value():
     diagonal = math.hypot(12 * 3, 20, 24 * 0.5)
     hd = value(HausdorffDistance95(4), box(3, 7, 1), box(3, 7, 2))
     assert hd[:2].tolist() == pytest.approx([diagonal, diagonal])
@@ -61,7 +61,7 @@ def test_a_class_in_one_map_alone_is_the_worst_and_in_neither_is_nothing():
     assert math.isnan(nsd[2])
 
 
-def test_the_mean_leaves_out_what_is_not_there():
+def test_the_mean_skips_missing_values():
     metric = HausdorffDistance95(3)
     metric(y_pred=[box(4, 8), box(3, 7)], y=[box(3, 7), box(3, 7)])
     assert float(metric.aggregate()) == pytest.approx(1.5)

@@ -1,4 +1,4 @@
-"""Surface Dice equals MONAI's on any mask, spacing and tolerance; distances are those of known boxes."""
+"""Surface Dice equals MONAI's on any mask, spacing and tolerance; boxes have their known distances."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_equals_monai(spacing, tolerance):
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
-def test_steps_and_tree_are_the_same(spacing, monkeypatch):
+def test_steps_and_tree_agree(spacing, monkeypatch):
     prediction, reference = blobs(3)
     by_steps = surface_dice(prediction, reference, tolerance=2.5, spacing=spacing)
     monkeypatch.setattr(module, "_MOST_OFFSETS", 0)

@@ -1,4 +1,6 @@
-"""Adaptive batch norm: reference by the authors' numbers and finite differences, other forms by reference."""
+"""Adaptive batch norm: the reference against the authors' numbers and finite differences, the rest against
+it.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,8 @@ def compare(shape, device, *, rtol=1e-5, dtype=torch.float32, share=0.7):
 
 
 @pytest.mark.parametrize("norm", [adaptive_batch_norm_reference, adaptive_batch_norm])
-def test_losses_are_the_authors(norm, device):
-    """The first three of the 41 layers, of the first image, whose prompt is all ones."""
+def test_losses_equal_the_authors(norm, device):
+    """The first three of the 41 layers on the first image, whose prompt is all ones."""
     vector = load("vptta_stream")
 
     def layer(name, z):
@@ -78,7 +80,7 @@ def test_losses_are_the_authors(norm, device):
 
 @pytest.mark.parametrize("norm", [adaptive_batch_norm_reference, adaptive_batch_norm])
 def test_gradients_are_those_of_finite_differences(norm):
-    """Of what carries a gradient: the loss against fixed targets (share 0), the output by the parameters."""
+    """Where a gradient flows: of the loss with fixed targets (share 0), of the output by the parameters."""
     (z, mean, variance, weight, bias), _ = inputs((2, 2, 2, 3), dtype=torch.float64)
     given = [t.requires_grad_() for t in (z, weight, bias)]
     assert torch.autograd.gradcheck(lambda z, w, b: norm(z, mean, variance, w, b, 0.0), given)
@@ -114,7 +116,7 @@ def test_double_precision_stays_double(device):
 
 
 def test_a_constant_channel_gets_a_finite_gradient(device):
-    """Its standard deviation is zero, where the square root has no slope."""
+    """Its standard deviation is zero, where the square root has no derivative."""
     tensors, cotangents = inputs((1, 2, 3, 3))
     tensors[0][:, 0] = 5.0
     ours = results(adaptive_batch_norm, tensors, cotangents, device)
@@ -136,7 +138,7 @@ def test_takes_tensors_that_are_not_contiguous(device):
 
 
 def test_a_relu_in_place_may_follow(device):
-    """As in most networks; a result that is a view would refuse it."""
+    """As in most networks; a result that is a view would not allow it."""
     tensors, cotangents = inputs(SHAPES["one image"])
     theirs = results(lambda *given: _relu(adaptive_batch_norm_reference(*given), False), tensors, cotangents)
     ours = results(lambda *given: _relu(adaptive_batch_norm(*given), True), tensors, cotangents, device)

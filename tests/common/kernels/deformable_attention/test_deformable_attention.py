@@ -18,7 +18,7 @@ def test_gradients_are_those_of_finite_differences(levels, M, attend):
     assert torch.autograd.gradcheck(lambda v, x, w: attend(v, levels, x, w), tensors)
 
 
-def test_a_location_moves_along_the_last_axis_first():
+def test_locations_have_the_last_axis_first():
     value = torch.arange(24.0).view(1, 24, 1, 1)  # voxel (d, h, w) of a (2, 3, 4) level holds 12 d + 4 h + w
     d, h, w = 1, 2, 1
     location = torch.tensor([(w + 0.5) / 4, (h + 0.5) / 3, (d + 0.5) / 2]).view(1, 1, 1, 1, 1, 3)
@@ -37,7 +37,7 @@ def test_matches_reference_with_gradients(size):
 
 
 @pytest.mark.parametrize("block_points", [1, 24, 100, 1000])
-def test_blocks_do_not_show(monkeypatch, block_points):
+def test_block_size_does_not_matter(monkeypatch, block_points):
     levels, *rest = SIZES["3d primes"]
     tensors, cotangent = inputs(levels, *rest)
     theirs = output_and_gradients(deformable_attention_reference, levels, tensors, cotangent)
@@ -153,14 +153,14 @@ class TestCompilers:
         assert targets.count("method_zoo.deformable_attention.default") == 1
         torch.testing.assert_close(program.module()(*tensors), self.attend(*tensors))
 
-    def test_script_holds_no_operator_of_ours(self):
+    def test_script_contains_no_custom_operator(self):
         tensors, _ = inputs(self.levels, *self.rest)
         script = torch.jit.script(deformable_attention)
         assert "method_zoo" not in str(script.inlined_graph)
         torch.testing.assert_close(script(tensors[0], self.levels, *tensors[1:]), self.attend(*tensors))
 
     @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-    def test_trace_holds_no_operator_of_ours(self):
+    def test_trace_contains_no_custom_operator(self):
         tensors, _ = inputs(self.levels, *self.rest)
         trace = torch.jit.trace(self.attend, tuple(tensors))
         assert "method_zoo" not in str(trace.graph)
@@ -172,7 +172,7 @@ class TestCompilers:
     ("levels", "share"), [([[8, 8, 8], [4, 4, 4]], 0.5), ([[12, 24, 24], [6, 12, 12]], 0.1)]
 )
 def test_memory_is_a_fraction_of_the_reference(levels, share):
-    """Beyond the output and the gradients, which both hold; CoTr's widths."""
+    """Beyond the output and the gradients, which both forms hold; at CoTr's widths."""
     queries = sum(math.prod(level) for level in levels)
     tensors, cotangent = inputs(levels, 1, queries, 6, 64, 4)
     results = cotangent.nbytes + sum(t.nbytes for t in tensors)

@@ -76,7 +76,7 @@ def test_half_precision_values_are_summed_in_float32(dtype, kernel_device):
     assert [t.dtype for t in ours] == [dtype, dtype, torch.float32, torch.float32]
     for a, b in zip(ours[:2], exact[:2], strict=True):
         torch.testing.assert_close(a.cpu(), b.to(dtype), rtol=step, atol=step / 64)
-    for a, b in zip(ours[2:], exact[2:], strict=True):  # these never were in half precision
+    for a, b in zip(ours[2:], exact[2:], strict=True):  # these were never in half precision
         torch.testing.assert_close(a.cpu(), b, rtol=1e-4, atol=1e-4)
 
 
@@ -154,7 +154,7 @@ def test_compiles_without_a_break(backend, kernel_device, monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_at_the_width_of_cotr(dtype, kernel_device):
-    """A whole published pyramid, which is too large for the interpreter."""
+    """The full published pyramid, which is too large for the interpreter."""
     if kernel_device.type != "cuda":
         pytest.skip("needs a CUDA device")
     levels = [[12, 24, 24], [6, 12, 12]]

@@ -1,4 +1,4 @@
-"""The dynamic head: reference by finite differences and by the authors' numbers, other forms by reference."""
+"""The dynamic head: reference against finite differences and the authors' numbers, the rest against it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_matches_reference_at_random_shapes(seed, device):
 
 
 @pytest.mark.parametrize("block", [1, 7, 100])
-def test_blocks_do_not_show(block, monkeypatch):
+def test_block_size_does_not_matter(block, monkeypatch):
     monkeypatch.setattr(cpu, "_BLOCK_VOXELS", block)
     compare(SIZES["transdodnet"], "cpu")
 
@@ -182,7 +182,7 @@ class TestCompilers:
         assert targets.count("method_zoo.dynamic_head.default") == 1
         torch.testing.assert_close(program.module()(*tensors), dynamic_head(*tensors, 2))
 
-    def test_script_holds_no_operator_of_ours(self):
+    def test_script_contains_no_custom_operator(self):
         tensors, _ = inputs(*SIZES["dodnet"])
         script = torch.jit.script(dynamic_head)
         assert "method_zoo" not in str(script.inlined_graph)

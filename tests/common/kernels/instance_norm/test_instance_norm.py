@@ -1,4 +1,4 @@
-"""Instance norm with leaky ReLU: reference by hand and by finite differences, other forms by reference."""
+"""Instance norm with leaky ReLU: the reference by hand and by finite differences, the rest against it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.kernels.instance_norm import instance_norm_leaky_relu, instance_norm
 
 @pytest.fixture(autouse=True)
 def any_size_is_large(monkeypatch):
-    """So that the form for the CPU is tested on small maps too."""
+    """So that the CPU form is tested on small maps too."""
     monkeypatch.setattr(instance_norm, "_LARGE", (0, 0))
 
 
@@ -68,7 +68,7 @@ def test_gradients_are_those_of_finite_differences(norm, case):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="of a CPU")
 def test_small_maps_on_a_cpu_take_the_reference(monkeypatch):
-    """Which is the faster one there, and with gradients still on larger ones."""
+    """The reference is faster there and, with gradients, on larger maps too."""
     monkeypatch.delenv("COMMON_KERNELS", raising=False)
     monkeypatch.setattr(instance_norm, "_LARGE", (100, 1000))
     calls = []

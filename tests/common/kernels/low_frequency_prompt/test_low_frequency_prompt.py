@@ -45,12 +45,12 @@ def test_equals_the_definition_with_gradients(shape, side):
     compare(shape, side, 1e-12, dtype=torch.float64)
 
 
-def test_a_prompt_for_each_sample():
+def test_one_prompt_per_sample():
     compare((3, 2, 16, 12), 4, 1e-5, prompts=3)
 
 
 def test_equals_the_definition_at_the_published_size():
-    """512 x 512, where a sum over 262144 pixels has most rounding."""
+    """512 x 512, where a sum over 262144 pixels has the most rounding."""
     compare((1, 3, 512, 512), 5, 1e-5)
 
 
@@ -59,7 +59,7 @@ def test_gradients_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(low_frequency_prompt, [image.requires_grad_(), prompt])
 
 
-def test_coefficients_are_those_of_the_whole_transform():
+def test_coefficients_equal_the_full_transforms():
     image, _, _ = drawn((2, 3, 20, 15), 4)
     whole = torch.fft.fftshift(torch.fft.fft2(image), dim=(-2, -1))
     torch.testing.assert_close(
@@ -74,7 +74,7 @@ def test_ones_return_the_image(apply):
 
 
 def test_a_symmetric_window_changes_amplitudes_inside_it_alone():
-    """With odd sides no part of the product is imaginary, so that nothing is lost with the real part."""
+    """With odd sides the product has no imaginary part, so that taking the real part loses nothing."""
     image, _, _ = drawn((1, 1, 33, 31), 3, dtype=torch.float64)
     factors = torch.tensor([[2.0, 0.5, 3.0], [0.7, 1.5, 0.7], [3.0, 0.5, 2.0]], dtype=torch.float64)
     before, after = (
@@ -95,7 +95,7 @@ def test_known_coefficients_are_not_computed_again(monkeypatch):
     torch.testing.assert_close(low_frequency_prompt(image, prompt, coefficients), expected)
 
 
-def test_half_precision_comes_back_as_such():
+def test_half_precision_stays_half_precision():
     image, prompt, _ = drawn((1, 3, 32, 32), 3)
     out = low_frequency_prompt(image.half(), prompt)
     assert out.dtype == torch.float16
@@ -108,7 +108,7 @@ def test_takes_an_image_that_is_not_contiguous():
     torch.testing.assert_close(low_frequency_prompt(turned, prompt), low_frequency_prompt(image, prompt))
 
 
-def test_no_spectrum_of_the_image_is_held():
+def test_the_images_spectrum_is_never_stored():
     image, prompt, _ = drawn((1, 3, 256, 256), 5)
 
     def peak(apply):

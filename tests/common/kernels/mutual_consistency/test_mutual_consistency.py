@@ -10,7 +10,7 @@ from common.kernels import mutual_consistency as module
 from common.kernels.mutual_consistency import mutual_consistency, mutual_consistency_reference
 from common.losses.consistency.mutual_consistency import MutualConsistencyLoss
 
-# B, C, then voxels: one, a prime, one past a block, none but the batch.
+# B, C, then voxels: one, a prime, one past a block, no spatial axis.
 SHAPES = [(2, 2, 5, 7, 3), (1, 4, 1), (3, 3, 17), (2, 2, 2, (1 << 15) // 2 + 1), (4, 5)]
 
 
@@ -76,7 +76,7 @@ def test_numerical_gradient_of_the_definition(detach):
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize("scale", [1.0, 30.0, 300.0])
 def test_low_precision_logits(dtype, classes, scale):
-    """Computed in float32: as exact as the logits themselves, for logits of any size."""
+    """Computed in float32: as accurate as the logits themselves, whatever their size."""
     logits = maps((2, classes, 6, 5, 4), scale=scale, dtype=dtype)
     exact = [z.detach().double().requires_grad_() for z in logits]
     # A loss scale, without which the mean's gradients would be among the smallest that float16 can hold.
@@ -86,7 +86,7 @@ def test_low_precision_logits(dtype, classes, scale):
     torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-7)
     for one, other in zip(gradients, directions, strict=True):
         assert one.dtype == dtype
-        # The gradient is stored in the logits' own type: 8 or 11 bits.
+        # The gradient has the logits' own type: 8 or 11 bits.
         largest = other.abs().max()
         assert (one.double() - other).abs().max() <= 2 * torch.finfo(dtype).eps * largest
 
@@ -102,8 +102,8 @@ def test_loss_scale_of_mixed_precision_reaches_the_gradient_before_it_is_rounded
     assert typical > 0.01 * expected.abs().max()
 
 
-def test_nothing_cancels_where_the_decoders_nearly_agree():
-    """All maps confident and alike: the loss is some 1e-9, and right to 0.1 % in float32."""
+def test_no_cancellation_where_the_decoders_nearly_agree():
+    """All maps confident and similar: the loss is about 1e-9, and accurate to 0.1 % in float32."""
     common_part = 4.0 * torch.sign(torch.randn(1, 1, 5000, generator=torch.Generator().manual_seed(1)))
     exact = [
         (torch.cat([-common_part, common_part], 1).double() + 1e-2 * z.detach()).requires_grad_()
@@ -122,8 +122,8 @@ def test_saturated_logits_give_finite_gradients():
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_memory_is_that_of_the_gradients():
-    """No pairwise temporaries: beyond K gradients a few blocks; the direct form takes much more."""
+def test_memory_is_little_more_than_the_gradients():
+    """No pairwise temporaries: only a few blocks beyond the K gradients; the direct form takes much more."""
     logits = maps((4, 2, 64, 64, 32), 3, dtype=torch.float32)
     one_map = logits[0].numel() * 4
 
@@ -166,7 +166,7 @@ def test_wrong_arguments(function, shapes, temperature, says):
 
 
 def test_identical_maps():
-    """mcnet_plus/docs/method.md#how-to-know-it-works one-hot maps cost nothing; equal soft maps cost K(K-1)
+    """mcnet_plus/docs/method.md#how-to-know-it-works: one-hot maps cost nothing; equal soft maps cost K(K-1)
     equal terms."""
     one_hot = 1000.0 * torch.nn.functional.one_hot(torch.tensor([[0, 1, 1]]), 2).movedim(2, 1).float()
     loss = MutualConsistencyLoss()
@@ -178,7 +178,7 @@ def test_identical_maps():
     assert loss(soft) == 0, "a network with one output has no pairs"
 
 
-def test_operator_is_registered_whole(clean_memory):
+def test_operator_is_registered_completely(clean_memory):
     """Schema, fake kernel and autograd agree, so ``torch.compile`` and ``torch.export`` see it."""
     logits = maps((2, 2, 3, 4), dtype=torch.float32)
     for with_gradients in (True, False):

@@ -1,4 +1,4 @@
-"""Vectorised moments of rows: as exact as float32 allows, also where a sum of squares would cancel."""
+"""Vectorised moments of rows: as accurate as float32 allows, even where a sum of squares would cancel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 
 from common.kernels.row_moments.cpu import moments
 
-# Voxels of a row: one, a few, a chunk of a norm and one less, several chunks with and without a rest, and so
-# many that summands in one go would cost two digits.
+# Voxels of a row: one, a few, a chunk of a norm and one less, several chunks with and without a rest, and
+# enough that a single running sum would lose two digits.
 LENGTHS = (1, 7, 4095, 8192, 3 * 4096, 5 * 4096 + 17, 1 << 21)
 
 
@@ -30,7 +30,9 @@ def test_as_in_double_precision(length):
 
 
 def test_rows_whose_mean_hides_their_deviation_are_summed_around_it():
-    """CT air, a constant, and zeros beside an ordinary row: norm^2 - V mean^2 alone has no digit left."""
+    """CT air, a constant and zeros next to an ordinary row: norm^2 - V mean^2 alone would leave no correct
+    digit.
+    """
     g = torch.Generator().manual_seed(0)
     noise = torch.randn(4, 20_000, generator=g)
     rows = torch.stack([noise[0], -1000 + 0.5 * noise[1], torch.full_like(noise[2], 7.3), 0 * noise[3]])

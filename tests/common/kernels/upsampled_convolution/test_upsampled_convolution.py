@@ -1,4 +1,4 @@
-"""Convolution of a doubled volume without the doubled volume: equal values, gradients, less memory."""
+"""Convolution of a doubled volume without making it: equal values and gradients, less memory."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_scripted(size):
     torch.testing.assert_close(scripted(*tensors), nearest_upsampled_conv3d_reference(*tensors))
 
 
-def test_the_large_input_is_never_written():
+def test_the_doubled_input_is_never_stored():
     x, weight, bias = (t.detach().float() for t in drawn(1, 8, 2, (24, 24, 24)))
     large = 8 * x.numel() * 4
     assert peak_bytes(lambda: nearest_upsampled_conv3d(x, weight, bias)) < large
     assert peak_bytes(lambda: nearest_upsampled_conv3d_reference(x, weight, bias)) > large
 
 
-def test_few_voxels_take_the_direct_way(monkeypatch):
+def test_few_voxels_use_the_direct_form(monkeypatch):
     monkeypatch.setattr(module, "_summed_taps", None)
     assert nearest_upsampled_conv3d(*drawn(1, 2, 3, (5, 5, 10))).shape == (1, 3, 10, 10, 20)
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""Entropy of sigmoid predictions, in full and as GraTa's code has it."""
+"""Entropy of sigmoid predictions, complete and as in GraTa's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Soft Dice against MONAI's where both are the same, and where they differ."""
+"""Soft Dice against MONAI's: where they agree, and where they differ."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_equals_monais(squared, include_background, classes):
     torch.testing.assert_close(*(torch.autograd.grad(loss, logits) for loss in (ours, theirs)))
 
 
-def test_without_the_factor_two_the_minimum_is_a_half_and_the_gradient_half_as_large():
+def test_without_the_factor_two_minimum_and_gradient_are_halved():
     """mcnet_plus/docs/method.md#supervised-loss D = 2 D_published - 1."""
     logits = torch.randn(2, 4, 6, 6, dtype=torch.float64, requires_grad=True)
     label = torch.randint(4, (2, 1, 6, 6))

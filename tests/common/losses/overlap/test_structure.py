@@ -1,4 +1,4 @@
-"""Structure loss: the authors' numbers, and what it weighs."""
+"""Structure loss: the authors' numbers and its weights."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_errors_at_the_contour_cost_more(disc, weighted):
     assert loss(20 * at_contour - 10, disc) > loss(20 * inside - 10, disc) + 1e-3
 
 
-def test_plain_cross_entropy_does_not_know_the_contour(disc):
+def test_plain_cross_entropy_ignores_the_contour(disc):
     logits = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)) + 4 * disc
     published, paper = StructureLoss()(logits, disc), StructureLoss(weighted_bce=True)(logits, disc)
     assert abs(published - paper) > 0.05

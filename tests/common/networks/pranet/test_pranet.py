@@ -1,4 +1,4 @@
-"""PraNet and its Res2Net encoder: sizes, what a training pass answers, export."""
+"""PraNet and its Res2Net encoder: sizes, training output, export."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def image():
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
 
 
-def test_parameters_to_the_unit(network):
+def test_exact_parameter_count(network):
     """vptta/docs/method.md#segmentation-net-2; published with the unused classifier."""
     assert count(network) == 32_547_319 - 2_049_000
     assert norms(network.encoder) == 87
@@ -50,8 +50,8 @@ def test_maps_of_the_encoder(network, image):
     ]
 
 
-def test_scales_of_a_block_depend_on_those_before_them_but_for_the_first_block_of_a_layer():
-    """A change of the first part reaches the next ones only where they are added up."""
+def test_scales_depend_on_earlier_ones_except_in_the_first_block_of_a_layer():
+    """A change of the first part reaches the next ones only where the parts are added."""
     torch.manual_seed(0)
     for first, reached in ((False, [True, True, True, False]), (True, [True, False, False, False])):
         block = Res2NetBlock(256, 64, first=first).eval()
@@ -65,7 +65,7 @@ def test_scales_of_a_block_depend_on_those_before_them_but_for_the_first_block_o
         assert [bool(part.abs().max() > 1e-4) for part in difference.split(26, dim=1)] == reached
 
 
-def test_training_answers_four_maps_and_evaluation_the_finest(network, image):
+def test_training_gives_four_maps_and_evaluation_the_finest(network, image):
     with torch.no_grad():
         finest = network(image)
         stages = network.encoder(image)
@@ -83,7 +83,7 @@ def test_training_answers_four_maps_and_evaluation_the_finest(network, image):
     assert all(not torch.allclose(a, b) for a, b in pairwise(maps))
 
 
-def test_reverse_attention_leaves_what_is_sure():
+def test_reverse_attention_leaves_confident_pixels_alone():
     torch.manual_seed(0)
     attention = ReverseAttention(8, 4, kernel_size=3, convs=2, last_kernel_size=3).eval()
     x, found = torch.randn(1, 8, 6, 6), torch.full((1, 1, 6, 6), 50.0)

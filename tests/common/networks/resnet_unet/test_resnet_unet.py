@@ -1,4 +1,4 @@
-"""The ResNet U-Net: sizes, its variants against the authors' numbers, the place of a style, export."""
+"""The ResNet U-Net: sizes, its variants against the authors' numbers, positions of styles, export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def network(**options) -> ResNetUNet:
     return ResNetUNet(**options)
 
 
-def test_parameters_to_the_unit():
+def test_exact_parameter_count():
     """trid/docs/method.md#network and vptta/docs/method.md#segmentation-net-1; published with the unused
     classifier."""
     assert count(network()) == 22_554_570 - 513_000
@@ -37,8 +37,8 @@ def test_parameters_to_the_unit():
     assert sum(count(m) for m in norms) == 19_136
 
 
-def test_first_weights_of_the_encoder():
-    """vptta/docs/method.md#segmentation-net-1 sqrt(2 / (k k out)), norms 1 and 0."""
+def test_initial_weights_of_the_encoder():
+    """vptta/docs/method.md#segmentation-net-1: sqrt(2 / (k k out)), norms 1 and 0."""
     convolution = network().encoder.layer3[1].conv2.weight
     assert convolution.std().item() == pytest.approx((2 / (9 * 256)) ** 0.5, rel=0.01)
     norm = network().encoder.layer3[1].bn2
@@ -99,7 +99,7 @@ def test_network_split_at_the_first_convolution_is_ccsdg():
 
 
 class Negative(nn.Module):
-    """In training, minus what it gets; counts its calls."""
+    """In training, negates its input; counts its calls."""
 
     calls = 0
 
@@ -108,7 +108,7 @@ class Negative(nn.Module):
         return -x if self.training else x
 
 
-def test_a_style_changes_skips_and_what_lies_deeper_at_its_positions_only(image):
+def test_a_style_changes_skips_and_deeper_maps_only_at_its_positions(image):
     plain, styled = network(), network(style=Negative(), style_after=("layer1", "layer3"))
     assert styled.state_dict().keys() == plain.state_dict().keys()
     plain.eval()
@@ -126,7 +126,7 @@ def test_a_style_changes_skips_and_what_lies_deeper_at_its_positions_only(image)
     assert after[4].min() >= 0
 
 
-def test_a_style_behind_the_deepest_layer_meets_another_relu(image):
+def test_a_style_after_the_deepest_layer_is_followed_by_a_relu(image):
     styled = network(style=Negative(), style_after=["layer4"]).eval()
     styled.style.train()
     with torch.no_grad():
@@ -136,7 +136,7 @@ def test_a_style_behind_the_deepest_layer_meets_another_relu(image):
         torch.testing.assert_close(styled.decode(maps), styled.decode(silent))
 
 
-def test_dropout_acts_on_whole_channels_in_training_only(image):
+def test_dropout_drops_whole_channels_only_in_training(image):
     one = network(dropout=0.5).eval()
     with torch.no_grad():
         torch.testing.assert_close(one(image), one(image), rtol=0, atol=0)

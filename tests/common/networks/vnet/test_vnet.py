@@ -20,7 +20,7 @@ def thin(**options) -> tuple[VNetEncoder, VNetDecoder]:
     return encoder, VNetDecoder(widths=THIN, dropout=0.0, **options).eval()
 
 
-def test_parameters_to_the_unit():
+def test_exact_parameter_count():
     """mcnet_plus/docs/method.md#network-in-3d."""
     network = VNet()
     assert count(network) == 9_448_866
@@ -62,7 +62,7 @@ def test_both_ways_to_run_a_decoder_agree(upsampling):
     torch.testing.assert_close(decoder(maps, gates), decoder.with_features(maps, gates)[0])
 
 
-def test_feedback_changes_the_skip_and_what_lies_deeper():
+def test_feedback_changes_the_skip_and_deeper_maps():
     encoder, _ = thin()
     x = torch.randn(1, 1, 16, 16, 16)
     plain = encoder(x)
@@ -99,7 +99,7 @@ def test_decoder_without_the_finest_skip():
     assert torch.equal(decoder(maps), decoder(other))
 
 
-def test_dropout_acts_in_training_on_whole_channels():
+def test_dropout_drops_whole_channels_only_in_training():
     torch.manual_seed(0)
     encoder = VNetEncoder(widths=(2, 2, 2, 2, 64), dropout=0.5).train()
     deepest = encoder(torch.randn(1, 1, 32, 32, 32))[-1][0].flatten(1)

@@ -14,7 +14,7 @@ from common.phantoms.abdomen.tissues import ORGANS
 
 TRAINING = 12
 
-# smallest and largest plausible volume of one organ in mL, as far as the scan shows it
+# smallest and largest plausible volume of an organ in mL, for the part within the scan
 VOLUMES_ML = {
     1: (35, 450),
     2: (50, 330),
@@ -153,7 +153,7 @@ def test_air_fat_and_noise(cases):
         assert 8 < np.diff(hu, axis=0)[pairs].std() / np.sqrt(2) < 35
 
 
-def test_attenuation_alone_does_not_tell(cases):
+def test_attenuation_alone_is_not_enough(cases):
     """Most voxels as bright as the liver are something else, in every case."""
     for image, label in cases:
         hu, liver = np.asarray(image.dataobj), np.asarray(label.dataobj) == 6
@@ -161,7 +161,7 @@ def test_attenuation_alone_does_not_tell(cases):
         assert liver[(hu >= low) & (hu <= high)].mean() < 0.6
 
 
-def test_organs_are_in_one_piece_mostly(cases):
+def test_organs_are_mostly_in_one_piece(cases):
     from scipy.ndimage import label as components
 
     for value in range(1, len(ORGANS)):
@@ -187,7 +187,7 @@ def test_bad_arguments(tmp_path, argument, value):
     assert not (tmp_path / "a").exists()
 
 
-def test_import_and_reuse_are_light(folder):
+def test_import_and_reuse_are_cheap(folder):
     code = (
         "import sys; from common.phantoms import abdomen;"
         f"abdomen.make({folder!r}, training={TRAINING}, validation=1, test=1);"

@@ -86,7 +86,7 @@ def test_sizes_are_plausible_and_vary(cases):
         volumes.append(cavity.sum() * np.prod(spacing) / 1000)
         extent = (np.ptp(np.argwhere(cavity), axis=0) + 1) * spacing
         assert LONGEST_MM[0] < extent[0] < LONGEST_MM[1]
-        assert extent[0] > extent[1]  # wider than deep: the veins leave to both sides
+        assert extent[0] > extent[1]  # wider than deep: veins leave on both sides
         pieces, _ = components(cavity, np.ones((3, 3, 3)))
         assert np.bincount(pieces.ravel())[1:].max() > 0.9 * cavity.sum()
     assert VOLUME_ML[0] < min(volumes)
@@ -102,8 +102,8 @@ def test_gain_noise_and_bias_vary(cases):
     assert max(spread) / min(spread) > 1.2
 
 
-def test_blood_around_is_as_bright(cases):
-    """Most voxels within the atrium's own range of signal lie outside, some of them at its border."""
+def test_surrounding_blood_is_as_bright(cases):
+    """Most voxels within the atrium's range of signal lie outside it, some of them at its border."""
     for case in cases:
         image, cavity = arrays(case)
         low, high = np.percentile(image[cavity], [10, 90])
@@ -111,7 +111,7 @@ def test_blood_around_is_as_bright(cases):
         assert cavity[like_blood].mean() < 0.6
         border = binary_dilation(cavity, iterations=1) & ~cavity
         share = like_blood[border].mean()
-        assert 0.05 < share < 0.7  # valve, veins, scar; elsewhere a wall is seen
+        assert 0.05 < share < 0.7  # valve, veins, scar; elsewhere there is a wall
 
 
 def test_sides(cases):
@@ -141,7 +141,7 @@ def test_simple_predictors_fit_on_the_labelled_cases_alone(tmp_path):
         assert np.array_equal(table, baseline_dice(whole)[name])
 
 
-def test_a_scan_beside_the_atrium_is_no_error(tmp_path):
+def test_a_scan_without_the_atrium_is_not_an_error(tmp_path):
     folder = atrium.make(tmp_path / "a", training=1, labelled=1, validation=0, test=0, shape=(3, 3, 2))
     assert read(folder, "training")[0][0].shape == (3, 3, 2)
 
@@ -159,7 +159,7 @@ def test_bad_arguments(tmp_path, argument, value):
     assert not (tmp_path / "a").exists()
 
 
-def test_import_and_reuse_are_light(folder):
+def test_import_and_reuse_are_cheap(folder):
     code = (
         "import sys; from common.phantoms import atrium;"
         f"atrium.make({folder!r}, training={TRAINING}, labelled={TRAINING}, validation=3, test=1);"

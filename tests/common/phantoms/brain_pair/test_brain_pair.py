@@ -1,4 +1,4 @@
-"""The phantom of brain pairs: its field is the truth, it never folds, and not moving is no solution."""
+"""The phantom of brain pairs: its field is the true one and never folds, and not moving is no solution."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_field_takes_moving_to_fixed(pairs):
         assert dice(labels, case["fixed_label"]) > dice(case["moving_label"], case["fixed_label"]) + 0.08
 
 
-def test_the_wrong_way_round_is_worse_than_nothing(pairs):
+def test_the_inverse_direction_is_worse_than_no_field(pairs):
     case = pairs[0]
     warped = warp_in_world(case["moving"], case["affine"], -case["field"], case["affine"])
     assert correlation(warped, case["fixed"]) < correlation(case["moving"], case["fixed"])

@@ -1,4 +1,6 @@
-"""The phantom ``kidneys``: files of the challenge, annotators who differ, masses that intensity mistakes."""
+"""The phantom ``kidneys``: the challenge's files, annotators who disagree, masses that intensity alone
+misses.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def voxels(nifti) -> np.ndarray:
     return np.asarray(nifti.dataobj)
 
 
-def test_what_lies_there(folder, cases):
+def test_files(folder, cases):
     assert len(cases) == 7
     for image, label, entry in cases:
         assert image.get_data_dtype() == np.int16
@@ -72,7 +74,7 @@ def test_intensity_alone_does_not_find_the_masses(folder):
     assert max(np.nanmean(table[:, 1]) for table in scores.values()) < 0.4  # tumors
 
 
-def test_same_arguments_same_files_and_others_are_made_anew(folder, tmp_path):
+def test_same_arguments_reuse_the_files_and_others_rebuild(folder, tmp_path):
     small = {"training": 1, "validation": 0, "test": 0, "shape": (72, 56, 40)}
     again = Path(kidneys.make(tmp_path / "k", **small))
     name = "imagesTr/kidneys_training_000.nii.gz"

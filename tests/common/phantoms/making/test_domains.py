@@ -1,4 +1,4 @@
-"""What the phantoms in several domains have in common: lists, files, one eye per case and domain."""
+"""What phantoms with several domains share: lists, files, one eye per case and domain."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def pixels(folder, entry, key="image"):
     return np.asarray(Image.open(Path(folder, entry[key])))
 
 
-def test_source_trains_and_the_others_stream_in_their_order(made):
+def test_source_trains_and_the_others_stream_in_order(made):
     name, folder = made
     lists = lists_of(folder)
     assert [entry["domain"] for entry in lists["training"]] == ["B", "B"]
@@ -71,7 +71,7 @@ def test_other_seed_and_other_cases_differ(made, tmp_path):
 
 
 def test_domains_differ_in_tone_and_light(made, tmp_path):
-    """After a z-score of each channel (which undoes gains) domains differ more than their cases do."""
+    """After a z-score per channel (which undoes gains), domains differ more than the cases within them."""
     name, _ = made
     folder = MAKE[name](tmp_path / "a", **{**FEW, "training": 6, "test": 6})
     tones = {}
@@ -100,7 +100,7 @@ def test_bad_arguments(tmp_path, argument, value):
         assert not (tmp_path / "a").exists()
 
 
-def test_import_and_reuse_are_light(made):
+def test_import_and_reuse_are_cheap(made):
     name, folder = made
     code = (
         f"import sys; from common.phantoms import {name};"

@@ -86,7 +86,7 @@ def test_rebuilt_when_a_file_is_missing(tmp_path):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("had_one", [False, True])
-def test_interrupted_build_leaves_what_was_there(tmp_path, error, had_one):
+def test_interrupted_build_leaves_the_old_phantom(tmp_path, error, had_one):
     folder = tmp_path / "toy"
     if had_one:
         ensure(folder)
@@ -104,7 +104,7 @@ def test_interrupted_build_leaves_what_was_there(tmp_path, error, had_one):
         assert dataset_of(folder)["phantom"]["seed"] == 0
 
 
-def test_leftover_of_a_killed_build_goes_after_a_day(tmp_path):
+def test_leftovers_of_a_killed_build_are_removed_after_a_day(tmp_path):
     old, fresh = (tmp_path / f".toy.{name}.partial" for name in ("old", "fresh"))
     old.mkdir()
     fresh.mkdir()
@@ -147,7 +147,7 @@ def test_other_phantom_and_added_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds the phantom 'toy', not 'other'"):
         ensure(folder, name="other")
     (folder / "notes.txt").write_text("mine")
-    ensure(folder)  # reuse takes nothing away
+    ensure(folder)  # reuse removes nothing
     with pytest.raises(InputError, match=r"notes\.txt"):
         ensure(folder, seed=1)
     assert (folder / "notes.txt").read_text() == "mine"
@@ -180,8 +180,8 @@ def _ensure_at(folder, barrier, seed):
         ensure(folder, seed=seed + round_number % 2)
 
 
-def test_processes_at_once(tmp_path):
-    """Three processes fight for one folder, even with different parameters: it ends whole."""
+def test_concurrent_processes(tmp_path):
+    """Three processes compete for one folder, even with different parameters: it ends complete."""
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(3)
     workers = [context.Process(target=_ensure_at, args=(tmp_path / "toy", barrier, s)) for s in (0, 0, 1)]

@@ -15,7 +15,7 @@ VOLUME_ML = (15, 110)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """One test case of every site."""
+    """One test case per site."""
     return prostate.make(
         tmp_path_factory.mktemp("data") / "prostate", source=["A", "C"], training=3, validation=1, test=2
     )
@@ -59,7 +59,7 @@ def test_sites_differ_in_resolution_gain_and_coil(folder):
         near_coil[entry["domain"]] = values[back].mean() / values[front].mean()
     assert len(set(sizes.values())) == len(DOMAINS)
     assert max(medians.values()) > 5 * min(medians.values())
-    # The rectum lies behind: its coil makes the prostate's back brighter than its front.
+    # The rectum lies behind the prostate: its coil makes the back brighter than the front.
     assert min(near_coil[site] for site in "CF") > max(near_coil[site] for site in "ABDE")
 
 

@@ -1,4 +1,4 @@
-"""The phantom of signals: divsbl/docs/method.md#synthetic-signals, sparsity of the others, files."""
+"""The phantom of signals: divsbl/docs/method.md#synthetic-signals, the other kinds' sparsity, files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_homoscedastic_runs_lie_on_a_grid_of_ten():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_few_coefficients_hold_the_signal(kind):
-    """A third of the coefficients in the kind's basis: 1 % of the power at most is left out."""
+    """A third of the coefficients in the kind's basis leave out at most 1 % of the power."""
     draw, basis, _ = KINDS[kind]
     for seed in range(5):
         c = basis_matrix(basis, 128).numpy().T @ draw(128, np.random.default_rng(seed))

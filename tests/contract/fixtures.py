@@ -1,4 +1,4 @@
-"""Fixtures of the contract; a test that asks for ``bundle`` runs for each (tests/of_bundles.py)."""
+"""The runs that tests of a bundle share: a quick training, an unpacked copy, a place for another run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shared(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def home(shared) -> Path:
-    """A home for the commands, one for all: matplotlib's font cache takes seconds to make."""
+    """One home for all commands: matplotlib's font cache takes seconds to build."""
     folder = shared / "home"
     folder.mkdir(exist_ok=True)
     return folder
@@ -37,7 +37,7 @@ def home(shared) -> Path:
 
 @pytest.fixture(scope="session")
 def shell(shared, home) -> Shell:
-    """Commands run from a folder that has nothing to do with the checkout."""
+    """Runs commands from a folder unrelated to the checkout."""
     folder = shared / "elsewhere"
     folder.mkdir(exist_ok=True)
     return Shell(folder, home)
@@ -45,7 +45,7 @@ def shell(shared, home) -> Shell:
 
 @pytest.fixture(scope="session")
 def trained(bundle, shared, shell) -> Run:
-    """The quick training, done once for all tests and workers; read it, write elsewhere."""
+    """The quick training, run once for all tests and workers: read-only, write elsewhere."""
     run = Run(bundle, shared / f"{bundle.name} trained", shared / f"{bundle.name} phantom")
     done = shared / f"{bundle.name}.done"
     with FileLock(shared / f"{bundle.name}.lock"):
@@ -59,7 +59,9 @@ def trained(bundle, shared, shell) -> Run:
 
 @pytest.fixture
 def make_run(bundle, tmp_path, trained) -> MakeRun:
-    """A place for another run on the same phantom; ``weights=True`` puts the quick training's into it."""
+    """A place for another run on the same phantom; ``weights=True`` copies the quick training's weights
+    there.
+    """
 
     def make(name: str = "a run", *, weights: bool = False) -> Run:
         run = Run(bundle, tmp_path / name, trained.phantom)
@@ -77,21 +79,23 @@ def make_run(bundle, tmp_path, trained) -> MakeRun:
 def unpacked(bundle, shared, trained) -> Path:
     """The bundle as a user has it: its own copy of ``common``, weights in models/, no checkout around.
 
-    The weights are those of the quick training, or new ones where that had a narrow network.
+    The weights are the quick training's, or new ones if that had a narrow network.
     """
     folder = shared / "unpacked" / bundle.name
     with FileLock(shared / f"{bundle.name}.unpacked.lock"):
         if not folder.exists():
             leave_out = shutil.ignore_patterns("eval", "data", "models", "__pycache__")
             folder.parent.mkdir(exist_ok=True)
-            half = shared / f"{bundle.name} partial"  # its own: another process may be at another bundle
+            half = (
+                shared / f"{bundle.name} partial"
+            )  # its own: another process may be unpacking another bundle
             shutil.copytree(bundle.root / "configs", half / "configs")
             shutil.copytree(bundle.root / bundle.name, half / bundle.name, ignore=leave_out)
             shutil.copytree(
                 bundle.root / "common", half / "common", ignore=shutil.ignore_patterns("__pycache__")
             )
             (half / "models").mkdir()
-            if bundle.network:  # the bundle's own configs, which know nothing of it
+            if bundle.network:  # the bundle's own configs, which do not refer to it
                 torch.manual_seed(0)
                 full = parse_config(bundle.name).get_parsed_content("network_def")
                 torch.save(full.state_dict(), half / "models" / "model.pt")

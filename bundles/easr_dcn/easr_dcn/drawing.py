@@ -27,11 +27,11 @@ _LINES = 16  # of a deformed grid, along the longer side of a slice
 
 
 def draw_checkerboard(warped: Tensor, fixed: Tensor, path: str | Path) -> None:
-    """The middle slice of each axis, squares of the warped and of the fixed image in turn.
+    """The middle slice of each axis, as alternating squares of the warped and the fixed image.
 
     Args:
         warped: (X, Y, Z).
-        fixed: likewise; each image is scaled by its own 99.5th percentile.
+        fixed: (X, Y, Z); each image is scaled by its own 99.5th percentile.
         path: PNG to write.
     """
     images = [
@@ -50,13 +50,13 @@ def draw_checkerboard(warped: Tensor, fixed: Tensor, path: str | Path) -> None:
 def draw_pair(image: MetaTensor, displacement: Tensor, path: str | Path, *, title: str = "") -> None:
     """Moving, fixed and warped image, the differences before and after, and the deformed grid.
 
-    The grid's lines run through where the fixed image's lines lie in the moving one.
+    The deformed grid is the fixed image's grid, drawn where its points lie in the moving image.
 
     Args:
         image: (2, X, Y, Z), moving and fixed, in 0..1, with an affine.
         displacement: (3, X, Y, Z) voxels.
         path: PNG to write.
-        title: above all.
+        title: of the figure.
     """
     spacing = [float(mm) for mm in image.pixdim]
     pair, field = plain(image).cpu().float(), plain(displacement).cpu().float()
