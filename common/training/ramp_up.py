@@ -1,4 +1,4 @@
-"""Ramp-up: the weight of a loss that a young network should not follow yet."""
+"""Ramp-up: the weight of a loss that an untrained network should not follow yet."""
 
 from __future__ import annotations
 

@@ -88,6 +88,6 @@ class SemiSupervisedTrainer(SupervisedTrainer):
 
 
 def loss_parts(output: Mapping[str, Any]) -> dict[str, float]:
-    """What TensorBoard shows of an iteration: the loss, and its parts before they are weighted."""
+    """What TensorBoard shows of an iteration: the loss and its unweighted parts."""
     parts = ("loss", "supervised_loss", "consistency_loss", "consistency_weight")
     return {part: float(torch.as_tensor(output[part]).detach()) for part in parts}

@@ -19,7 +19,7 @@ __all__ = ["RandChannelBlurd"]
 
 
 class RandChannelBlurd(RandPerChanneld):
-    """Blur channels, each as far along all of its axes; the border is reflected, outermost voxel repeated.
+    """Blur channels, equally along all axes; the border is reflected, repeating the outermost voxel.
 
     Args:
         keys: images (C, *spatial).

@@ -44,11 +44,11 @@ class RandChannelScaled(RandPerChanneld):
 
 
 class RandChannelOffsetd(RandPerChanneld):
-    """Add a number of its own to each channel.
+    """Add an offset to each channel, drawn for it alone.
 
     Args:
         keys: images (C, *spatial).
-        sd: of the normal distribution about 0 that the number is drawn from.
+        sd: of the normal distribution about 0 from which the offset is drawn.
         settings: of :class:`RandPerChanneld`.
     """
 
@@ -97,7 +97,7 @@ class RandChannelGammad(RandPerChanneld):
         keys: images (C, *spatial).
         gamma: range of the exponent, half of the time below 1.
         invert: of the negated image.
-        retain_stats: then give the channel the mean and the standard deviation that it had.
+        retain_stats: restore the channel's mean and standard deviation afterwards.
         settings: of :class:`RandPerChanneld`.
     """
 
@@ -118,7 +118,7 @@ class RandChannelGammad(RandPerChanneld):
         return around_one(self.R.uniform, *self.gamma)
 
     def change(self, channel: Tensor, drawn: float) -> Tensor:
-        """The channel at another gamma."""
+        """The channel after the power."""
         values = -channel if self.invert else channel
         low, span = values.min(), values.max() - values.min() + _SMALL
         bent = ((values - low) / span) ** drawn * span + low

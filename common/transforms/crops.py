@@ -26,8 +26,8 @@ class RandPaddedCropd(MapTransform, Randomizable):
     Args:
         keys: volumes (C, *S) of equal size.
         size: the patch in voxels, one number per axis.
-        margin: at least 1, so that some start is left.
-        allow_missing_keys: pass what is not there.
+        margin: at least 1, so that there is a place to start.
+        allow_missing_keys: pass cases without a key.
     """
 
     def __init__(

@@ -10,8 +10,8 @@ __all__ = ["around_one"]
 def around_one(uniform: Callable[[float, float], float], low: float, high: float) -> float:
     """A factor or an exponent: half of the time uniform in [low, 1], else uniform in [1, high].
 
-    A range on one side of 1 is drawn from as it is.  Source: batchgenerators, whose scales, contrasts and
-    gammas are drawn so.
+    From a range on one side of 1 the draw is uniform.  Source: batchgenerators draws scales, contrasts and
+    gammas this way.
 
     Args:
         uniform: draws from [a, b), as ``numpy.random.RandomState.uniform`` does.

@@ -10,7 +10,7 @@ __all__ = ["resample_shares"]
 
 
 def resample_shares(label: np.ndarray, resample: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """A voxel gets the class of which it holds a half or more, the higher of two; 0 where no class does.
+    """Each voxel gets the class that fills at least half of it (the higher of two), else 0.
 
     Args:
         label: whole numbers from 0 on.

@@ -20,7 +20,7 @@ __all__ = ["RandLowResolutiond", "simulate_low_resolution"]
 
 
 def simulate_low_resolution(channel: np.ndarray, zoom: float, *, in_plane: bool) -> np.ndarray:
-    """One channel (*spatial), shrunk to ``zoom`` times its size and brought back to it.
+    """One channel (*spatial), shrunk to ``zoom`` times its size and resized back.
 
     Splines overshoot: as in scikit-image the result is clipped to the range of the small channel.
 

@@ -1,6 +1,6 @@
 """nnU-Net's crops: larger than the patch, and placed so that the patch's centre reaches every border.
 
-What a crop shows beyond the volume is 0.  A rotation and a scaling (``common.transforms.spatial``) take the
+Beyond the volume a crop is 0.  A rotation and a scaling (``common.transforms.spatial``) take the
 patch from its middle.  Volumes are (C, D, H, W).  Source:
 cotr/docs/method.md#sampling.
 """
@@ -53,8 +53,8 @@ def enlarged_size(patch_size: Sequence[int], angles: Sequence[float], in_plane: 
 class ForegroundVoxelsd(MapTransform):
     """Note where the classes of a label map lie, so that a crop need not search for them every time.
 
-    For a key ``label`` the case gets ``label_voxels``: {class: (n, 3) int32}, without background.  Of a class
-    10,000 voxels are kept, or a hundredth where that is more; always the same ones.
+    For a key ``label`` the case gets ``label_voxels``: {class: (n, 3) int32}, without background.  For each
+    class 10,000 voxels are kept, or 1 % if that is more; always the same ones.
 
     Args:
         keys: label maps (1, D, H, W).
@@ -82,13 +82,13 @@ def _stored_voxels(label: np.ndarray) -> dict[int, np.ndarray]:
 class RandNnUNetCropd(MapTransform, Randomizable):
     """Cut a crop for a patch, anywhere or around a voxel of the foreground, the same from every key.
 
-    Along each axis the volume is thought to be longer by crop - patch (by crop - side at least), one half of
-    it at each end, rounded up.  A crop anywhere lies in it, so that its middle, the patch, reaches every
+    Along each axis the volume is treated as longer by crop - patch (at least crop - side), half of that at
+    each end, rounded up.  A crop anywhere lies in it, so that its middle, the patch, reaches every
     border and passes none by more than a voxel.
 
-    A crop on the foreground has its middle at a voxel: of a class drawn from those present, all alike, and
-    then of its stored voxels.  It is moved back where it would begin before the longer volume, and not where
-    it would end behind it.  A case without foreground is cropped anywhere.
+    A crop on the foreground is centred on a stored voxel of a class drawn uniformly from those present.  It
+    is moved if it would start before the longer volume, but not if it would end behind it.  A case without
+    foreground is cropped anywhere.
 
     Args:
         keys: volumes of equal size.

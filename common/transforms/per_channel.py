@@ -20,10 +20,10 @@ __all__ = ["RandPerChanneld"]
 class RandPerChanneld(MapTransform, Randomizable, ABC):
     """With some probability act at all, and then on each channel with a probability of its own.
 
-    A transform says what is drawn for a channel (:meth:`draw`), and what becomes of it (:meth:`change`).
+    Subclasses say what is drawn for a channel (:meth:`draw`) and how it changes (:meth:`change`).
 
     Args:
-        keys: images (C, *spatial); each is drawn for apart.
+        keys: images (C, *spatial), each with its own draws.
         prob: probability that anything happens.
         channel_prob: probability of each channel, once it does.
         allow_missing_keys: pass cases without a key.

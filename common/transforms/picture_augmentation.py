@@ -25,7 +25,7 @@ __all__ = ["Deformation", "RandDeformPictured", "deform_picture"]
 
 @dataclass(frozen=True)
 class Deformation:
-    """What one sample gets; a part that is None does not happen.
+    """What happens to one sample; a part that is None is left out.
 
     Attributes:
         angle: rotation about the centre, radians.
@@ -39,7 +39,7 @@ class Deformation:
 
     @property
     def is_identity(self) -> bool:
-        """Nothing happens."""
+        """Whether nothing happens."""
         return self.angle is None and self.scale is None and self.displacement is None
 
 
@@ -47,8 +47,8 @@ def deform_picture(image: Tensor, deformation: Deformation, *, is_label: bool = 
     """Resample (C, H, W) once; what comes from outside is 0.
 
     Args:
-        image: pictures are resampled by cubic splines; of labels a pixel gets the class of which it holds
-            a half.
+        image: pictures are resampled by cubic splines; a label's pixel gets the class that fills half
+            of it.
         deformation: see :class:`Deformation`.
         is_label: (1, H, W) of class numbers.
     """

@@ -35,7 +35,7 @@ __all__ = [
 
 
 def slices_of(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each case once for every slice, with its number under ``slice``.
+    """One item for every slice of every case, with the slice's number under ``slice``.
 
     Slices are counted along the axis that is the last one once a volume is turned to (R, A, S).
     """
@@ -45,7 +45,7 @@ def slices_of(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def labelled_slices_of(
     cases: Sequence[Mapping[str, Any]], label_map: Mapping[int, int] | None = None
 ) -> list[dict[str, Any]]:
-    """As :func:`slices_of`, of those slices alone in which something is labelled.
+    """As :func:`slices_of`, but only slices in which something is labelled.
 
     Args:
         cases: with ``image`` and ``label``, absolute paths.
@@ -62,7 +62,7 @@ def labelled_slices_of(
 
 
 def _labelled(file: Any, nothing: Sequence[int]) -> list[int] | None:
-    """Numbers of the slices that have another value than these; None where the label cannot be read."""
+    """Numbers of the slices with any other value than these; None if the label cannot be read."""
     try:
         label = nib.load(file)
         voxels = ~np.isin(np.asanyarray(label.dataobj), nothing)
@@ -107,7 +107,7 @@ class TakeSliced(MapTransform):
 class KeepLabelledSlicesd(MapTransform):
     """Volumes (C, X, Y, Z) keep their slices in which something is labelled; all where nothing is.
 
-    The grid's origin is not moved: what comes out is for scores, not for a place in the patient.
+    The grid's origin is not moved: the result is for scores, not for positions in the patient.
 
     Args:
         keys: volumes of one size, the label among them.

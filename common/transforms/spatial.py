@@ -37,8 +37,8 @@ def rotation_range(in_plane: bool) -> list[float]:
 class RandRotateScaled(MapTransform, Randomizable):
     """Rotate and scale about the centre, each with its own probability, and crop to the patch.
 
-    Where nothing was drawn this is the centre's crop.  Outside the volume images are 0 and labels background.
-    Images by cubic splines; of labels a voxel gets the class of which it holds a half.
+    If nothing is drawn, this is a centre crop.  Outside the volume images are 0 and labels background.
+    Images are resampled by cubic splines; a label's voxel gets the class that fills half of it.
 
     Args:
         keys: volumes of equal size, at least ``patch_size``.
@@ -113,7 +113,7 @@ class RandRotateScaled(MapTransform, Randomizable):
         return resample_shares(channel, lambda mask: self._resampled(mask, order=1))
 
     def _resampled(self, channel: np.ndarray, order: int) -> np.ndarray:
-        """(D, H, W) to the patch; slice by slice in the plane, which is the same in a quarter of the time."""
+        """(D, H, W) to the patch; in the plane slice by slice: the same result in a quarter of the time."""
         if self.in_plane:
             matrix = self.matrix[1:, 1:]
             return np.stack([_about_centre(one, matrix, self.patch_size[1:], order) for one in channel])
@@ -121,7 +121,7 @@ class RandRotateScaled(MapTransform, Randomizable):
 
 
 def _about_centre(values: np.ndarray, matrix: np.ndarray, size: Sequence[int], order: int) -> np.ndarray:
-    """What the matrix points to from every place of an array of this size; 0 beyond the outermost voxels."""
+    """The volume at the places that the matrix maps to; 0 beyond the outermost voxels."""
     centre, own = (np.asarray(values.shape) - 1) / 2, (np.asarray(size) - 1) / 2
     offset = centre - matrix @ own
     return affine_transform(values, matrix, offset, tuple(size), order=order, mode="constant", cval=0.0)

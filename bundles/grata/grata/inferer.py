@@ -1,4 +1,4 @@
-"""GraTa at test time: the gradient of one loss where another's has led, and a step as long as they agree.
+"""GraTa at test time: one step along the pseudo loss's gradient, longer the better it agrees with another's.
 
     g_a     = gradient of the entropy at theta
     g_p     = gradient of the consistency at theta - g_a
@@ -35,7 +35,7 @@ _LR_SHAPES = ("quadratic", "linear", "softplus", "fixed")
 
 @dataclass(frozen=True)
 class Step:
-    """What one image's adaptation was; without an auxiliary loss its parts are NaN and empty.
+    """One image's adaptation; without an auxiliary loss, its values are NaN and its gradients empty.
 
     Attributes:
         entropy: the auxiliary loss at theta.
@@ -55,7 +55,7 @@ class Step:
 
 
 def cosine(one: Gradients, other: Gradients) -> float:
-    """Of the angle between two gradients, over all parameters that have both."""
+    """The cosine between two gradients, over all parameters that have both."""
     pairs = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
     a, b = (torch.cat([gradient.flatten() for gradient in of]) for of in zip(*pairs, strict=True))
     return (a.dot(b) / (a.norm() * b.norm() + _SMALL)).item()
@@ -67,8 +67,8 @@ def step_size(lr: float, agreement: float, shape: str = "quadratic") -> float:
     Args:
         lr: lr0.
         agreement: the cosine.
-        shape: "quadratic", lr0 (c + 1)^2 / 4, is the paper's and what the authors' code does if not told
-            otherwise; also in their code are "linear", lr0 (c + 1) / 2, and "softplus", lr0 ln(1 + e^c),
+        shape: "quadratic", lr0 (c + 1)^2 / 4, is the paper's and the default of the authors' code; their code
+            also has "linear", lr0 (c + 1) / 2, and "softplus", lr0 ln(1 + e^c),
             between 0.31 and 1.31 lr0.  "fixed" is lr0 always.
     """
     share = (agreement + 1) / 2
@@ -120,7 +120,7 @@ class GradientAlignmentInferer(AffineStream):
         self.last: Step | None = None
 
     def begin(self) -> None:
-        """The source's weights, an optimiser without moments, and the seed's first style next."""
+        """Start from the source's weights, an optimiser without moments, and the seed's first style."""
         super().begin()
         self.generator.manual_seed(self.seed)
 
@@ -133,7 +133,7 @@ class GradientAlignmentInferer(AffineStream):
 
         Args:
             image: (1, C, H, W).
-            strong: the image in another style, likewise; it is brought to [0, 1] here.
+            strong: the image in another style, (1, C, H, W); it is brought to [0, 1] here.
         """
         entropy, auxiliary = float("nan"), []
         theta = [parameter.detach().clone() for parameter in self.parameters]
@@ -156,7 +156,7 @@ class GradientAlignmentInferer(AffineStream):
 
     @torch.no_grad()
     def _shift(self, gradients: Gradients) -> None:
-        """To theta - g: the raw gradient, a step of size 1."""
+        """Move to theta - g: a step of size 1 along the raw gradient."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             if gradient is not None:
                 parameter.sub_(gradient)
@@ -167,10 +167,10 @@ class GradientAlignmentInferer(AffineStream):
         return F.binary_cross_entropy_with_logits(self.network(strong), soft_label)
 
     def own_state(self) -> dict[str, Any]:
-        """As every :class:`AffineStream`, and where the draws of the styles stand."""
+        """The state of an :class:`AffineStream`, and that of the generator of styles."""
         return {**super().own_state(), "generator": self.generator.get_state()}
 
     def restore_own(self, state: Mapping[str, Any]) -> None:
-        """All of it."""
+        """Restore both."""
         super().restore_own(state)
         self.generator.set_state(state["generator"].cpu())

@@ -1,6 +1,6 @@
-"""The strong style augmentation of an image: brightness, contrast, gamma, noise and blur, drawn apart.
+"""Strong style augmentation: brightness, contrast, gamma, noise and blur, drawn before they are applied.
 
-Axes: C channels, (H, W); values in [0, 1] before, and beyond it after.
+Axes: C channels, (H, W); values lie in [0, 1] before, and may leave it after.
 Source: grata/docs/method.md#strong-style-augmentation (batchgenerators' transforms).
 """
 
@@ -75,7 +75,7 @@ class StyleDraw:
 
 
 def restyle(image: Tensor, style: Style) -> Tensor:
-    """(1, C, H, W) to the changed image, a new tensor: the given one is still to be predicted."""
+    """(1, C, H, W) to the changed image, a new tensor: the given one is needed for the prediction."""
     x = image.clone()
     if style.brightness is not None:
         x = x * _each(style.brightness, x)

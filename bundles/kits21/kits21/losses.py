@@ -23,7 +23,7 @@ def region_targets(label: Tensor, order: Sequence[int] = NESTING) -> Tensor:
 
     Args:
         label: the label map.
-        order: label values, outermost first; region r holds those from place r on.
+        order: label values, outermost first; region r holds order[r:].
     """
     values = torch.tensor(list(order), device=label.device, dtype=label.dtype)
     return torch.cat([torch.isin(label, values[r:]) for r in range(len(values))], dim=1).to(torch.float32)
@@ -52,14 +52,14 @@ class RegionLoss(nn.Module):
 class TwoStageLoss(nn.Module):
     """The sum of both stages' losses, each over the scales of its deep supervision.
 
-    Of a network with one stage (a tensor, or a list of scales, instead of a dict) it is the fine stage's.
+    For a one-stage network (a tensor, or a list of scales, instead of a dict) it is the fine stage's loss.
 
     Args:
         order: label values, outermost first.
         softmax: the fine stage tells the classes apart (Dice without the background, and cross-entropy)
             instead of nested regions; the coarse stage always has the one region of all foreground.
-        batch: Dice of the fine stage over the whole batch; the coarse stage's is case by case, as nnU-Net has
-            it at low resolution.
+        batch: Dice of the fine stage over the whole batch; the coarse stage's is case by case, as in
+            nnU-Net at low resolution.
         scales: weights of the whole, a half and a quarter of the resolution.
     """
 

@@ -1,4 +1,4 @@
-"""The masks of a coarse stage, made rough, so that the fine stage does not copy them.
+"""Roughen the masks of a coarse stage, so that the fine stage does not just copy them.
 
 Channels C of masks that exclude one another, (D, H, W).  Source:
 kits21/docs/method.md#cascade-input.
@@ -26,13 +26,13 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3))
 
 
 def ball(radius: float) -> np.ndarray:
-    """A ball as wide as scikit-image makes it: int(2 radius + 1) voxels, so that some have an even width."""
+    """A ball of scikit-image's width: int(2 radius + 1) voxels, which may be even."""
     line = np.linspace(-radius, radius, int(2 * radius + 1))
     return line[:, None, None] ** 2 + line[:, None] ** 2 + line**2 <= radius**2
 
 
 def roughen(mask: np.ndarray, operation: str, element: np.ndarray) -> np.ndarray:
-    """A mask (D, H, W) dilated, eroded, closed or opened; beyond the border nothing changes it.
+    """A mask (D, H, W) dilated, eroded, closed or opened; voxels beyond the border have no effect.
 
     Args:
         mask: of bool.
@@ -48,25 +48,25 @@ def roughen(mask: np.ndarray, operation: str, element: np.ndarray) -> np.ndarray
 
 
 def _hit(mask: np.ndarray, element: np.ndarray, origin: Sequence[int]) -> np.ndarray:
-    """Where an element laid over a voxel of the mask reaches."""
+    """The voxels that an element reaches when centred on a voxel of the mask."""
     full = fftconvolve(mask.astype(np.float32), element.astype(np.float32))
     here = tuple(slice(start, start + side) for start, side in zip(origin, mask.shape, strict=True))
     return full[here] > 0.5
 
 
 class RandRoughMaskd(Randomizable, MapTransform):
-    """Dilate, erode, close or open masks, and take pieces of them away.
+    """Dilate, erode, close or open masks, and remove pieces of them.
 
     Every channel in a random order gets one of the four, with a ball of its own radius.  What a channel gains
     the others lose; what it loses is background.
 
     Args:
         keys: masks (C, D, H, W) of 0 and 1.
-        prob: that this happens.
+        prob: probability that any of this happens.
         radius: range, uniform, in voxels.
-        prob_removal: then to take one piece of every channel, drawn at random, away.  nnU-Net means 0.2, but
+        prob_removal: then to remove one random piece of every channel.  nnU-Net intends 0.2, but
             its released code never removes anything.
-        largest_removed: share of the patch; only smaller pieces are taken away.
+        largest_removed: share of the patch; only smaller pieces are removed.
     """
 
     def __init__(

@@ -30,12 +30,12 @@ __all__ = [
 
 
 def coarse_spacing(spacing: Sequence[float], factor: float) -> list[float]:
-    """Spacing of the coarse stage, mm: in all directions so many times the fine stage's smallest."""
+    """Spacing of the coarse stage, mm: a multiple of the fine stage's smallest, in all directions."""
     return [factor * min(spacing)] * len(spacing)
 
 
 def coarse_size(sides: Sequence[int], spacing: Sequence[float], coarse: Sequence[float]) -> list[int]:
-    """Voxels of the coarse stage's view; an axis that is coarser already stays as it is.
+    """Voxels of the coarse stage's view; an axis that is already coarser is left alone.
 
     Args:
         sides: voxels of the case, (D, H, W).
@@ -54,7 +54,7 @@ class CoarseViewd(MapTransform):
 
     Args:
         spacing: mm of the case, (D, H, W).
-        coarse_spacing: mm of the coarse stage; an axis that is coarser already stays as it is.
+        coarse_spacing: mm of the coarse stage; an axis that is already coarser is left alone.
     """
 
     def __init__(

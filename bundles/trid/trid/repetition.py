@@ -16,9 +16,9 @@ __all__ = ["RepeatedSampler", "repeated_length"]
 
 
 def repeated_length(items: int, batch_size: int, least: int) -> int:
-    """How long a list becomes that stands ceil(least / floor(items / batch_size)) times in a row, or once.
+    """Length of a list repeated ceil(least / floor(items / batch_size)) times, and at least once.
 
-    Its batches, of which the last one need not be full, are ``least`` at least.
+    It gives at least ``least`` batches; the last one may not be full.
 
     Args:
         items: in the list.
@@ -29,11 +29,11 @@ def repeated_length(items: int, batch_size: int, least: int) -> int:
 
 
 class RepeatedSampler(Sampler[int]):
-    """Shuffles a list that stands several times in a row; its passes are mixed with one another.
+    """Shuffles a repeated list as a whole, so that its passes are mixed.
 
     Args:
         data_source: the list.
-        num_samples: drawn; what no whole pass makes is drawn from one more.
+        num_samples: how many to draw; whole passes first, the rest from one more.
     """
 
     def __init__(self, data_source: Sized, num_samples: int) -> None:

@@ -1,4 +1,4 @@
-"""The voxel spacing of a training, as nnU-Net plans it from its cases."""
+"""The voxel spacing to train at, as nnU-Net plans it from the training cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ANISOTROPY = 3.0
 
 
 def target_spacing(volumes: Sequence[ImageFacts], axcodes: str) -> list[float]:
-    """The median, but the 10th percentile along an axis of few and thick slices.
+    """The median spacing, but the 10th percentile along an axis of few thick slices.
 
     The axis whose median exceeds three times each other's, while three times its median number of voxels is
     less than each other's, gets the 10th percentile of its spacings, or a little more than the larger of the
