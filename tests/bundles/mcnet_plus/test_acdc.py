@@ -59,6 +59,7 @@ def test_slice_by_slice_prediction_has_the_volumes_grid():
     torch.testing.assert_close(probability.sum(1), torch.ones(1, 16, 20, 3))
 
 
+@pytest.mark.full
 def test_train_evaluate_and_predict_in_2d(tmp_path):
     """acdc.json on top of train.json, of train.json with evaluate.json, and of inference.json."""
     run = Run(MCNET, tmp_path / "a run", tmp_path / "phantom")
