@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
-import shlex
 import sys
 import tempfile
 import time
@@ -16,7 +15,15 @@ from pathlib import Path
 import torch
 
 from benchmarks.speed import bundles, ops
-from benchmarks.speed.measure import Clock, Row, copy_bandwidth, environment_variable, measure
+from benchmarks.speed.measure import (
+    Clock,
+    Row,
+    clock_of,
+    command_line,
+    copy_bandwidth,
+    environment_variable,
+    measure,
+)
 from benchmarks.speed.report import document, environment, save, table
 from common.commands import Switch
 from common.files import write_text
@@ -77,10 +84,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Run what the command line asks for, print its table, save it."""
     options = parse(arguments)
-    clock: Clock = time.perf_counter
-    if options.busy:  # threads that wait for one another would count the other work's time
-        torch.set_num_threads(1)
-        clock = time.process_time
+    clock = clock_of(options.busy)
     began = time.perf_counter()
     on_gpu = torch.device(options.device).type == "cuda"
     mebibytes = 16 if options.quick else 1024 if on_gpu else 256
@@ -92,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
             for name in getattr(options, kind)
             for row in _measured(kind, name, options, copied=copied, clock=clock)
         ]
-    command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if arguments is None else arguments)])
+    command = command_line("benchmarks", arguments)
     facts = {
         "command": command,
         "environment": environment(options.device),

@@ -6,15 +6,12 @@ files have true or false there, or the argument it becomes is annotated ``bool``
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from pydoc import locate
 from typing import Any
 
-from monai.bundle.config_item import ConfigComponent
-
 from common.commands import as_boolean
+from common.config_walk import components, is_expression, leaves, parameters_of, target_of
 
 __all__ = ["read_booleans"]
 
@@ -34,9 +31,9 @@ def read_booleans(config: Any, files: Sequence[Mapping[str, Any]]) -> bool:
     """
     paths, arguments = _booleans_of(files), _boolean_arguments(config)
     changed = False
-    for path, holder, key in list(_leaves(config, "")):
+    for path, holder, key in list(leaves(config)):
         value = holder[key]
-        given = isinstance(value, str) and not value.startswith(("$", "@", "%"))
+        given = isinstance(value, str) and not is_expression(value)
         if path in paths:  # a key of ours, where a number or None is as wrong as another word
             given = given or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
         if given and (path in paths or path in arguments):
@@ -45,28 +42,16 @@ def read_booleans(config: Any, files: Sequence[Mapping[str, Any]]) -> bool:
     return changed
 
 
-def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Path, holder and key of every leaf."""
-    inside = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in inside:
-        name = str(key).lstrip("+~").replace("#", "::")  # overlays name what they change: "train#trainer"
-        full = f"{path}::{name}" if path else name
-        if isinstance(value, Mapping | list):
-            yield from _leaves(value, full)
-        else:
-            yield full, node, key
-
-
 def _booleans_of(files: Sequence[Mapping[str, Any]]) -> set[str]:
     """The paths where the files say true or false, and otherwise nothing but expressions."""
     found: set[str] = set()
     others: set[str] = set()
     for file in files:
-        for path, holder, key in _leaves(file, ""):
+        for path, holder, key in leaves(file):
             value = holder[key]
             if isinstance(value, bool):
                 found.add(path)
-            elif not (isinstance(value, str) and value.startswith(("$", "@", "%"))):
+            elif not is_expression(value):
                 others.add(path)
     return found - others
 
@@ -74,7 +59,7 @@ def _booleans_of(files: Sequence[Mapping[str, Any]]) -> set[str]:
 def _boolean_arguments(config: Any) -> set[str]:
     """The paths of arguments that are annotated ``bool``, and of the keys that such arguments refer to."""
     found: set[str] = set()
-    for path, node in _components(config, ""):
+    for path, node in components(config):
         for key in set(node) & _annotated_bool(node):
             value = node[key]
             refers = isinstance(value, str) and value.startswith("@")
@@ -82,25 +67,12 @@ def _boolean_arguments(config: Any) -> set[str]:
     return found
 
 
-def _components(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(node, Mapping) and isinstance(node.get("_target_"), str):
-        yield path, node
-    inside = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in inside:
-        yield from _components(value, f"{path}::{key}" if path else str(key))
-
-
 def _annotated_bool(node: Mapping[str, Any]) -> frozenset[str]:
-    if node["_target_"].startswith(("$", "@")):
-        return frozenset()
-    return _booleans_of_target(node["_target_"])
+    name = node["_target_"]
+    return _booleans_of_target(name) if isinstance(name, str) and not is_expression(name) else frozenset()
 
 
 @cache
-def _booleans_of_target(target: str) -> frozenset[str]:
-    name = ConfigComponent(config={"_target_": target}, id="").resolve_module_name()
-    try:
-        parameters = inspect.signature(locate(name)).parameters  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # nothing there, or a built-in function without a signature
-        return frozenset()
-    return frozenset(name for name, one in parameters.items() if one.annotation in (bool, "bool"))
+def _booleans_of_target(name: str) -> frozenset[str]:
+    parameters = parameters_of(target_of(name)) or {}
+    return frozenset(key for key, one in parameters.items() if one.annotation in (bool, "bool"))

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pydoc import locate
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
-from monai.bundle.config_item import ConfigComponent
 
 from common.config_booleans import read_booleans
+from common.config_walk import components, inside, is_expression, parameters_of, target_of
 from common.errors import InputError, show_input_errors_as_one_line
 from common.training.tracking import fit_tracking
 
@@ -105,7 +104,7 @@ def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]
         InputError: the message names the key, what is wrong and the closest valid name.
     """
     config = {key: value for key, value in config.items() if key != "_meta_"}
-    for path, node in _components(config, ""):
+    for path, node in components(config):
         _check_component(path, node)
     _check_words(config, "")
     for reference in sorted(set(_references(config))):
@@ -114,25 +113,12 @@ def check_config(config: Mapping[str, Any], siblings: Sequence[Mapping[str, Any]
     _check_keys(config, "", known)
 
 
-def _components(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield path, node
-        for key, value in node.items():
-            yield from _components(value, f"{path}::{key}" if path else str(key))
-    elif isinstance(node, list):
-        for i, value in enumerate(node):
-            yield from _components(value, f"{path}::{i}")
-
-
 def _check_words(node: Any, path: str) -> None:
     if isinstance(node, str) and node in _WORDS:
         raise InputError(
             f'config: {_show(path)} is the text "{node}", which counts as true; write {_WORDS[node]}'
         )
-    for key, value in (
-        node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
-    ):
+    for key, value in inside(node):
         _check_words(value, f"{path}::{key}" if path else str(key))
 
 
@@ -147,18 +133,16 @@ def _closest(name: str, names: list[str]) -> str:
 
 def _check_component(path: str, node: Mapping[str, Any]) -> None:
     target = node["_target_"]
-    if not isinstance(target, str) or target.startswith(("$", "@")):
+    if not isinstance(target, str) or is_expression(target):
         return
-    function = locate(ConfigComponent(config=dict(node), id=path).resolve_module_name())
+    function = target_of(target)
     if function is None:
         raise InputError(f"config: {_show(path)}: there is no {target} to import; is the name spelt right?")
     if not callable(function):
         return
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some built-in functions have no signature
-        return
-    _check_arguments(path, target, node, dict(parameters))
+    parameters = parameters_of(function)
+    if parameters is not None:
+        _check_arguments(path, target, node, parameters)
 
 
 def _check_arguments(path: str, target: str, node: Mapping[str, Any], parameters: dict) -> None:
@@ -184,13 +168,9 @@ def _check_arguments(path: str, target: str, node: Mapping[str, Any], parameters
 
 
 def _references(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        for value in node.values():
-            yield from _references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _references(value)
-    elif isinstance(node, str):
+    for _, value in inside(node):
+        yield from _references(value)
+    if isinstance(node, str):
         yield from ReferenceResolver.match_refs_pattern(node)
 
 
@@ -213,10 +193,9 @@ def _check_reference(config: Mapping[str, Any], reference: str) -> None:
 
 
 def _check_keys(node: Mapping[str, Any], path: str, references: set[str]) -> None:
-    inside: Callable[[str, str], bool] = lambda part, whole: part == whole or part.startswith(f"{whole}::")  # noqa: E731
     for key, value in node.items():
         full = f"{path}::{key}" if path else key
-        if any(inside(full, r) or (inside(r, full) and not _is_group(value)) for r in references):
+        if any(_within(full, r) or (_within(r, full) and not _is_group(value)) for r in references):
             continue
         if _is_group(value):
             _check_keys(value, full, references)
@@ -226,6 +205,10 @@ def _check_keys(node: Mapping[str, Any], path: str, references: set[str]) -> Non
                 f'config: nothing reads "{_show(full)}"{_closest(key, [k for k in valid if k != key])} '
                 "Leave it out or correct it"
             )
+
+
+def _within(part: str, whole: str) -> bool:
+    return part == whole or part.startswith(f"{whole}::")
 
 
 def _is_group(value: Any) -> bool:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from benchmarks.speed.measure import Clock, clock_of, command_line
 from benchmarks.speed.report import environment
 from common.commands import Switch
 from common.files import write_json
@@ -31,6 +26,7 @@ class Setting:
         busy: one thread, and processor time instead of wall time.
         save: also write the figures here, as JSON.
         facts: of the machine.
+        clock: seconds, as this run counts them.
     """
 
     quick: bool
@@ -38,6 +34,7 @@ class Setting:
     busy: bool
     save: Path | None
     facts: dict[str, Any]
+    clock: Clock
 
     @classmethod
     def of_command(cls, module: str, description: str | None, arguments: list[str] | None) -> Setting:
@@ -54,17 +51,12 @@ class Setting:
         parser.add_argument("--busy", action=Switch, help="one thread, processor time instead of wall time")
         parser.add_argument("--save", type=Path, metavar="FILE.json", help="also write the figures as JSON")
         options = parser.parse_args(arguments)
-        if options.busy:
-            torch.set_num_threads(1)
+        if options.repeats < 1:
+            parser.error(f"--repeats {options.repeats}; expected at least 1")
         facts = environment("cpu")
-        print(shlex.join(["python", "-m", module, *(arguments or sys.argv[1:])]))
+        print(command_line(module, arguments))
         print(json.dumps(facts))
-        return cls(facts=facts, **vars(options))
-
-    @property
-    def clock(self) -> Callable[[], float]:
-        """Seconds, as this run counts them."""
-        return time.process_time if self.busy else time.perf_counter
+        return cls(facts=facts, clock=clock_of(options.busy), **vars(options))
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         """Save the figures if that was asked for."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import os
 import random
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +37,22 @@ __all__ = [
 ]
 
 Clock = Callable[[], float]
+
+
+def clock_of(busy: bool) -> Clock:
+    """Wall time; on a CPU with other work on it one thread, and processor time.
+
+    Threads that wait for one another would count the other work's time.
+    """
+    if not busy:
+        return time.perf_counter
+    torch.set_num_threads(1)
+    return time.process_time
+
+
+def command_line(module: str, arguments: Sequence[str] | None) -> str:
+    """The command as typed: of this process, unless a caller gave its arguments."""
+    return shlex.join(["python", "-m", module, *(sys.argv[1:] if arguments is None else arguments)])
 
 
 @dataclass(frozen=True, kw_only=True)

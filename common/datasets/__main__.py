@@ -16,7 +16,7 @@ from common.datasets.check.facts import read_facts
 from common.datasets.check.findings import findings_table
 from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_datalist
 from common.datasets.lists.folders import write_datalist
-from common.datasets.public.prepare import prepare
+from common.datasets.raw.prepare import prepare
 
 
 def check(

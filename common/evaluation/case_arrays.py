@@ -40,8 +40,8 @@ class Case:
 class LabelledData:
     """What a simple predictor needs of a data set: cases to fit on and cases to score, all labelled.
 
-    The lists are those a training uses: without a validation list, cases are held out for it.  Training cases
-    without a label are left out.
+    The lists are those of :func:`common.datasets.semi_supervised_datalist`, without its unlabelled cases: to
+    score ``validation`` where there is no such list, cases are held out for it; for other sections none are.
 
     Args:
         folder: a data set with dataset.json.
@@ -63,7 +63,8 @@ class LabelledData:
         limit: int | None = None,
         label_map: Mapping[int, int] | None = None,
     ) -> None:
-        lists = semi_supervised_datalist(folder, num_unlabelled=0)
+        held_out = {} if section == "validation" else {"holdout": 0}
+        lists = semi_supervised_datalist(folder, num_unlabelled=0, **held_out)
         self._training = lists["training"][:limit]
         self._scored = labelled_cases(lists, section, option="--section")
         self.label_map = as_label_map(label_map)

@@ -5,7 +5,8 @@ structures up to a few hundredths of Dice.
 
 The interpolation is linear, so where all corners of a cell of the network's grid make the same choice,
 every point inside makes it too.  Only the cells that a surface cuts are interpolated, slab by slab: besides
-the network's output, memory holds the result, one byte per voxel, and a small part of the volume.
+the network's output, memory holds the result, one byte per voxel (for up to 256 classes or 8 regions), and a
+small part of the volume.
 
 Axes: K channels, *S the network's grid, *T the scan's; n = 2 or 3 spatial ones.
 Source: Isensee et al., nnU-Net, Nature Methods 2021, Supplementary Note 2 (probabilities, linear; nearest

@@ -80,7 +80,7 @@ def _quick(like: Like, start: Start, configs: dict[str, Any]) -> dict[str, Any]:
     """The other bundle's sizes, for the keys that the new configs have too."""
     found: dict[str, Any] = {"data": like.quick["data"]}
     both = configs["train"] | configs["inference"]
-    for part in ("train", "paper", "another_size", "plain_inference"):
+    for part in ("train", "inference", "paper", "another_size", "plain_inference"):
         given = like.quick.get(part, {})
         found[part] = {key: value for key, value in given.items() if key.split("#")[0] in both}
     for key in ("case_keys", "another_network"):

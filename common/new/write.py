@@ -51,6 +51,7 @@ def new_bundle(name: str, like: str, root: Path = ROOT) -> list[Path]:
     except BaseException:
         for path in (*folders, *loose):
             _remove(root / path)
+        write(lists_as_text({}, root))
         raise
     return [*(root / file for file in files), *configs, *lists]
 

@@ -58,8 +58,11 @@ class Writer:
         is_name = path == key and "#" not in key
         if value == NONE or not (is_name or any(_find(base, path) for base in self.bases)):
             self._refuse(path, where)
-        for replaced in [k for k in self.config if k.startswith(f"{key}#")]:
-            del self.config[replaced]
+        if not key.startswith("+"):  # a whole node: MONAI would apply what else is said of it, in file order
+            for other in list(self.config):
+                own = other.removeprefix("+")
+                if own.startswith(f"{key}#") or (own == key and other != key):
+                    del self.config[other]
         _insert(self.config, key, value, behind, before)
         return key
 

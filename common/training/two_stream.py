@@ -14,6 +14,7 @@ from ignite.distributed import get_rank, get_world_size
 from monai.data import list_data_collate
 from torch.utils.data import Sampler
 
+from common.datasets.lists.case_list import has_label
 from common.errors import InputError
 
 __all__ = ["TwoStreamBatchSampler", "collate_labelled_first"]
@@ -49,8 +50,8 @@ class TwoStreamBatchSampler(Sampler[list[int]]):
         iterations: int | None = None,
         seed: int = 0,
     ) -> None:
-        self.labelled_cases = [i for i, case in enumerate(cases) if case.get("label")]
-        self.unlabelled_cases = [i for i, case in enumerate(cases) if not case.get("label")]
+        self.labelled_cases = [i for i, case in enumerate(cases) if has_label(case)]
+        self.unlabelled_cases = [i for i, case in enumerate(cases) if not has_label(case)]
         if not self.labelled_cases:
             raise InputError(
                 f"training: none of its {len(cases)} cases has a label; expected some: "

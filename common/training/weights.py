@@ -14,6 +14,7 @@ from monai.engines import Evaluator
 from torch import nn
 
 from common.checkpoints.store import load_weights, save_state
+from common.errors import InputError
 
 __all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
 
@@ -29,18 +30,26 @@ class KeepWeights:
         network: the network whose weights are kept.
         path: ``models/model.pt``.
         which: "best", or "last" where a recipe ends with its last epoch's weights; "lowest_loss" leaves
-            them to :class:`KeepLowestLoss`.
+            them to ``lowest_loss``.
+        lowest_loss: the handler that keeps these, in recipes that have one.
         resumed: whether this run goes on with the one that wrote ``path``.
 
     Raises:
-        ValueError: ``which`` is none of these.
+        InputError: ``which`` is none of these, or nothing would keep the weights of the lowest loss.
     """
 
     def __init__(
-        self, network: nn.Module, path: str | Path, *, which: str = "best", resumed: bool = False
+        self,
+        network: nn.Module,
+        path: str | Path,
+        *,
+        which: str = "best",
+        lowest_loss: KeepLowestLoss | None = None,
+        resumed: bool = False,
     ) -> None:
-        if which not in ("best", "last", "lowest_loss"):
-            raise ValueError(f'KeepWeights: which={which!r}; expected "best", "last" or "lowest_loss"')
+        words = ("best", "last") if lowest_loss is None else ("best", "last", "lowest_loss")
+        if which not in words:
+            raise InputError(f"keep = {which!r}; expected one of: {', '.join(words)}")
         self.network, self.path, self.which = network, Path(path), which
         self.keep_earlier = not resumed
 
@@ -79,7 +88,7 @@ class KeepLowestLoss:
     def __init__(
         self, network: nn.Module, path: str | Path, *, active: bool = True, resumed: bool = False
     ) -> None:
-        self.keep, self.active = KeepWeights(network, path, which="lowest_loss", resumed=resumed), active
+        self.keep, self.active = KeepWeights(network, path, which="last", resumed=resumed), active
         self.lowest = float("inf")
         self.losses: list[float] = []
 

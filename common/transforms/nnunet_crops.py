@@ -138,7 +138,7 @@ class RandNnUNetCropd(MapTransform, Randomizable):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Draw once, cut every key."""
         result = dict(data)
-        stored = result.pop(self.voxels, {})
+        stored = result.pop(self.voxels) if self.on_foreground else result.pop(self.voxels, {})
         self.randomize(next(iter(result[key] for key in self.key_iterator(result))).shape[1:], stored)
         for key in self.key_iterator(result):
             result[key] = self.cut(result[key])

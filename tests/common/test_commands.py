@@ -142,7 +142,7 @@ def test_an_optional_boolean_too():
     from common.commands import boolean_parameters
 
     def function(a: bool, b: bool | None = None, c: bool | str = False, *d: bool, e: int = 1, **f: bool):
-        pass
+        """Its signature is all that is read."""
 
     function.__annotations__ = {"a": bool, "b": bool | None, "c": bool | str, "d": bool, "e": int, "f": bool}
     assert boolean_parameters(function) == ["a", "b"]

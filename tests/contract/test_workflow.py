@@ -43,6 +43,15 @@ def test_train_and_inference_share_their_nodes(bundle):
 
 
 @pytest.mark.always
+def test_one_word_says_which_weights_are_kept(bundle):
+    """Of the validation and of the end: else the last weights replace those of the lowest loss."""
+    config = bundle.config("train")
+    handlers = [*config["train"]["handlers"], *config["validate"]["handlers"]]
+    keepers = [one for one in handlers if one["_target_"].endswith((".EndWithWeights", ".KeepWeights"))]
+    assert [one["which"] for one in keepers] == ["@keep"] * 2
+
+
+@pytest.mark.always
 def test_overlays_change_only_existing_nodes(bundle):
     """A misspelt key in an overlay would add a new one; new keys must be read in the same file."""
     train = bundle.config("train")

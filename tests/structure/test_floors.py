@@ -14,7 +14,7 @@ COMMON = ROOT / "common"
 #: ``common`` counts as a folder.
 FLOORS = (
     ("errors", "processes", "tensors"),
-    ("commands", "files"),
+    ("commands", "config_walk", "files"),
     ("config_booleans",),
     ("bundles",),
     ("checkpoints", "kernels", "pictures"),

@@ -17,7 +17,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
 from common.datasets.lists.case_list import flat_map
-from common.datasets.public.kits21_annotations import paint
+from common.datasets.raw.kits21_annotations import paint
 from common.errors import InputError
 from kits21.references import Reference, find_references
 from kits21.samples import Sample, plan_samples

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.public.kits21_annotations import Annotations, aggregate, annotation_files, case_folders
-from common.datasets.public.label_volumes import Grid, check_grid, read_grid, read_label
+from common.datasets.raw.kits21_annotations import Annotations, aggregate, annotation_files, case_folders
+from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label
 from common.errors import InputError
 from kits21.regions import LABELS
 

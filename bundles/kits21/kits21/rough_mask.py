@@ -37,12 +37,13 @@ def roughen(mask: np.ndarray, operation: str, element: np.ndarray) -> np.ndarray
     Args:
         mask: of bool.
         operation: one of ``OPERATIONS``.
-        element: symmetric, of bool; through Fourier transforms its size costs nothing.
+        element: of bool; through Fourier transforms its size costs nothing.
     """
     if operation == "dilation":
         return _hit(mask, element, [n // 2 for n in element.shape])
     if operation == "erosion":
-        return ~_hit(~mask, element, [(n - 1) // 2 for n in element.shape])
+        mirrored = element[::-1, ::-1, ::-1]
+        return ~_hit(~mask, mirrored, [(n - 1) // 2 for n in element.shape])
     first, then = ("dilation", "erosion") if operation == "closing" else ("erosion", "dilation")
     return roughen(roughen(mask, first, element), then, element)
 

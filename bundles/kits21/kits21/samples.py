@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.datasets.public.kits21_annotations import Annotations, Item, paint
+from common.datasets.raw.kits21_annotations import Annotations, Item, paint
 from common.evaluation.metrics.surface_elements import surface_distances
 from kits21.metrics import COLUMNS, score_case
 from kits21.regions import REGIONS, region_masks

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.datasets.public.label_volumes import check_grid, read_grid
+from common.datasets.raw.label_volumes import check_grid, read_grid
 from common.errors import InputError
 from kits21.references import Reference, label_files
 

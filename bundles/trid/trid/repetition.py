@@ -33,7 +33,7 @@ class RepeatedSampler(Sampler[int]):
 
     Args:
         data_source: the list.
-        num_samples: how many to draw; whole passes first, the rest from one more.
+        num_samples: how many to draw; no item is drawn more than once more than another.
     """
 
     def __init__(self, data_source: Sized, num_samples: int) -> None:
@@ -43,6 +43,6 @@ class RepeatedSampler(Sampler[int]):
         return self.num_samples
 
     def __iter__(self) -> Iterator[int]:
-        whole = self.num_samples - self.num_samples % self.items
-        yield from (torch.randperm(whole) % self.items).tolist()
-        yield from torch.randperm(self.items)[: self.num_samples - whole].tolist()
+        passes = [torch.randperm(self.items) for _ in range(math.ceil(self.num_samples / self.items))]
+        drawn = torch.cat(passes)[: self.num_samples]
+        yield from drawn[torch.randperm(len(drawn))].tolist()

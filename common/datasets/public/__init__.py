@@ -1,4 +1,4 @@
 """Raw layouts of public data sets, one file each; a file's name is the data set's.
 
-Each holds ``READER``, a :class:`common.datasets.public.prepare.Reader`.
+Each holds ``READER``, a :class:`common.datasets.raw.prepare.Reader`.
 """

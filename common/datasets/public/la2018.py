@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from common.datasets.public.prepare import RawCase, Reader
+from common.datasets.raw.prepare import RawCase, Reader
 from common.errors import InputError
 
 __all__ = ["READER"]

@@ -1,6 +1,6 @@
 """Optic disc and cup: OPTIC-5, OPTIC-DG5 and RIGA+, lists and pictures as distributed.
 
-Layout: :mod:`common.datasets.lists.picture_lists`.  Labels are 0 background, 1 disc rim, 2 cup.  Masks
+Layout: :mod:`common.datasets.raw.picture_lists`.  Labels are 0 background, 1 disc rim, 2 cup.  Masks
 come in two codings; a mask's coding shows at its border, where there is no disc:
 
     border 255: 255 background, between rim, 0 cup   (RIM-ONE-r3, REFUGE, ORIGA, Drishti-GS)
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.lists.picture_lists import PictureListReader
+from common.datasets.raw.picture_lists import PictureListReader
 from common.errors import InputError
 
 __all__ = ["READER"]

@@ -1,6 +1,6 @@
 """Polyps in colonoscopy: BKAI-IGH-NEOPolyp, CVC-ClinicDB, ETIS-LaribPolypDB, Kvasir-SEG.
 
-Layout: :mod:`common.datasets.lists.picture_lists`.  Labels are 0 background, 1 polyp: pixels of the
+Layout: :mod:`common.datasets.raw.picture_lists`.  Labels are 0 background, 1 polyp: pixels of the
 mask that are 128 or more in any colour channel (JPEG leaves other values near 0 and 255).
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.lists.picture_lists import PictureListReader
+from common.datasets.raw.picture_lists import PictureListReader
 
 __all__ = ["READER"]
 

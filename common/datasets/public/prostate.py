@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.public.label_volumes import Grid, check_grid, read_grid, read_image, read_label
-from common.datasets.public.prepare import RawCase, Reader
+from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_image, read_label
+from common.datasets.raw.prepare import RawCase, Reader
 from common.errors import InputError
 
 __all__ = ["READER", "SITES"]

@@ -10,7 +10,6 @@ import unicodedata
 import warnings
 from pathlib import Path
 
-import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -32,11 +31,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     for text in figure.findobj(Text):
         text.set_parse_math(False)
         text.set_text(plain_label(text.get_text()))
-    with (
-        matplotlib.rc_context({"text.parse_math": False}),  # for labels that are made only now
-        warnings.catch_warnings(),
-        atomic_path(path) as temporary,
-    ):
+    with warnings.catch_warnings(), atomic_path(path) as temporary:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box is drawn
         figure.savefig(temporary, dpi=100)
 

@@ -38,7 +38,7 @@ class UpBlock(nn.Module):
         out_channels: C of the result, half from the deep map, half from the skip.
     """
 
-    def __init__(self, deep_channels: int, skip_channels: int, out_channels: int = 256) -> None:
+    def __init__(self, deep_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()
         self.skip = nn.Conv2d(skip_channels, out_channels // 2, 1)
         self.deep = nn.ConvTranspose2d(deep_channels, out_channels // 2, 2, stride=2)

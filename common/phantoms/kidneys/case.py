@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from common.datasets.public.kits21_annotations import aggregate
+from common.datasets.raw.kits21_annotations import aggregate
 from common.phantoms.abdomen.case import paint_patient, scanner_affine
 from common.phantoms.abdomen.tissues import Tissue, draw_attenuation, texture_of_tissue
 from common.phantoms.making.ct import block_mean, scan

@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 
 import common  # noqa: F401 (makes bundles importable)
-from common.datasets.public.prepare import prepare
+from common.datasets.raw.prepare import prepare
 from common.errors import InputError
 from kits21.plausible import PlausibleLabeld, entry_per_sample
 from kits21.references import find_references

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
-from common.datasets.public.kits21_annotations import aggregate, paint
+from common.datasets.raw.kits21_annotations import aggregate, paint
 from common.evaluation.metrics.surface_elements import surface_dice
 from kits21.metrics import COLUMNS, dice, score_case
 from kits21.regions import LABELS, REGIONS, label_of_regions, region_masks

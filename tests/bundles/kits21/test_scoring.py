@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import common  # noqa: F401 (makes bundles importable)
-from common.datasets.public.kits21_annotations import aggregate
+from common.datasets.raw.kits21_annotations import aggregate
 from common.errors import InputError
 from kits21.metrics import COLUMNS, score_case
 from kits21.scoring import score_teams

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
-from common.datasets.public.kits21_annotations import REGIONS, aggregate
+from common.datasets.raw.kits21_annotations import REGIONS, aggregate
 from kits21.metrics import COLUMNS, score_case
 from tests.vectors import load
 

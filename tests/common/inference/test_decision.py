@@ -13,6 +13,7 @@ from scipy.ndimage import map_coordinates
 
 from benchmarks.speed.memory import peak_bytes
 from common.errors import InputError
+from common.inference import decision
 from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid, exceeded_half, likeliest
 from common.inference.own_grid import OwnGrid, own_grid
 from common.transforms.planned import PlannedSpacingLabeld
@@ -260,3 +261,72 @@ def test_input_is_left_unchanged():
     assert torch.equal(scores, before)
     assert len(image.applied_operations) == records
     assert found.meta is not image.meta
+
+
+def tilted_plane(side: int) -> tuple[torch.Tensor, OwnGrid]:
+    """Two classes with one oblique surface between them, on a grid half a voxel off the scan's."""
+    axis = torch.arange(side, dtype=torch.float32)
+    distance = axis[:, None, None] + 0.6 * axis[:, None] + 0.3 * axis - 0.95 * side
+    scores = torch.stack([-distance, distance]).softmax(0)
+    matrix = np.eye(4)
+    matrix[:3, 3] = 0.5
+    return scores, OwnGrid(shape=(side,) * 3, affine=np.eye(4), matrix=matrix, nearest=frozenset())
+
+
+def test_only_the_cells_that_a_surface_cuts_are_interpolated():
+    scores, grid = tilted_plane(40)
+    points = 0
+
+    def rule(probabilities):
+        nonlocal points
+        points += probabilities.shape[1] if probabilities.ndim == 2 else 0
+        return likeliest(probabilities)
+
+    decide_on_own_grid(scores, grid, rule)
+    assert 1000 < points < 0.15 * 40**3
+
+
+def test_large_scans_are_handled_in_small_parts(monkeypatch):
+    """Whatever is handled at once has an upper limit, and the limits change no voxel."""
+    scores, grid = tilted_plane(40)
+    expected = decide_on_own_grid(scores, grid)
+    monkeypatch.setattr(decision, "_SLAB_VOXELS", 2000)
+    monkeypatch.setattr(decision, "_NUMBERS", 50)
+    slabs = [np.prod([part.stop - part.start for part in slab]) for slab in decision._slabs(grid)]
+    assert max(slabs) <= 2000
+    largest = 0
+
+    def rule(probabilities):
+        nonlocal largest
+        largest = max(largest, probabilities.numel() if probabilities.ndim == 2 else 0)
+        return likeliest(probabilities)
+
+    assert torch.equal(decide_on_own_grid(scores, grid, rule), expected)
+    assert 0 < largest <= 50
+
+
+def test_the_outermost_voxels_reach_half_a_voxel_beyond_their_centres():
+    """Of a crop: what lies further outside is background, on coarser and finer scans alike."""
+    matrix = np.diag([0.25, 0.25, 0.25, 1.0])
+    matrix[:3, 3] = -1.0
+    grid = OwnGrid(shape=(24,) * 3, affine=np.eye(4), matrix=matrix, nearest=frozenset())
+    scores = torch.stack([torch.zeros(4, 4, 4), torch.ones(4, 4, 4)])
+    found = decide_on_own_grid(scores, grid).bool().numpy()
+    at = places(grid)
+    inside = ((at >= -0.5) & (at <= 3.5)).all(0)
+    assert np.array_equal(found, inside)
+
+
+def test_pictures_too():
+    """Two axes instead of three."""
+    steps = Compose([Spacingd("image", pixdim=(1.7, 1.2), mode="bilinear")])
+    picture = MetaTensor(torch.rand(1, 13, 16), affine=torch.diag(torch.tensor([2.0, 1.5, 1.0])))
+    image = steps({"image": picture})["image"]
+    scores = softmax(image, 4)
+    back = Invertd("pred", transform=steps, orig_keys="image", nearest_interp=False)
+    theirs = back({"image": image, "pred": MetaTensor(scores)})["pred"].as_tensor()
+    ours = DecideOnOwnGridd("pred")({"image": image, "pred": MetaTensor(scores)})["pred"]
+    first, second = theirs.sort(0).values[[-1, -2]]
+    doubtful = (first - second < 1e-4).numpy()
+    assert np.array_equal(ours[0].numpy()[~doubtful], theirs.argmax(0).numpy()[~doubtful])
+    assert doubtful.mean() < 0.02

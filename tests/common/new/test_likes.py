@@ -25,9 +25,11 @@ def new_name(like: str) -> str:
 
 SCHEMA = json.loads((ROOT / "common" / "registry" / "meta_schema_20240725.json").read_text())
 
-#: For each bundle and config its dangling references; for each bundle its network's output.
+#: For each bundle and config its dangling references, and names of common that lead nowhere; for each bundle
+#: its network's output.
 LOOK = """
 import json, re, sys
+from pydoc import locate
 import torch
 from common.bundles import parse_config
 from monai.bundle import ConfigParser
@@ -40,7 +42,8 @@ def broken(folder, kinds):
     parser = ConfigParser()
     parser.read_config([f"{folder}/configs/{kind}.json" for kind in kinds])
     refs = {ref for text in strings(parser.get()) for ref in re.findall(r"@([A-Za-z_][\\w#]*)", text)}
-    return sorted(ref for ref in refs if ref not in parser)
+    names = {name for text in strings(parser.get()) for name in re.findall(r"\\bcommon(?:\\.\\w+)+", text)}
+    return sorted(ref for ref in refs if ref not in parser) + sorted(n for n in names if locate(n) is None)
 
 found = {}
 for name in sys.argv[1:]:

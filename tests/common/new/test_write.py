@@ -32,6 +32,22 @@ def test_failure_leaves_nothing(checkout, step, monkeypatch):
     assert files_in(checkout) == before
 
 
+def test_failure_at_the_last_file_leaves_nothing(checkout, monkeypatch):
+    """The index is written, and the README's table not yet."""
+    before, whole = files_in(checkout), write.write
+
+    def half(texts):
+        if len(texts) == 2 and "half_done" in str(list(texts.values())):
+            whole(dict([next(iter(texts.items()))]))
+            raise OSError("no space left on device")
+        return whole(texts)
+
+    monkeypatch.setattr(write, "write", half)
+    with pytest.raises(OSError, match="no space left"):
+        write.new_bundle("half_done", "cotr", checkout)
+    assert files_in(checkout) == before
+
+
 def test_unknown_like(checkout):
     with pytest.raises(InputError, match=r"--like nonesuch: no such bundle; there are: .*cotr"):
         write.new_bundle("throwaway", "nonesuch", checkout)

@@ -102,9 +102,10 @@ def test_a_later_layer_changes_an_overlay(compose):
     }
 
 
-def test_a_whole_node_in_an_overlay_replaces_the_paths_into_it(compose):
+@pytest.mark.parametrize("earlier", ["plan#a", "+plan"])
+def test_a_whole_node_in_an_overlay_replaces_what_was_said_of_it(compose, earlier):
     """MONAI would apply both, in file order."""
-    part = {"train": BASE, "paper": {"plan#a": 1, "epochs": 3}}
+    part = {"train": BASE, "paper": {earlier: 1 if "#" in earlier else {"y": 1}, "epochs": 3}}
     assert compose({"paper": {"plan": {"z": 0}}}, part=part)["paper"] == {"epochs": 3, "plan": {"z": 0}}
 
 

@@ -26,12 +26,15 @@ def recipe_of(name: str) -> Path:
 
 
 def large_nodes(node: Any) -> Iterator[str]:
-    """The texts of all nodes worth a name in a tree of JSON."""
+    """The texts of all nodes worth a name in a tree of JSON; a list with names is the list of its items."""
+    if isinstance(node, dict) and node.get("_list_") is True:
+        node = [item for key, item in node.items() if key != "_list_"]
+    inside = list(node.values()) if isinstance(node, dict) else node
     if isinstance(node, dict | list):
         text = json.dumps(node, sort_keys=True)
         if len(node) >= ITEMS and len(text) >= SIZE:
             yield text
-        for inner in node.values() if isinstance(node, dict) else node:
+        for inner in inside:
             yield from large_nodes(inner)
 
 
@@ -39,16 +42,19 @@ def kept_twice(files: list[Path]) -> dict[str, list[str]]:
     """Node -> the files that contain it, if there are several."""
     holders = defaultdict(set)
     for file in files:
-        for section, content in json.loads(file.read_text()).items():
-            for inner in content.values() if section != "on" else ():  # a whole section is not a node
+        for content in json.loads(file.read_text()).values():
+            for inner in content.values() if isinstance(content, dict) else ():  # a section is not a node
                 for text in large_nodes(inner):
                     holders[text].add(f"{file.parent.name}/{file.name}")
     return {text: sorted(names) for text, names in holders.items() if len(names) > 1}
 
 
 def test_no_node_of_real_size_is_kept_in_two_files():
+    starts = sorted((ROOT / "common" / "new" / "starts").glob("*/*.json"))
     files = [recipe_of(name) for name in bundles_with_recipe()] + sorted(PARTS.glob("*.json"))
     assert len(files) > 12
+    assert starts
+    files += starts
     assert kept_twice(files) == {}, "move these nodes to a part, or name them in its section nodes"
 
 
@@ -62,6 +68,13 @@ def test_a_node_that_is_kept_twice_is_found(tmp_path):
     files = sorted(tmp_path.glob("*/recipe.json"))
     assert list(kept_twice(files).values()) == both * 2  # the list, and the node within it
     assert kept_twice(files[:1]) == {}
+
+
+def test_a_list_with_names_is_found_as_the_same_list():
+    items = [{"_target_": f"common.transforms.{word}", "keys": ["image"], "note": "x" * 40} for word in "abc"]
+    named = {"_list_": True, **{str(number): item for number, item in enumerate(items)}}
+    assert list(large_nodes(named)) == list(large_nodes(items))
+    assert list(large_nodes(items))
 
 
 def test_every_part_is_used():

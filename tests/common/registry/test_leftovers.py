@@ -19,8 +19,8 @@ from tests.common.registry import toy
 @pytest.fixture(scope="module")
 def dead():
     """The number of a process that is gone."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        pass
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
     return process.pid
 
 

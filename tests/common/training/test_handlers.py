@@ -10,11 +10,16 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset, MetaTensor
-from monai.engines import SupervisedTrainer
+from monai.engines import IterationEvents, SupervisedTrainer
 from monai.transforms import RandShiftIntensityd
 
 from common.errors import InputError
-from common.training.guards import GradientClipping, NonFiniteLossStop, RestartWhenStuck
+from common.training.guards import (
+    GradientClamping,
+    GradientClipping,
+    NonFiniteLossStop,
+    RestartWhenStuck,
+)
 from common.training.history import RunHistory
 from common.training.progress import Progress
 from common.training.resuming import ResumePoint
@@ -190,8 +195,16 @@ def test_weights_of_the_last_validation(tmp_path):
         evaluator.measure(epoch)
         keep(evaluator)
     assert float(torch.load(path, weights_only=True)["weight"][0, 0]) == 2
-    with pytest.raises(ValueError, match="'best_of_all'"):
+    with pytest.raises(InputError, match=r"keep = 'best_of_all'; expected one of: best, last$"):
         KeepWeights(network, path, which="best_of_all")
+
+
+def test_the_lowest_loss_is_kept_only_where_a_handler_keeps_it(tmp_path):
+    """Else the word would end a whole training without weights."""
+    network, path = torch.nn.Linear(1, 1), tmp_path / "model.pt"
+    with pytest.raises(InputError, match=r"keep = 'lowest_loss'; expected one of: best, last$"):
+        KeepWeights(network, path, which="lowest_loss")
+    KeepWeights(network, path, which="lowest_loss", lowest_loss=KeepLowestLoss(network, path))
 
 
 @pytest.mark.parametrize("active", [True, False])
@@ -209,7 +222,7 @@ def test_weights_of_the_lowest_training_loss(tmp_path, active):
 
     trainer = Engine(step)
     keep.attach(trainer)
-    KeepWeights(network, tmp_path / "model.pt", which="lowest_loss").attach(trainer)  # leaves them alone
+    KeepWeights(network, tmp_path / "model.pt", which="lowest_loss", lowest_loss=keep).attach(trainer)
     trainer.run([None] * 2, max_epochs=3)
     assert (tmp_path / "model.pt").exists() == active
     if active:
@@ -368,6 +381,35 @@ def test_resume_brings_back_the_gradient_scaler(tmp_path):
 
     run(resume=False, epochs=1)
     assert run(resume=True, epochs=2) == 1024.0
+
+
+@pytest.mark.parametrize(
+    ("guard", "largest"),
+    [(GradientClipping(0.5), 0.5), (GradientClamping(0.25), 0.25)],
+    ids=["norm", "entry"],
+)
+def test_limits_are_those_of_the_gradients_without_their_scale(guard, largest):
+    """Mixed precision multiplies the loss; the limit is for what reaches the optimiser."""
+    found = []
+
+    class Scaled:
+        def attach(self, engine):
+            engine.add_event_handler(Events.STARTED, self.give)
+            guard.attach(engine)
+            engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self.look)
+
+        def give(self, engine):
+            engine.amp, engine.scaler = True, torch.amp.GradScaler("cpu", init_scale=1024.0)
+
+        def look(self, engine):
+            gradients = torch.cat([p.grad.flatten() for p in engine.network.parameters()])
+            found.append(float(gradients.norm() if largest == 0.5 else gradients.abs().max()))
+
+    network = torch.nn.Linear(2, 2)
+    trainer = make_trainer([Scaled()], network=network, epochs=1, loss=lambda pred, _: 100 * pred.sum())
+    trainer.run()
+    assert found == pytest.approx([largest] * len(found), rel=1e-4)
+    assert found
 
 
 def test_resume_from_another_kind_of_file(tmp_path):

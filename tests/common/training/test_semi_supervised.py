@@ -41,7 +41,7 @@ def make_trainer(*, unlabelled=4, handlers=(), kind=SemiSupervisedTrainer, epoch
     data = [{"image": torch.full((1, 2), float(i + 1))} for i in range(2 + unlabelled)]
     for one in data[:2]:
         one["label"] = torch.ones(1, 2)
-    names = [{"label": "label" in one} for one in data]
+    names = [{"label": "a.nii.gz"} if "label" in one else {} for one in data]
     network = Two()
     loader = DataLoader(
         CacheDataset(data, progress=False),

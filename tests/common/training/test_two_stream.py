@@ -23,6 +23,14 @@ def batches(sampler: TwoStreamBatchSampler, epoch: int = 1) -> list[list[int]]:
     return list(sampler)
 
 
+def test_class_zero_is_a_label():
+    sampler = TwoStreamBatchSampler(
+        [{"label": 0}, {"label": 1}, {}, {"label": None}], labelled=1, unlabelled=1
+    )
+    assert sampler.labelled_cases == [0, 1]
+    assert sampler.unlabelled_cases == [2, 3]
+
+
 def test_an_epoch_is_one_pass_over_the_labelled_cases():
     sampler = TwoStreamBatchSampler(cases(8, 32), labelled=2, unlabelled=2)
     for epoch in (1, 2, 3):

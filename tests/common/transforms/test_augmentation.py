@@ -138,6 +138,15 @@ def test_low_resolution_loses_detail_and_keeps_the_shape():
     assert np.allclose(simulate_low_resolution(noise, 1.0, in_plane=False), noise, atol=1e-5)
 
 
+def test_low_resolution_goes_down_to_the_nearest_voxel_and_up_by_cubic_splines():
+    picture = np.random.RandomState(0).standard_normal((9, 9))
+    down = picture[1::3, 1::3]
+    at = (np.arange(9) + 0.5) / 3 - 0.5
+    up = map_coordinates(down, np.meshgrid(at, at, indexing="ij"), order=3, mode="nearest")
+    expected = np.clip(up, down.min(), down.max())
+    assert np.allclose(simulate_low_resolution(picture, 1 / 3, in_plane=False), expected, atol=1e-6)
+
+
 def test_label_map_replaces_and_leaves():
     label = torch.tensor([0, 1, 12, 13, 255]).view(1, 1, 1, 5)
     mapped = LabelMapd("label", {"12": 0, 13: 0, 255: 1})({"label": label})["label"]

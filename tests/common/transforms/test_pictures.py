@@ -5,7 +5,6 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, EnsureChannelFirstd, Invertd, LoadImaged, SaveImaged, Transposed
 from PIL import Image
 
-from common.tensors.nested import nested_channels, nested_label
 from common.transforms.nested import NestedLabeld, NestedThresholdd
 from common.transforms.pictures import (
     LabelPictureReader,
@@ -89,15 +88,6 @@ def test_label_reader(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.png")
     load = Compose([LoadImaged("label", reader=LabelPictureReader()), EnsureChannelFirstd("label")])
     assert np.array_equal(load({"label": str(tmp_path / "a.png")})["label"][0].numpy().T, values)
-
-
-def test_nested_channels_and_back():
-    label = torch.tensor([[[0, 1, 2, 3]]])
-    channels = nested_channels(label, 4)
-    assert channels.tolist() == [[[0, 1, 1, 1]], [[0, 0, 1, 1]], [[0, 0, 0, 1]]]
-    assert torch.equal(nested_label(channels), label.to(torch.uint8))
-    outside = torch.tensor([[[0, 1]], [[1, 1]]])  # a cup outside the disc does not count
-    assert nested_label(outside).tolist() == [[[0, 2]]]
 
 
 def test_exactly_one_half_counts():

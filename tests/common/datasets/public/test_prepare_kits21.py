@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from common.datasets import read_datalist
-from common.datasets.public.kits21_annotations import annotation_files
-from common.datasets.public.prepare import prepare
+from common.datasets.raw.kits21_annotations import annotation_files
+from common.datasets.raw.prepare import prepare
 from common.errors import InputError
 from tests.common.datasets.raw_kits21 import AFFINE, RawKits21, box, save
 

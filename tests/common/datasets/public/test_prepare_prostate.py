@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from common.datasets import read_datalist
-from common.datasets.public.prepare import prepare
 from common.datasets.public.prostate import SITES
+from common.datasets.raw.prepare import prepare
 from common.errors import InputError
 from tests.common.datasets.raw_prostate import AFFINE, raw_prostate, scan_of, write
 

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.datasets.public.kits21_annotations import aggregate, annotation_files, case_folders
+from common.datasets.raw.kits21_annotations import aggregate, annotation_files, case_folders
 from common.errors import InputError
 from common.evaluation.baselines import baseline_dice
 from common.phantoms import kidneys

@@ -15,7 +15,7 @@ import pytest
 
 import common
 from common.datasets import read_datalist
-from common.datasets.public.prepare import known_datasets, prepare
+from common.datasets.raw.prepare import Reader, find_reader, known_datasets, prepare
 from common.errors import InputError
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 
@@ -271,3 +271,9 @@ def test_real_scans_round_trip(tmp_path):
     assert int(np.asarray(nib.load(again["label"]).dataobj).sum()) == 154296
     # mcnet_plus/docs/method.md#left-atrium
     assert np.allclose(nib.load(again["image"]).affine, image.affine)
+
+
+def test_every_name_that_prepare_takes_is_a_data_set():
+    """A helper beside the readers would be offered as one."""
+    assert {"kits21", "la2018", "optic", "polyp", "prostate"} <= set(known_datasets())
+    assert all(isinstance(find_reader(name), Reader) for name in known_datasets())

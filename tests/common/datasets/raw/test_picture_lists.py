@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from common.datasets import read_datalist
-from common.datasets.public.prepare import prepare
+from common.datasets.raw.prepare import prepare
 from common.errors import InputError
 from tests.common.datasets.raw_pictures import CODINGS, eye, raw_optic, raw_polyp, truth, write
 

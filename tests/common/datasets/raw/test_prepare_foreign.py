@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from common.datasets.public.prepare import prepare
+from common.datasets.raw.prepare import prepare
 from common.errors import InputError
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.public.prepare import RawCase, RawPicture, Reader
+from common.datasets.raw.prepare import RawCase, RawPicture, Reader
 from common.errors import InputError
 from common.pictures import open_upright, read_picture
 
