@@ -290,10 +290,11 @@ def test_large_scans_are_handled_in_small_parts(monkeypatch):
     """Whatever is handled at once has an upper limit, and the limits change no voxel."""
     scores, grid = tilted_plane(40)
     expected = decide_on_own_grid(scores, grid)
-    monkeypatch.setattr(decision, "_SLAB_VOXELS", 2000)
+    monkeypatch.setattr(decision, "_SLAB_VOXELS", 12_000)
     monkeypatch.setattr(decision, "_NUMBERS", 50)
-    slabs = [np.prod([part.stop - part.start for part in slab]) for slab in decision._slabs(grid)]
-    assert max(slabs) <= 2000
+    _, large = tilted_plane(100)
+    slabs = [np.prod([part.stop - part.start for part in slab]) for slab in decision._slabs(large)]
+    assert max(slabs) <= 12_000
     largest = 0
 
     def rule(probabilities):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset, MetaTensor
-from monai.engines import IterationEvents, SupervisedTrainer
+from monai.engines import SupervisedTrainer
 from monai.transforms import RandShiftIntensityd
 
 from common.errors import InputError
@@ -389,27 +389,23 @@ def test_resume_brings_back_the_gradient_scaler(tmp_path):
     ids=["norm", "entry"],
 )
 def test_limits_are_those_of_the_gradients_without_their_scale(guard, largest):
-    """Mixed precision multiplies the loss; the limit is for what reaches the optimiser."""
-    found = []
+    """Mixed precision multiplies the loss; the limit is for what moves the weights."""
 
     class Scaled:
         def attach(self, engine):
             engine.add_event_handler(Events.STARTED, self.give)
             guard.attach(engine)
-            engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self.look)
 
         def give(self, engine):
             engine.amp, engine.scaler = True, torch.amp.GradScaler("cpu", init_scale=1024.0)
 
-        def look(self, engine):
-            gradients = torch.cat([p.grad.flatten() for p in engine.network.parameters()])
-            found.append(float(gradients.norm() if largest == 0.5 else gradients.abs().max()))
-
     network = torch.nn.Linear(2, 2)
-    trainer = make_trainer([Scaled()], network=network, epochs=1, loss=lambda pred, _: 100 * pred.sum())
-    trainer.run()
-    assert found == pytest.approx([largest] * len(found), rel=1e-4)
-    assert found
+    before = torch.cat([p.detach().flatten() for p in network.parameters()])
+    loss = lambda pred, _: 100 * pred.sum()  # noqa: E731
+    make_trainer([Scaled()], network=network, epochs=1, items=1, loss=loss).run()
+    moved = (torch.cat([p.detach().flatten() for p in network.parameters()]) - before) / 0.1  # the rate
+    found = moved.norm() if isinstance(guard, GradientClipping) else moved.abs().max()
+    assert float(found) == pytest.approx(largest, rel=1e-3)
 
 
 def test_resume_from_another_kind_of_file(tmp_path):

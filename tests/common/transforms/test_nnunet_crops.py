@@ -37,6 +37,18 @@ def centre(volume: torch.Tensor, patch_size=PATCH) -> torch.Tensor:
     ]
 
 
+def test_foreground_needs_the_voxels_that_were_stored():
+    """Else a misspelt key would crop anywhere, without a word."""
+    case = {"image": numbered(), "label_voxels": {}}
+    with pytest.raises(KeyError, match="labl_voxels"):
+        RandNnUNetCropd("image", crop_size=CROP, patch_size=PATCH, on_foreground=True, voxels="labl_voxels")(
+            case
+        )
+    assert "label_voxels" not in crop(on_foreground=True)(case), (
+        "a case without foreground is cropped anywhere"
+    )
+
+
 @pytest.mark.parametrize(
     ("patch", "in_plane", "expected"),
     [
