@@ -25,8 +25,8 @@ test: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Everything for every bundle, before a release; a run that passes becomes what `make test` counts changes from.
-# With BUNDLE=name the tests of that bundle alone, so that machines can share the work.
+# All tests, before a release; a whole run that passes becomes what `make test` counts changes from.
+# With BUNDLE=name all tests of that bundle and no others; nothing is recorded then.
 ALL := $(if $(filter command environment,$(origin BUNDLE)),--bundle $(BUNDLE),--record)
 
 test-all: .venv/test
@@ -75,7 +75,7 @@ label: .venv-label/run   # for 3D Slicer: MODELS=cotr STUDIES=FOLDER PORT=8000
 	$(LABEL_BIN)/python -m tools.label --studies "$(STUDIES)" --models "$(MODELS)" --port $(PORT)
 
 test-label: .venv-label/run
-	$(LABEL_BIN)/python -m pytest tests/label tests/tools/label --full all
+	$(LABEL_BIN)/python -m pytest tests/tools/label --full all
 
 test-browser: .venv/test   # installs Debian's chromium where there is none
 	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \

@@ -23,7 +23,16 @@ ESTIMATE = 215.0
 #: Files of the full set that use parts of ``common`` that bundles do not: packing, export.
 SHARED = ("tests/contract/test_network.py", "tests/common/registry/test_unpacked.py")
 #: A change of these reaches every bundle.
-REACHES_ALL = ("tests/contract/", "tests/conftest.py", "requirements.txt")
+REACHES_ALL = (
+    "tests/contract/",
+    "tests/vectors/__init__.py",
+    "tests/conftest.py",
+    "tests/of_bundles.py",
+    "tests/suite.py",
+    "tests/test_documentation.py",
+    "requirements",
+    "pyproject.toml",
+)
 
 
 @dataclass(frozen=True)
@@ -180,9 +189,9 @@ def _representatives(
 
 
 def samples(root: Path, full: Iterable[str], seconds: Mapping[str, float]) -> set[str]:
-    """Of the bundles that run the full set, the cheapest for each number of dimensions."""
-    cheapest: dict[int, str] = {}
+    """Of the bundles that run the full set, the cheapest of each kind and number of dimensions."""
+    cheapest: dict[tuple[str, int], str] = {}
     for name in sorted(full, key=lambda one: (seconds.get(one, ESTIMATE), one)):
-        for dims in {dims for _, dims, _ in traits(root, name)}:
-            cheapest.setdefault(dims, name)
+        for place in {(kind, dims) for kind, dims, _ in traits(root, name)}:
+            cheapest.setdefault(place, name)
     return set(cheapest.values())

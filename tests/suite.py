@@ -116,9 +116,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if any("::" in word for word in config.args):
         return
     mode, only = config.getoption("--full"), config.getoption("--bundle")
-    kept = [item for item in items if runs(item, mode, only)]
-    if len(kept) < len(items):
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        (kept if runs(item, mode, only) else left).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
         items[:] = kept
 
 
@@ -167,7 +170,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:
     """The report carries the owner along with the seconds: the process that adds them up has no items."""
     if call.when == "teardown" and (name := bundle_of(item)):
-        which = "always" if set_of(item) == "always" else "full"
+        which = {"sample": "full"}.get(set_of(item), set_of(item))
         item.user_properties += [("bundle", name), ("set", which)]
 
 
@@ -211,8 +214,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def is_whole(config: pytest.Config) -> bool:
     """Whether no word of the command leaves tests out, but for --full."""
     option = config.option
-    by_name = option.bundle or option.keyword or option.markexpr or option.deselect or option.ignore
-    return not by_name and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    narrowing = (
+        *("bundle", "keyword", "markexpr", "lf", "stepwise"),
+        *("deselect", "ignore", "ignore_glob"),
+    )
+    return (
+        not any(getattr(option, name, None) for name in narrowing)
+        and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    )
 
 
 def record(config: pytest.Config, factor: float) -> str:

@@ -26,6 +26,14 @@ PAGES = [
     ROOT / "benchmarks" / "README.md",
     ROOT / "benchmarks" / "FIGURES.md",
 ]
+#: Pages whose links are followed and which must be complete, besides.
+LINKED = [
+    *PAGES,
+    ROOT / "CHANGELOG.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("bundles/*/docs/method.md")),
+    *sorted(ROOT.glob("common/*/*/README.md")),
+]
 ENVIRONMENT = {"COMMON_KERNELS", "VECTORS_DIR", "XDG_CACHE_HOME"}
 #: Data sets that a page prepares: the placeholder for the folder -> what makes its raw download.
 RAW = {
@@ -198,7 +206,7 @@ def test_commands_of_a_card(bundle, tmp_path):
     reader.check_own_data()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_resolve(page):
     targets = re.findall(r"\]\(([^)#]+)\)|<img src=\"([^\"]+)\"", page.read_text())
     targets = [link or picture for link, picture in targets]
@@ -208,5 +216,5 @@ def test_links_resolve(page):
 
 def test_no_page_has_a_missing_figure():
     """A placeholder for a figure to be measured."""
-    for page in PAGES:
+    for page in LINKED:
         assert set(re.findall(r"\b[A-Z]{2,}_[A-Z_]{2,}\b", page.read_text())) <= ENVIRONMENT

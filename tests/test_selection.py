@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.selection import ESTIMATE, changed_since, samples, select, traits
+from tests.selection import ESTIMATE, REACHES_ALL, changed_since, samples, select, traits
 
 #: Name -> kind, dimensions, paradigm, what its package imports.
 BUNDLES = {
@@ -160,14 +160,16 @@ def test_without_git(root, monkeypatch):
     assert set(select(root, {}).full) == set(BUNDLES)
 
 
-@pytest.mark.parametrize("path", ["tests/contract/test_training.py", "requirements.txt"])
+@pytest.mark.parametrize("path", REACHES_ALL)
 def test_files_that_reach_every_bundle(root, path):
-    write(root, path, "changed")
+    file = {"tests/contract/": "tests/contract/test_files.py", "requirements": "requirements-test.txt"}
+    write(root, file.get(path, path), "changed")
     assert set(select(root, {}).full) == {"heart", "retina", "brain"}
 
 
-def test_samples_are_the_cheapest_of_each_number_of_dimensions(root):
-    assert samples(root, BUNDLES, {"liver": 1, "brain": 2}) == {"liver", "retina"}
+def test_samples_are_the_cheapest_of_each_kind_and_number_of_dimensions(root):
+    assert samples(root, BUNDLES, {"liver": 1, "brain": 2}) == {"liver", "retina", "brain"}
+    assert samples(root, BUNDLES, {"heart": 1, "liver": 2}) == {"heart", "retina", "brain"}
     assert samples(root, ["heart"], {}) == {"heart"}
 
 

@@ -130,6 +130,15 @@ def test_eval_mode_gives_one_tensor_of_the_declared_channels(bundle):
     assert pred.dtype == torch.float32
 
 
+@pytest.mark.full
+def test_full_width_gives_the_declared_channels(bundle, narrowed):
+    """The bundle's own network, where the test above has a narrow one."""
+    network = parse_config(bundle.name).get_parsed_content("network_def").eval()
+    x = torch.zeros(1, bundle.input_format["num_channels"], *shape_of(bundle.input_format, n=1))
+    with torch.no_grad():
+        assert network(x).shape[1] == bundle.output_format["num_channels"]
+
+
 @pytest.mark.always
 def test_weights_file_holds_only_tensors(bundle, trained):
     state = torch.load(trained.weights, weights_only=True)

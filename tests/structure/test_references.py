@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = re.compile(r"(\w+)/docs/method\.md#([\w-]+)")
+REFERENCE = re.compile(r"(?:(\w+|\{\{name\}\})/)?\bdocs/method\.md#([\w-]+)")
 LINK = re.compile(r"\]\((?:\.\./\.\./(\w+)/docs/)?(?:method\.md)?#([\w-]+)\)")
 #: Headings that every method page has.
 HEADINGS = {
@@ -34,6 +34,8 @@ def anchor(heading: str) -> str:
 @cache
 def anchors(bundle: str) -> frozenset[str]:
     page = ROOT / "bundles" / bundle / "docs" / "method.md"
+    if bundle == "{{name}}":
+        page = ROOT / "common" / "new" / "templates" / "method.md.template"
     return frozenset(
         anchor(line.lstrip("#")) for line in page.read_text().splitlines() if line.startswith("#")
     )
@@ -41,7 +43,7 @@ def anchors(bundle: str) -> frozenset[str]:
 
 def tracked() -> list[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "*.py", "*.md", "*.json"],
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py", "*.md", "*.json", "*.template"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -55,7 +57,8 @@ def test_references_to_a_method_resolve():
     for file in tracked():
         for bundle, target in REFERENCE.findall(file.read_text()):
             found += 1
-            if bundle not in BUNDLES or target not in anchors(bundle):
+            known = HEADINGS if not bundle else anchors(bundle) if bundle in (*BUNDLES, "{{name}}") else ()
+            if target not in known:
                 missing.append(f"{file.relative_to(ROOT)}: {bundle}/docs/method.md#{target}")
     assert not missing
     assert found >= len(BUNDLES)

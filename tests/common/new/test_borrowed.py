@@ -4,7 +4,7 @@ from common.new.borrowed import borrowed_modules, renamed
 
 
 def test_package_is_renamed_but_its_method_page_is_not():
-    kept = "toy" + "/docs/method.md#warp, toys and toy_net"
+    kept = "toy" + "/docs/method.md" + "#warp, toys and toy_net"
     text = renamed(f"from toy.pairs import warp  # {kept}", "toy", "new")
     assert text == f"from new.pairs import warp  # {kept}"
 

@@ -23,6 +23,7 @@ TAKES_DROPOUT = False
 def check_channels(bundle: Bundle) -> None:
     """A signal has no background, and every channel of the output is one."""
     assert not bundle.is_nested
+    assert "background" not in bundle.output_format["channel_def"].values()
     assert bundle.output_format["num_channels"] == len(bundle.output_format["channel_def"])
 
 

@@ -29,7 +29,8 @@ STORED = {"moving": "PIR", "fixed": "LSA"}
 def check_channels(bundle: Bundle) -> None:
     """The input is a pair in two channels; a displacement has one channel per axis."""
     assert bundle.input_format["num_channels"] == 2
-    assert bundle.output_format["num_channels"] == bundle.dims
+    assert bundle.output_format["num_channels"] == bundle.dims == bundle.classes
+    assert "background" not in bundle.output_format["channel_def"].values()
 
 
 def stored_otherwise(run: Run, target: Path) -> list[dict[str, str]]:
