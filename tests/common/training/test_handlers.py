@@ -21,6 +21,7 @@ from common.training.guards import (
     RestartWhenStuck,
 )
 from common.training.history import RunHistory
+from common.training.numbers import line_of_numbers
 from common.training.progress import Progress
 from common.training.resuming import ResumePoint
 from common.training.seeding import EpochSeed
@@ -183,6 +184,43 @@ def test_recipes_that_train_on_every_case_keep_what_they_say(which, kept, tmp_pa
     make_trainer([EndWithWeights(evaluator, network, path, which=which)], network=network).run()
     assert ("weight" in torch.load(path, weights_only=True)) is kept
     assert "no case to validate on" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("held_out", "which", "line"),
+    [
+        (1, "best", "training on 4 cases, choosing weights on 1"),
+        (0, "best", "training on 4 cases, keeping the last weights"),
+        (0, "last", "training on 4 cases, keeping the last weights"),
+        (0, "lowest_loss", "training on 4 cases, keeping the weights of the lowest loss"),
+    ],
+)
+def test_a_training_says_how_many_cases_it_sees(held_out, which, line, tmp_path, capsys):
+    evaluator = make_evaluator([0.5])
+    evaluator.data_loader = SimpleNamespace(dataset=[{"image": "v.nii"}] * held_out)
+    end = EndWithWeights(evaluator, torch.nn.Linear(1, 1), tmp_path / "model.pt", which=which)
+    end.tell(SimpleNamespace(data_loader=SimpleNamespace(dataset=SimpleNamespace(data=list(range(4))))))
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_the_numbers_tell_labels_patients_and_slices():
+    def frames(patients, frames, slices, **label):
+        return [
+            {"image": f"{patients}_{p}_{f}", "patient": f"{patients}_{p}", "slice": s, **label}
+            for p in range(patients)
+            for f in range(frames)
+            for s in range(slices)
+        ]
+
+    items = frames(7, 2, 3, label="l.nii.gz") + frames(5, 2, 4)
+    assert line_of_numbers(items, [{"image": "a"}, {"image": "b"}], "best") == (
+        "training on 14 labelled cases (7 patients, 42 slices) and 10 unlabelled (5 patients, 40 slices), "
+        "choosing weights on 2"
+    )
+    pairs = [{"fixed": "a", "moving": "b"}] * 3
+    assert line_of_numbers(pairs, frames(2, 2, 1), "best") == (
+        "training on 3 cases, choosing weights on 4 (2 patients)"
+    )
 
 
 def test_weights_of_the_last_validation(tmp_path):
