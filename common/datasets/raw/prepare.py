@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from common.datasets.raw.raw_picture import RawPicture, write_picture
 from common.errors import InputError
 from common.files import atomic_folder, write_json
 
@@ -46,14 +47,6 @@ class RawCase:
     label: np.ndarray
     affine: np.ndarray
     further_labels: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RawPicture:
-    """One picture: image (H, W, 3) uint8, label (H, W) uint8 of class numbers, or None."""
-
-    image: np.ndarray
-    label: np.ndarray | None
 
 
 class Reader(ABC):
@@ -220,9 +213,9 @@ def _whole(number: Any) -> bool:
 
 def _write_cases(
     reader: Reader, source: Path, root: Path, lists: Mapping[str, Sequence[str]], labelled: int | None
-) -> dict[str, list[dict[str, str]]]:
+) -> dict[str, list[dict[str, Any]]]:
     """Write every case; returns the lists of dataset.json."""
-    entries: dict[str, list[dict[str, str]]] = {section: [] for section in lists}
+    entries: dict[str, list[dict[str, Any]]] = {section: [] for section in lists}
     problems: list[InputError] = []
     for section, index, case in _with_progress(lists):
         try:
@@ -246,12 +239,12 @@ def _with_progress(lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, in
 
 def _write_case(
     root: Path, subset: str, case: str, raw: RawCase | RawPicture, keep_label: bool
-) -> dict[str, str]:
+) -> dict[str, Any]:
     if isinstance(raw, RawPicture):
-        return _write_picture(root, subset, case, raw, keep_label)
+        return write_picture(root, subset, case, raw, keep_label=keep_label)
     import nibabel as nib  # only where something is written
 
-    entry = {}
+    entry: dict[str, Any] = {}
     for key, array in {"image": raw.image, "label": raw.label, **raw.further_labels}.items():
         if key == "image" or keep_label:
             nifti = nib.Nifti1Image(array, raw.affine)
@@ -259,17 +252,6 @@ def _write_case(
             entry[key] = f"{_FOLDERS.get(key, key)}{subset}/{case}.nii.gz"
             (root / entry[key]).parent.mkdir(exist_ok=True)
             nib.save(nifti, root / entry[key])
-    return entry
-
-
-def _write_picture(root: Path, subset: str, case: str, raw: RawPicture, keep_label: bool) -> dict[str, str]:
-    from PIL import Image  # only where something is written
-
-    entry = {}
-    for key, array in (("image", raw.image), ("label", raw.label)):
-        if array is not None and (key == "image" or keep_label):
-            entry[key] = f"{key}s{subset}/{case}.png"
-            Image.fromarray(array).save(root / entry[key])
     return entry
 
 
