@@ -105,14 +105,14 @@ def prepare_public(
     """Check a public data set's raw download and write it as a folder with dataset.json.
 
     Args:
-        name: name of the data set: kits21, la2018, optic, polyp, prostate.
+        name: name of the data set: kits21, la2018, optic, polyp, prostate, riga_mrnet.
         source: the raw download; its layout is described in common/datasets/public/NAME.py.
         target: new folder.
         labelled: number of training cases, counted from the first, that keep their labels.
         validation: number of cases to move from the end of the training list to the validation list.
         partial: accept an incomplete data set.
-        train_domains: for optic, polyp and prostate, the domains to train on (the others become the test
-            list): REFUGE or REFUGE,ORIGA.
+        train_domains: for optic, polyp, prostate and riga_mrnet, the domains to train on (the others become
+            the test list): REFUGE or REFUGE,ORIGA.
     """
     numbers = prepare(
         str(name),
