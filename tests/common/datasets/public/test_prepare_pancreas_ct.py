@@ -137,7 +137,11 @@ def write_series(folder, image: np.ndarray) -> None:
         one = itk.image_from_array(np.ascontiguousarray(image[..., number : number + 1].transpose()))
         one.SetSpacing(SPACING)
         one.SetOrigin([-11.0, -12.0, 13.0 + number * SPACING[2]])
-        itk.imwrite(one, str(folder / f"{SHAPE[2] - number:03d}.dcm"))
+        tags = one.GetMetaDataDictionary()
+        tags["0008|0060"], tags["0020|000e"], tags["0008|0018"] = "CT", "1.2.3", f"1.2.3.{number + 1}"
+        dicom = itk.GDCMImageIO.New()
+        dicom.KeepOriginalUIDOn()
+        itk.imwrite(one, str(folder / f"{SHAPE[2] - number:03d}.dcm"), imageio=dicom)
 
 
 def test_prepared_files_stay_as_they_are(tmp_path):
