@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from ignite.distributed import all_reduce, get_rank
@@ -14,6 +15,7 @@ from monai.engines import Evaluator
 from torch import nn
 
 from common.checkpoints.store import load_weights, save_state
+from common.datasets.lists.case_list import CaseList
 from common.errors import InputError
 
 __all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
@@ -130,6 +132,8 @@ class EndWithWeights:
     train on every case or after the first scan labelled in MONAI Label, it writes the last epoch's weights
     itself, unless :class:`KeepLowestLoss` has written others.
 
+    Before the first epoch it says on how many cases it trains and on how many weights are chosen.
+
     Args:
         evaluator: the validation's; list this handler after the one that runs it at intervals.
         network: the network whose weights are kept.
@@ -143,8 +147,21 @@ class EndWithWeights:
         self.evaluator, self.network, self.path, self.which = evaluator, network, path, which
 
     def attach(self, trainer: Engine) -> None:
-        """Look at the end of every epoch whether it is the last."""
+        """Tell the number of cases; look at the end of every epoch whether it is the last."""
+        trainer.add_event_handler(Events.STARTED, self.tell)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def tell(self, trainer: Engine) -> None:
+        """Log the number of cases, each counted once however many entries it has."""
+        if get_rank() > 0:
+            return
+        trained, held = (_cases(engine.data_loader) for engine in (trainer, self.evaluator))
+        if self.which == "best":
+            logger.info("training on %d cases, choosing weights on %d", trained, held)
+            return
+        kept = "of the lowest loss" if self.which == "lowest_loss" else "of the last epoch"
+        note = f"{kept} are kept" + (f", validated on {held}" if held else "")
+        logger.info("training on %d cases, choosing weights on 0 (those %s)", trained, note)
 
     def __call__(self, trainer: Engine) -> None:
         """Validate or save after the last epoch."""
@@ -157,6 +174,13 @@ class EndWithWeights:
                 KeepWeights(self.network, self.path).save()
         elif self.evaluator.state.epoch != trainer.state.epoch:
             self.evaluator.run(trainer.state.epoch)
+
+
+def _cases(loader: Any) -> int:
+    """Cases that a loader reads; its data set holds one entry or several (slices, annotations) of each."""
+    dataset = getattr(loader, "dataset", loader)
+    entries = getattr(dataset, "data", dataset)
+    return len(entries.once() if isinstance(entries, CaseList) else entries)
 
 
 class StrictCheckpointLoader:
