@@ -95,7 +95,8 @@ def foreground_hits(output: Mapping[str, Any]) -> int:
     """How many foreground voxels of an iteration's patches get their class.
 
     Args:
-        output: the trainer's: ``pred`` logits (B, K, *S), or a list that begins with them; ``label`` (B, 1, *S).
+        output: the trainer's: ``pred`` logits (B, K, *S), or a list that begins with them;
+            ``label`` (B, 1, *S).
     """
     pred, label = output["pred"], output["label"]
     logits = pred[0] if isinstance(pred, (list, tuple)) else pred
