@@ -118,7 +118,7 @@ def _labels(folder: Path, grid: Grid) -> dict[str, np.ndarray]:
         if apart:
             raise InputError(
                 f"{files[rule]}: differs from its annotations, in segmentations/, in {apart} voxels; "
-                f"expected none: take the case from one version of the release, or remove the one that is out of date"
+                f"expected none: take the case from one version of the release, or remove what is out of date"
             )
     return made
 
