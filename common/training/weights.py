@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
+from tqdm import tqdm
 
 from common.checkpoints.store import load_weights, save_state
-from common.datasets.lists.case_list import CaseList
 from common.errors import InputError
+from common.training.numbers import line_of_numbers
 
 __all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
 
@@ -132,8 +133,6 @@ class EndWithWeights:
     train on every case or after the first scan labelled in MONAI Label, it writes the last epoch's weights
     itself, unless :class:`KeepLowestLoss` has written others.
 
-    Before the first epoch it says on how many cases it trains and on how many weights are chosen.
-
     Args:
         evaluator: the validation's; list this handler after the one that runs it at intervals.
         network: the network whose weights are kept.
@@ -147,21 +146,15 @@ class EndWithWeights:
         self.evaluator, self.network, self.path, self.which = evaluator, network, path, which
 
     def attach(self, trainer: Engine) -> None:
-        """Tell the number of cases; look at the end of every epoch whether it is the last."""
+        """Say what is trained on; look at the end of every epoch whether it is the last."""
         trainer.add_event_handler(Events.STARTED, self.tell)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def tell(self, trainer: Engine) -> None:
-        """Log the number of cases, each counted once however many entries it has."""
-        if get_rank() > 0:
-            return
-        trained, held = (_cases(engine.data_loader) for engine in (trainer, self.evaluator))
-        if self.which == "best":
-            logger.info("training on %d cases, choosing weights on %d", trained, held)
-            return
-        kept = "of the lowest loss" if self.which == "lowest_loss" else "of the last epoch"
-        note = f"{kept} are kept" + (f", validated on {held}" if held else "")
-        logger.info("training on %d cases, choosing weights on 0 (those %s)", trained, note)
+        """Print how many cases are trained on and how many choose the weights; the first process does."""
+        if get_rank() == 0:
+            training, validation = (_entries_of(engine) for engine in (trainer, self.evaluator))
+            tqdm.write(line_of_numbers(training, validation, self.which))
 
     def __call__(self, trainer: Engine) -> None:
         """Validate or save after the last epoch."""
@@ -176,11 +169,10 @@ class EndWithWeights:
             self.evaluator.run(trainer.state.epoch)
 
 
-def _cases(loader: Any) -> int:
-    """Cases that a loader reads; its data set holds one entry or several (slices, annotations) of each."""
-    dataset = getattr(loader, "dataset", loader)
-    entries = getattr(dataset, "data", dataset)
-    return len(entries.once() if isinstance(entries, CaseList) else entries)
+def _entries_of(engine: Engine) -> Sequence[Any]:
+    """What an engine's data set is made of; its items where it does not say."""
+    dataset = getattr(engine.data_loader, "dataset", [])
+    return getattr(dataset, "data", dataset)
 
 
 class StrictCheckpointLoader:

@@ -4,7 +4,8 @@ A section is called by the configs that it is about, one laid on the other: ``tr
 
 - ``recipe``: path in the resolved config (``resolved.py``) or computed row (``computed_rows.py``) -> value;
 - ``differs``: the same where the bundle does something else yet, with ``recipe``, ``here`` and ``why``;
-- ``exempt``: path -> why the recipe says nothing of it.
+- ``exempt``: path -> why the recipe says nothing of it;
+- ``wrong``: path -> a value that went unnoticed once, and must not again.
 
 ``not_recipes`` names overlays that are none, with a reason.
 """
@@ -66,6 +67,7 @@ class Section:
     recipe: dict[str, Any] = field(default_factory=dict)
     differs: dict[str, dict[str, Any]] = field(default_factory=dict)
     exempt: dict[str, str] = field(default_factory=dict)
+    wrong: dict[str, Any] = field(default_factory=dict)
 
     @property
     def configs(self) -> list[str]:

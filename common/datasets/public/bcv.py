@@ -1,11 +1,11 @@
-"""BCV (BTCV, Beyond the Cranial Vault): 30 abdominal CT with thirteen organs, by CoTr's list of 21 and 9.
+"""BCV (BTCV, Beyond the Cranial Vault): 30 abdominal CT with thirteen organs, divided as in CoTr: 21 and 9.
 
 Raw layout, as downloaded (Synapse syn3193805); ``--source`` is a folder with ``Training``, or the one above::
 
     RawData/Training/img/img0001.nii.gz        1 to 10 and 21 to 40
     RawData/Training/label/label0001.nii.gz
 
-``splits/bcv_21_9.json`` is the list.  The 20 scans of ``Testing`` have no labels and are left alone.
+The 20 scans of ``Testing`` have no labels and are left alone.
 
 The values are HU.  Image and label belong together voxel by voxel; their headers may differ, so the image's
 affine holds for both, and left and right follow from it alone: the in-plane axes differ between scans.
@@ -13,18 +13,17 @@ affine holds for both, and left and right follow from it alone: the in-plane axe
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from common.datasets.raw.label_volumes import Grid, check_shape, read_grid, read_hounsfield, read_label
 from common.datasets.raw.prepare import RawCase, Reader
+from common.datasets.raw.published_lists import cases_present, published_lists
 from common.errors import InputError
 
 __all__ = ["READER"]
 
-_SPLIT = Path(__file__).parent / "splits" / "bcv_21_9.json"
 _SUFFIXES = (".nii.gz", ".nii")
 _SAME_SPACING = 0.01  # relative; headers are rounded
 _ORGANS = (
@@ -48,33 +47,24 @@ class _Bcv(Reader):
 
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
         """The cases of the list, by number."""
-        root = _root(source)
-        split = json.loads(_SPLIT.read_text(encoding="utf-8"))
-        lists = {
-            section: [f"img{number:04d}" for number in split[section]] for section in ("training", "test")
-        }
-        expected = [case for cases in lists.values() for case in cases]
+        root, lists = _root(source), published_lists("bcv")
+        known = {case for cases in lists.values() for case in cases}
         found = {path.name.split(".")[0] for path in (root / "img").iterdir() if path.name[0] not in "._"}
-        foreign = sorted(found - set(expected))
+        foreign = sorted(found - known)
         if foreign:
             raise InputError(
                 f"{root / 'img'}: holds {foreign[0]}, which is none of the 30 scans (1 to 10, 21 to 40): "
                 f"is it another data set?"
             )
-        missing = [case for case in expected if _file(root, "img", case) is None]
-        if missing and not (partial and len(missing) < len(expected)):
-            raise InputError(
-                f"{root / 'img'}: {missing[0]}.nii.gz is not there, {len(missing)} of {len(expected)} scans "
-                f"are missing: complete the download, or prepare fewer with  --partial true"
-            )
-        lacking = [case for case in expected if case not in missing and _file(root, "label", case) is None]
+        lists = cases_present(lists, lambda case: _file(root, "img", case), partial=partial, source=source)
+        present = [case for cases in lists.values() for case in cases]
+        lacking = [path for case in present if not (path := _file(root, "label", case)).is_file()]
         if lacking:
-            name = lacking[0].replace("img", "label")
             raise InputError(
-                f"{root / 'label' / name}.nii.gz: not there, {len(lacking)} scans have no label: "
-                f"complete the download"
+                f"{lacking[0]}: not there, {len(lacking)} of {len(present)} scans have no label: complete "
+                f"the download"
             )
-        return {section: [c for c in cases if c not in missing] for section, cases in lists.items()}
+        return lists
 
     def read(self, source: Path, case: str) -> RawCase:
         """One scan with its organs."""
@@ -102,9 +92,10 @@ def _root(source: Path) -> Path:
     )
 
 
-def _file(root: Path, kind: str, case: str) -> Path | None:
-    names = (root / kind / f"{case.replace('img', kind)}{suffix}" for suffix in _SUFFIXES)
-    return next((path for path in names if path.is_file()), None)
+def _file(root: Path, kind: str, case: str) -> Path:
+    """A file of a case, or where it was looked for."""
+    names = [root / kind / f"{case.replace('img', kind)}{suffix}" for suffix in _SUFFIXES]
+    return next((path for path in names if path.is_file()), names[0])
 
 
 def _check_spacing(label: Grid, image: Grid) -> None:

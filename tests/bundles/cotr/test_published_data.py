@@ -22,7 +22,7 @@ def test_trains_on_the_21_cases_of_bcv_and_tests_on_9(tmp_path):
     shell = Shell(ROOT, tmp_path)
     files = [COTR.config_file("train"), COTR.config_file("paper")]
     told = shell.run(files, places | COTR.quick["paper"]).ok()
-    assert "training on 21 cases, choosing weights on 0 (those of the last epoch are kept)" in told.out + told.err
+    assert "training on 21 cases, keeping the last weights" in told.out + told.err
     plan = json.loads((run.ckpt_dir / "plan.json").read_text())
     assert plan["cases"] == 21
     assert len(plan["labels"]) == plan["classes"] == 14

@@ -28,7 +28,7 @@ def test_trains_on_the_300_cases_of_the_release_or_on_a_fold(prepared, tmp_path,
     files = [KITS21.config_file(name) for name in ("train", "paper", *overlays)]
     tiny = {**run.base, **KITS21.network, **KITS21.quick["paper"], "cache_rate": 0.0}
     told = Shell(ROOT, tmp_path).run(files, {**tiny, "dataset_dir": prepared}).ok()
-    says = f"training on {trained} cases, choosing weights on 0 (those of the last epoch are kept)"
+    says = f"training on {trained} cases, keeping the last weights"
     assert says in told.out + told.err
     assert json.loads((run.ckpt_dir / "plan.json").read_text())["cases"] == 300
     assert run.weights.is_file()

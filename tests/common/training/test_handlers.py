@@ -13,7 +13,6 @@ from monai.data import DataLoader, Dataset, MetaTensor
 from monai.engines import SupervisedTrainer
 from monai.transforms import RandShiftIntensityd
 
-from common.datasets.lists.case_list import CaseList
 from common.errors import InputError
 from common.training.guards import (
     GradientClamping,
@@ -23,6 +22,7 @@ from common.training.guards import (
     foreground_hits,
 )
 from common.training.history import RunHistory
+from common.training.numbers import line_of_numbers
 from common.training.progress import Progress
 from common.training.resuming import ResumePoint
 from common.training.seeding import EpochSeed
@@ -202,26 +202,40 @@ def test_recipes_that_train_on_every_case_keep_what_they_say(which, kept, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("which", "held", "told"),
+    ("held_out", "which", "line"),
     [
-        ("best", 2, "training on 2 cases, choosing weights on 2"),
-        ("best", 0, "training on 2 cases, choosing weights on 0"),
-        ("last", 2, "choosing weights on 0 (those of the last epoch are kept, validated on 2)"),
-        ("lowest_loss", 0, "choosing weights on 0 (those of the lowest loss are kept)"),
+        (1, "best", "training on 4 cases, choosing weights on 1"),
+        (0, "best", "training on 4 cases, keeping the last weights"),
+        (0, "last", "training on 4 cases, keeping the last weights"),
+        (0, "lowest_loss", "training on 4 cases, keeping the weights of the lowest loss"),
     ],
 )
-def test_a_training_says_on_how_many_cases(tmp_path, caplog, which, held, told):
-    """A case with several entries, such as slices, is one case."""
-    cases = CaseList([{"image": 1}, {"image": 2}, {"image": 3}], tmp_path, ["a[0]", "a[0]", "a[1]"])
-    evaluator = make_evaluator([0.5] * 2)
-    evaluator.data_loader = SimpleNamespace(dataset=Dataset([{}] * held))
-    trainer = Engine(lambda *_: None)
-    trainer.data_loader = SimpleNamespace(dataset=Dataset(cases))
+def test_a_training_says_how_many_cases_it_sees(held_out, which, line, tmp_path, capsys):
+    evaluator = make_evaluator([0.5])
+    evaluator.data_loader = SimpleNamespace(dataset=[{"image": "v.nii"}] * held_out)
     end = EndWithWeights(evaluator, torch.nn.Linear(1, 1), tmp_path / "model.pt", which=which)
-    with caplog.at_level("INFO"):
-        end.tell(trainer)
-    assert caplog.messages[0].endswith(told)
-    assert caplog.messages[0].startswith("training on 2 cases, ")
+    end.tell(SimpleNamespace(data_loader=SimpleNamespace(dataset=SimpleNamespace(data=list(range(4))))))
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_the_numbers_tell_labels_patients_and_slices():
+    def frames(patients, frames, slices, **label):
+        return [
+            {"image": f"{patients}_{p}_{f}", "patient": f"{patients}_{p}", "slice": s, **label}
+            for p in range(patients)
+            for f in range(frames)
+            for s in range(slices)
+        ]
+
+    items = frames(7, 2, 3, label="l.nii.gz") + frames(5, 2, 4)
+    assert line_of_numbers(items, [{"image": "a"}, {"image": "b"}], "best") == (
+        "training on 14 labelled cases (7 patients, 42 slices) and 10 unlabelled (5 patients, 40 slices), "
+        "choosing weights on 2"
+    )
+    pairs = [{"fixed": "a", "moving": "b"}] * 3
+    assert line_of_numbers(pairs, frames(2, 2, 1), "best") == (
+        "training on 3 cases, choosing weights on 4 (2 patients)"
+    )
 
 
 def test_weights_of_the_last_validation(tmp_path):

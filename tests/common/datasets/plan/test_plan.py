@@ -200,7 +200,7 @@ def test_the_plan_uses_only_the_given_cases(tiny, tmp_path):
     for some, numbers in ((cases[1:3], (1, 2)), (cases[:1] + cases[3:], (0, 3))):
         plan = plan_of_cases(some, options(), save_as=tmp_path / "plan.json")
         assert (plan["cases"], plan["intensity"][0]["mean"]) == (2, mean_of(tiny, *numbers))
-    lists = semi_supervised_datalist(tiny.root, num_labelled=2, num_unlabelled=1)
+    lists = semi_supervised_datalist(tiny.root, num_labelled=1, num_unlabelled=1)
     plan = training_plan(lists["training"], options(unlabelled=True))
     assert plan["cases"] == 2, "one labelled, one unlabelled; the other two are held out and left out"
     assert plan["intensity"][0]["mean"] == mean_of(tiny, 0)
@@ -235,9 +235,9 @@ def test_hidden_labels_are_never_opened(tiny):
     """Their files may as well be broken."""
     for case in tiny.training[2:]:
         (tiny.root / case["label"]).write_text("not an image")
-    hidden = semi_supervised_datalist(tiny.root, num_labelled=2)["training"]
+    hidden = semi_supervised_datalist(tiny.root, num_labelled=2, holdout=0)["training"]
     plan = training_plan(hidden, options(unlabelled=True))
-    assert plan["cases"] == 3, "one labelled case is held out, the unlabelled ones count"
+    assert plan["cases"] == 4, "the unlabelled ones count"
     with pytest.raises(InputError, match=r"training\[2\]\.label = .* not an image"):
         training_plan(semi_supervised_datalist(tiny.root)["training"], options(unlabelled=True))
 

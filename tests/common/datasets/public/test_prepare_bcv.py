@@ -79,8 +79,8 @@ def _unsigned(raw):
 
 
 BAD = {
-    _incomplete: "img0007.nii.gz is not there, 1 of 30 scans are missing: .*--partial true",
-    _no_label: "label0007.nii.gz: not there, 1 scans have no label",
+    _incomplete: "img0007 is not there; 1 of the 30 published cases are missing: .*--partial true",
+    _no_label: "label0007.nii.gz: not there, 1 of 2 scans have no label",
     _another_set: "holds img0011, which is none of the 30 scans",
     _turned: r"label0007.nii.gz: has the shape \(11, 12, 10\); expected \(12, 11, 10\)",
     _another_spacing: "label0007.nii.gz: has voxels of 0.8 x 0.8 x 5 mm; expected 0.8 x 0.8 x 3",

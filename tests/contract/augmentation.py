@@ -1,8 +1,9 @@
-"""The random transforms of the published recipes: their order, how often each acts, and on what.
+"""The random transforms of a published recipe: their order, how often each acts, and on what.
 
-One table for each config, transcribed from docs/method.md#recipe.  Each transform of the built
-config draws 4000 times, and the share of draws in which it acts is compared within four standard deviations
-(0.02 at a probability of 0.1); then it is run until it has changed something, and that is compared.
+A bundle's ``test_augmentation.py`` has one table for each config, transcribed from its method page.  Each
+transform of the built config draws 4000 times, and the share of draws in which it acts is compared within
+four standard deviations (0.02 at a probability of 0.1).  Then it runs until it has changed something, and the
+keys that it changed are compared.
 """
 
 from __future__ import annotations
@@ -21,15 +22,12 @@ from common.transforms.blur import RandChannelBlurd
 from common.transforms.channel_intensity import (
     RandChannelContrastd,
     RandChannelGammad,
-    RandChannelOffsetd,
     RandChannelScaled,
 )
 from common.transforms.low_resolution import RandLowResolutiond
 from common.transforms.per_channel import RandPerChanneld
 from common.transforms.picture_augmentation import RandDeformPictured
 from common.transforms.spatial import RandRotateScaled
-from kits21.rough_mask import RandRoughMaskd
-from mcnet_plus.slices import turns_by_degrees
 
 DRAWS = 4000
 
@@ -106,18 +104,6 @@ PICTURES = [
     (RandChannelScaled, {"image": 0.15}),
     (RandGaussianNoised, {"image": 0.15}),
 ]
-PROSTATE = [
-    (RandDeformPictured, both(1 - 0.8**3)),
-    (RandGaussianNoised, {"image": 0.1}),
-    (RandChannelBlurd, {"image": 0.2 * 0.5}),
-    (RandChannelScaled, {"image": 0.15}),
-    (RandChannelOffsetd, {"image": 0.15 * 0.5}),
-    (RandChannelContrastd, {"image": 0.15}),
-    (RandLowResolutiond, {"image": 0.25 * 0.5}),
-    (RandChannelGammad, {"image": 0.15}),
-    (RandFlipd, both(0.5)),
-    (RandFlipd, both(0.5)),
-]
 
 
 def compare(transforms, table, case) -> None:
@@ -129,51 +115,6 @@ def compare(transforms, table, case) -> None:
         found = sum(acts(transform, channels, tuple(shape)) for _ in range(DRAWS)) / DRAWS
         assert found == pytest.approx(probability, abs=within(probability, DRAWS)), kind.__name__
         assert changed(transform, case) == set(expected), kind.__name__
-
-
-def test_cotr():
-    transforms = recipe("cotr", "paper", patch_size=[4, 7, 8]).get_parsed_content("augmentation")
-    compare(transforms, [SPATIAL, *INTENSITY, *MIRRORS], volumes())
-
-
-def test_kits21():
-    """Both stages; the coarse view is drawn for anew (bundles/kits21, ``coarse_augmentation``)."""
-    config = recipe("kits21", "paper", patch_size=[4, 7, 8], coarse_patch_size=[4, 7, 8])
-    steps = config.get_parsed_content("augmentation")
-    assert set(steps) == {"fine", "coarse", "both", "mask"}
-    case = volumes()
-    case["coarse_mask"] = case["label"] > 1
-    (fine,), (coarse,), (rough,) = steps["fine"], steps["coarse"], steps["mask"]
-    changed = 1 - 0.8 * 0.8
-    compare([fine], [(RandRotateScaled, {key: changed for key in case})], case)
-    coarse_case = {"coarse_image": case["image"], "coarse_label": case["label"]}
-    compare([coarse], [(RandRotateScaled, {key: changed for key in coarse_case})], coarse_case)
-    flips = [(RandFlipd, {key: 0.5 for key in case})] * 3
-    compare(steps["both"], [*INTENSITY, *flips], case)
-    assert type(rough) is RandRoughMaskd
-    assert (rough.prob, rough.radius, rough.prob_removal) == (0.4, (1.0, 8.0), 0.0)
-    order = config["train::random_transforms"].replace("::", "#")
-    assert order.index("#fine") < order.index("#both") < order.index("#mask"), "rough after mirroring"
-
-
-def test_trid_prostate():
-    transforms = recipe("trid", "prostate").get_parsed_content("augmentation")
-    compare(transforms, PROSTATE, volumes(shape=(12, 14)))
-
-
-@pytest.mark.parametrize("name", ["trid", "vptta", "grata"])
-def test_pictures_of_trid_and_of_the_source_networks(name):
-    transforms = recipe(name, "paper", augment_mask=True).get_parsed_content("augmentation")
-    case = {**volumes(3, (12, 14)), "label": volumes(1, (12, 14))["label"]}
-    compare(transforms, PICTURES, case)
-    factor = transforms[3]
-    assert factor.factor == (0.7, 1.5)
-    draws = []
-    for _ in range(1000):
-        factor.randomize(3)
-        draws += [value for value in factor.drawn if value is not None]
-    assert np.mean(np.array(draws) < 1) == pytest.approx(0.375, abs=0.07), "plain uniform"
-    assert len(set(draws)) == len(draws), "each channel its own"
 
 
 def nnunet_ranges(transforms) -> dict[str, tuple]:
@@ -196,12 +137,8 @@ def nnunet_ranges(transforms) -> dict[str, tuple]:
     }
 
 
-@pytest.mark.parametrize(("name", "in_plane"), [("cotr", True), ("kits21", False)])
-def test_ranges_of_nnunet(name, in_plane):
-    """At the published patches: cotr's is augmented in its plane, by angles up to 180 degrees."""
-    transforms = recipe(name, "paper").get_parsed_content("augmentation")
-    if name == "kits21":
-        transforms = [*transforms["fine"], *transforms["both"]]
+def check_nnunet_ranges(transforms, in_plane: bool) -> None:
+    """At the published patch: an anisotropic one is augmented in its plane, by angles up to 180 degrees."""
     assert nnunet_ranges(transforms) == {
         "angles": (math.pi, 0, 0) if in_plane else (math.pi / 6,) * 3,
         "scale": (0.7, 1.4),
@@ -215,8 +152,22 @@ def test_ranges_of_nnunet(name, in_plane):
     assert transforms[0].in_plane is in_plane
 
 
-@pytest.mark.parametrize("name", ["mcnet_plus", "lefed"])
-def test_turns_and_flips_of_the_left_atrium(name):
+def check_pictures(name: str) -> None:
+    """The recipe that trid and the source networks of vptta and grata share."""
+    transforms = recipe(name, "paper", augment_mask=True).get_parsed_content("augmentation")
+    case = {**volumes(3, (12, 14)), "label": volumes(1, (12, 14))["label"]}
+    compare(transforms, PICTURES, case)
+    factor = transforms[3]
+    assert factor.factor == (0.7, 1.5)
+    draws = []
+    for _ in range(1000):
+        factor.randomize(3)
+        draws += [value for value in factor.drawn if value is not None]
+    assert np.mean(np.array(draws) < 1) == pytest.approx(0.375, abs=0.07), "plain uniform"
+    assert len(set(draws)) == len(draws), "each channel its own"
+
+
+def check_turns_and_flips(name: str) -> None:
     """k uniform in 0..3, then always one flip, of axis 0 or 1, both alike: eight outcomes in all."""
     transforms = recipe(name, "paper").get_parsed_content("augmentation")
     assert [type(t) for t in transforms] == [RandRotate90d, OneOf]
@@ -235,29 +186,3 @@ def test_turns_and_flips_of_the_left_atrium(name):
             expected[tuple(image.rot90(k, (1, 2)).flip(axis).flatten().tolist())] += 1 / 8
     tolerance = within(1 / 8, draws)
     assert {key: n / draws for key, n in outcomes.items()} == pytest.approx(dict(expected), abs=tolerance)
-
-
-def test_slices_of_acdc():
-    """A half turned and flipped, a quarter rotated by whole degrees from -20 to 19, a quarter left alone."""
-    (step,) = recipe("mcnet_plus", "acdc").get_parsed_content("augmentation")
-    step.set_random_state(seed=0)
-    image = torch.rand(1, 24, 24, generator=torch.Generator().manual_seed(0))
-    turned = {image.rot90(k, (1, 2)).flip(axis).numpy().tobytes() for k in range(4) for axis in (1, 2)}
-    kinds: Counter = Counter()
-    draws, rotated = 300, set()
-    for _ in range(draws):
-        result = torch.as_tensor(step({"image": image, "label": image})["image"]).float().contiguous()
-        seen = result.numpy().tobytes()
-        kinds["turned" if seen in turned else "same" if torch.equal(result, image) else "rotated"] += 1
-        rotated |= {seen} - turned
-    # A rotation by 0 degrees is one of the forty, and looks like none.
-    expected = {"turned": 0.5, "same": 0.25 + 0.25 / 40, "rotated": 0.25 * 39 / 40}
-    assert {key: n / draws for key, n in kinds.items()} == pytest.approx(expected, abs=within(0.5, draws))
-    assert 25 < len(rotated) <= 40
-
-
-def test_degrees_of_acdc():
-    """Whole ones, from -20 to 19."""
-    turns = turns_by_degrees("image", -20, 20)
-    assert [math.degrees(t.rotator.angle) for t in turns.transforms] == pytest.approx(range(-20, 20))
-    assert set(turns.weights) == {1 / 40}
