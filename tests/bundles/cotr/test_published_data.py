@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -29,6 +30,10 @@ def test_trains_on_the_21_cases_of_bcv_and_tests_on_9(tmp_path):
 
     files = [COTR.config_file("train"), COTR.config_file("evaluate")]
     shell.run(files, {**places, "num_classes": 14, "patch_size": COTR.quick["paper"]["patch_size"]}).ok()
-    rows = (run.output_dir / "evaluation_cases.csv").read_text().splitlines()
-    assert len(rows) == 1 + 9 * 13
-    assert {row.split(",")[0] for row in rows[1:]} == {f"img{n:04d}.nii.gz" for n in range(32, 41)}
+    rows = list(csv.DictReader((run.output_dir / "evaluation_cases.csv").open(newline="")))
+    assert len(rows) == 9 * 13
+    assert {row["case"] for row in rows} == {f"img{n:04d}.nii.gz" for n in range(32, 41)}
+    missed = [row for row in rows if row["dice"] == "0" and float(row["nsd"]) == 0 and not row["hd95_mm"]]
+    assert missed, "an organ that an untrained network misses has Dice 0 and no distance"
+    summary = (run.output_dir / "evaluation_summary.csv").read_text()
+    assert "mean of the first 11 classes" in summary
