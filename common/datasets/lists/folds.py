@@ -1,8 +1,8 @@
 """K folds of a training list, as nnU-Net makes them.
 
-Case names are sorted as strings, their positions shuffled once by NumPy's ``RandomState(seed)``, and cut into K
-runs whose lengths differ by one at most, the longer ones first; fold f validates on the f-th run and trains on
-the rest.  This is what scikit-learn's ``KFold(K, shuffle=True, random_state=seed)`` gives.
+Case names are sorted as strings, their positions shuffled once by NumPy's ``RandomState(seed)``, and cut into
+K runs whose lengths differ by one at most, the longer ones first; fold f validates on the f-th run and trains
+on the rest.  This is what scikit-learn's ``KFold(K, shuffle=True, random_state=seed)`` gives.
 
 Source: Isensee et al., nnU-Net, Nature Methods 2021, version 1 of the code.
 """
