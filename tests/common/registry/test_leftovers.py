@@ -11,7 +11,7 @@ import pytest
 from common.registry.download import Patience
 from common.registry.fetch import get
 from common.registry.index import index
-from common.registry.leftovers import remove_leftovers
+from common.leftovers import remove_leftovers
 from common.registry.pack import pack
 from tests.common.registry import toy
 
