@@ -57,8 +57,8 @@ def explained_disk_errors(folder: str | Path, kept: str) -> Iterator[None]:
 def explained_full_disk(folder: str | Path, kept: str) -> Iterator[None]:
     """Like :func:`explained_disk_errors`, for a block that does more than write.
 
-    Only a disk that takes no more is explained: it is full, over quota, read-only or broken, or a file may not
-    grow further.  A file that the block fails to find, say, is none of its business.
+    Only a disk that takes no more is explained: it is full, over quota, read-only or broken, or a file may
+    not grow further.  A file that the block fails to find, say, is none of its business.
 
     Raises:
         DiskError: in place of such an ``OSError``.

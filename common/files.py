@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common.disk import DiskError, disk_error, explained_full_disk
-from common.errors import InputError
+from common.errors import InputError, note_folders
 from common.leftovers import remove_leftovers, remove_noted_leftovers, temporary_beside
 
 __all__ = ["atomic_folder", "atomic_path", "require_writable", "write_json", "write_text"]
@@ -116,6 +116,7 @@ def require_writable(*folders: str | Path) -> None:
     Raises:
         InputError: a folder cannot be made or written to.
     """
+    note_folders(folders)
     for folder in folders:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)

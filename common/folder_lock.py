@@ -30,8 +30,8 @@ LOCK_FILE = ".lock"
 
 logger = logging.getLogger(__name__)
 
-# Folder -> descriptor, and how often this process holds it.  Closing any descriptor of the file would give the
-# lock back, so there is one.
+# Folder -> descriptor, and how often this process holds it.  Closing any descriptor of the file would give
+# the lock back, so there is one.
 _held: dict[Path, list[int]] = {}
 
 
@@ -113,7 +113,12 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _write(descriptor: int, what: str) -> None:
-    facts = {"what": what, "pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now():%F %T}"}
+    facts = {
+        "what": what,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": f"{datetime.now():%F %T}",
+    }
     with suppress(OSError):  # a full disk: the lock holds without a name
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(facts).encode(), 0)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from common.bundles import bundle_folder
+from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
-from common.files import atomic_path
 
 __all__ = [
     "load_state",
@@ -168,9 +168,8 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     return load_state(network, state_of(read_checkpoint(path), path), path, partial=partial)
 
 
-def save_state(network: nn.Module, path: str | Path) -> None:
-    """Write the bare state dict (tensors only, on the CPU), whole or not at all."""
+def save_state(network: nn.Module, path: str | Path, *, kept: str | None = None) -> None:
+    """Write the bare state dict (tensors only, on the CPU), as :func:`write_checkpoint` does."""
     module = getattr(network, "module", network)  # what DistributedDataParallel wraps
     state = {key: value.detach().cpu() for key, value in module.state_dict().items()}
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    write_checkpoint(path, state, kept=kept)
