@@ -42,8 +42,8 @@ def images_to_predict(
             instead of the test list.
 
     Raises:
-        InputError: no images, or some that cannot be predicted, or whose results would have one name; the first
-            is named.
+        InputError: no images, or some that cannot be predicted or whose results would have one name; the
+            first is named.
     """
     if source_domains is None:
         listed = inference_list(dataset_dir)

@@ -42,7 +42,7 @@ def _from_common_folder(files: Sequence[str | Path]) -> list[str]:
 
 
 def base_name(file: str | Path) -> str:
-    """The file's name without its suffix: ``a`` of ``a.png`` and ``a.nii.gz``, ``sub.01`` of ``sub.01.nii``."""
+    """The file's name without suffix: ``a`` of ``a.png`` or ``a.nii.gz``, ``sub.01`` of ``sub.01.nii``."""
     stem = stem_of(file)
     return Path(stem).stem if stem == Path(file).name else stem
 
@@ -86,7 +86,7 @@ def _refuse_equal(names: Sequence[str], shown: Sequence[str]) -> None:
         other = first.setdefault(name, file)
         if other != file:
             raise InputError(
-                f"{other} and {file}: the results of both would be called {name}, and one overwrite the other; "
+                f"{other} and {file}: the results of both would be called {name}, one overwriting the other; "
                 "rename one, or predict them in two runs with an --output_dir each. Nothing was written"
             )
 
