@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from common.bundles import bundle_folder, bundle_package
+from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
-from common.files import atomic_path
 
 __all__ = [
     "load_state",
@@ -180,9 +180,8 @@ def _renamed(state: dict[str, Tensor], bundle: str) -> dict[str, Tensor]:
     return converter.from_earlier(state) if hasattr(converter, "from_earlier") else state
 
 
-def save_state(network: nn.Module, path: str | Path) -> None:
-    """Write the bare state dict (tensors only, on the CPU), whole or not at all."""
+def save_state(network: nn.Module, path: str | Path, *, kept: str | None = None) -> None:
+    """Write the bare state dict (tensors only, on the CPU), as :func:`write_checkpoint` does."""
     module = getattr(network, "module", network)  # what DistributedDataParallel wraps
     state = {key: value.detach().cpu() for key, value in module.state_dict().items()}
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    write_checkpoint(path, state, kept=kept)
