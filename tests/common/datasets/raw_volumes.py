@@ -14,9 +14,9 @@ from common.datasets.raw.published_lists import numbers_beside, published_lists
 SIDE = 16
 
 
-def published(name: str) -> list[str]:
-    """All cases of a data set."""
-    return [case for cases in published_lists(name).values() for case in cases]
+def published(name: str, first: int | None = None) -> list[str]:
+    """The cases of a data set, or the first of each list."""
+    return [case for cases in published_lists(name).values() for case in cases[:first]]
 
 
 def organ(shape: Iterable[int] = (SIDE, SIDE, SIDE)) -> np.ndarray:
@@ -62,14 +62,16 @@ def write_brats2019(root: Path, cases: Iterable[str] | None = None, *, side: int
     return root
 
 
-def write_prepared_pancreas(root: Path, name: str = "pancreas_ct", *, side: int = SIDE) -> Path:
+def write_prepared_pancreas(
+    root: Path, name: str = "pancreas_ct", cases: Iterable[str] | None = None, *, side: int = SIDE
+) -> Path:
     """``root`` with the h5 files that MC-Net (``pancreas_ct``) or VerSemi distribute."""
     folder, end = {
         "pancreas_ct": (root / "Pancreas_h5", "_norm.h5"),
         "pancreas_ct_versemi": (root / "data", ".h5"),
     }[name]
     folder.mkdir(parents=True)
-    for number, case in enumerate(published(name)):
+    for number, case in enumerate(published(name) if cases is None else cases):
         image = np.random.default_rng(number).normal(size=(side,) * 3).astype(np.float32)
         with h5py.File(folder / f"{case}{end}", "w") as file:
             file.create_dataset("image", data=image, compression="gzip")
