@@ -48,8 +48,8 @@ def check_patients(lists: Mapping[str, CaseList], source: Path) -> None:
         for patient, place in zip(patients_of(cases), cases.places, strict=True):
             if isinstance(patient, str) and patient != before and patient in owner:
                 raise InputError(
-                    f"{source}: {place} is of the patient {patient}, as are cases in {owner[patient]}; expected "
-                    f"all cases of a patient in one list, one after the other: move them together"
+                    f"{source}: {place} is of the patient {patient}, as are cases in {owner[patient]}; "
+                    f"expected all cases of a patient in one list, one after the other: move them together"
                 )
             before = patient
             if isinstance(patient, str):

@@ -95,12 +95,11 @@ def _with_labels_hidden(cases: CaseList, num_labelled: int | None, source: Path)
     named, others = cases[:number], cases[number:]
     lacking = [place for case, place in zip(named, named.places, strict=True) if not has_label(case)]
     if num_labelled > count_patients(cases) or lacking:
-        found = f"training has {len(cases)} cases"
-        if count_patients(cases) < len(cases):
-            found += f" of {count_patients(cases)} patients"
+        of_patients = f" of {count_patients(cases)} patients" if count_patients(cases) < len(cases) else ""
+        found = f"{lacking[0]} has no label" if lacking else f"training has {len(cases)} cases{of_patients}"
         raise InputError(
-            f"{source}: {f'{lacking[0]} has no label' if lacking else found}; expected a label in each of the "
-            f"first num_labelled = {num_labelled}: list the labelled cases first, or lower num_labelled"
+            f"{source}: {found}; expected a label in each of the first num_labelled = {num_labelled}: "
+            "list the labelled cases first, or lower num_labelled"
         )
     return named + others.flat_map(lambda case: [{k: v for k, v in case.items() if k != "label"}])
 
