@@ -16,6 +16,7 @@ from ignite.engine import Engine, Events
 from monai.utils import string_list_all_gather
 from torch import Tensor
 
+from common.datasets.lists.output_names import distinct_names
 from common.files import write_text
 
 __all__ = ["CaseTable", "format_table", "read_rows", "write_rows"]
@@ -71,7 +72,8 @@ class CaseTable:
     The summary has mean, standard deviation and number of cases for each class, and a last row over
     the case means.  Before it, where a paper reports the first classes alone, stands the mean of their
     means, with their number.  Metrics are those that keep details (``save_details``), each (cases, K - 1).
-    Cases are sorted by path, however many processes measured them; the first process writes.
+    Cases are sorted by path, however many processes measured them; the first process writes.  Each case has
+    a name of its own (:func:`common.datasets.lists.output_names.distinct_names`).
 
     Args:
         folder: where to write.
@@ -132,9 +134,9 @@ class CaseTable:
             )
         details = {name: torch.as_tensor(kept[name])[order] for name in self.metrics or kept}
         rows = [
-            {"case": Path(case).name, "class": c, "name": self.names.get(c, f"class {c}")}
+            {"case": case, "class": c, "name": self.names.get(c, f"class {c}")}
             | {metric: float(values[i, c - 1]) for metric, values in details.items()}
-            for i, case in enumerate(cases)
+            for i, case in enumerate(distinct_names(cases))
             for c in range(1, next(iter(details.values())).shape[1] + 1)
         ]
         summary = self._summary(details)

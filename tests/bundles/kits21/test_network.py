@@ -42,7 +42,7 @@ def test_parts_match_the_card(network):
     norms = [m for m in network.fine.modules() if isinstance(m, nn.InstanceNorm3d)]
     assert all(m.affine and m.eps == 1e-5 for m in norms)
     assert {m.negative_slope for m in network.fine.modules() if isinstance(m, nn.LeakyReLU)} == {0.01}
-    weight = network.fine.encoder[-1].conv1.conv.weight
+    weight = network.fine.encoder.stages[-1][0].conv.weight
     expected = math.sqrt(2 / (1 + 0.01**2) / weight[0].numel())
     assert float(weight.detach().std()) == pytest.approx(expected, rel=0.02)  # He, for this leaky ReLU
 
