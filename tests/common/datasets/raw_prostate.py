@@ -37,7 +37,7 @@ def raw_prostate(
         counts: number of scans by site.
         folders: names of folders that are not those of their sites.
     """
-    for site, count in (counts or {"BMC": 2, "HK": 2}).items():
+    for site, count in (counts or {"RUNMC": 2, "HK": 2}).items():
         for i, number in enumerate(CASES[site][:count]):
             image, label = scan_of(i)
             name, word = f"Case{number:02d}", "Segmentation" if site == "BMC" else "segmentation"

@@ -42,7 +42,7 @@ def test_the_whole_distribution(tmp_path):
 def test_a_scan_comes_out_unchanged_with_its_zones_merged(tmp_path):
     make(tmp_path)
     case = read_datalist(tmp_path / "out", holdout=0)["training"][1]
-    assert Path(case["image"]).name == "BMC_Case01.nii.gz"
+    assert Path(case["image"]).name == "RUNMC_Case01.nii.gz"
     image, label = scan_of(1)
     stored = {key: nib.load(case[key]) for key in ("image", "label")}
     assert np.array_equal(np.asarray(stored["image"].dataobj), image)
@@ -55,7 +55,7 @@ def test_a_scan_comes_out_unchanged_with_its_zones_merged(tmp_path):
 def test_another_site_is_held_out(tmp_path):
     assert make(tmp_path, train_domains="HK") == {"training": 2, "test": 2}
     lists = read_datalist(tmp_path / "out", holdout=0)
-    assert {case["domain"] for case in lists["test"]} == {"BMC"}
+    assert {case["domain"] for case in lists["test"]} == {"RUNMC"}
 
 
 def _no_label(raw):
