@@ -9,7 +9,7 @@ from common.errors import InputError
 
 __all__ = ["cases_present", "numbers_beside", "published_lists"]
 
-_FOLDER = Path(__file__).resolve().parents[1] / "public" / "lists"
+_FOLDER = Path(__file__).resolve().parents[1] / "public" / "splits"
 _SECTIONS = ("training", "validation", "test")
 
 
@@ -17,7 +17,7 @@ def published_lists(name: str) -> dict[str, list[str]]:
     """Names of the cases of every list that was published for a data set, in the published order.
 
     Args:
-        name: of the files, ``public/lists/<name>_training.txt`` and so on.
+        name: of the files, ``public/splits/<name>_training.txt`` and so on.
     """
     return {section: [line[0] for line in lines] for section, lines in _lines(name).items()}
 
