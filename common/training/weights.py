@@ -73,7 +73,10 @@ class KeepWeights:
         if self.keep_earlier and self.path.is_file():
             shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
         self.keep_earlier = False
-        save_state(self.network, self.path)
+        kept = (
+            f"{self.path.name} was not written, nor changed if it was there; free some space and go on with"
+        )
+        save_state(self.network, self.path, kept=f"{kept} --resume true")
 
 
 class KeepLowestLoss:

@@ -49,6 +49,23 @@ def test_ct_numbers_are_those_of_numpy_over_the_training_cases_alone(tiny):
     assert plan["spacing"] == [3, 2, 1]
 
 
+def test_other_lists_are_planned_from_on_request(tiny):
+    """As published protocols do that plan from all labelled cases, those to be tested on included."""
+    lists = read_datalist(tiny.root)
+    plan = training_plan(lists["training"], options(lists=("training", "validation")))
+    pooled = np.concatenate([tiny.image(i)[tiny.label() > 0] for i in range(4)])
+    assert plan["intensity"][0]["mean"] == pytest.approx(pooled.mean(), abs=0.006)
+    assert plan["cases"] == 4
+
+
+def test_a_spacing_given_keeps_six_decimals(tiny):
+    assert planned(tiny.root, spacing=[0.78126, 0.78125, 0.7812512])["spacing"] == [
+        0.78126,
+        0.78125,
+        0.781251,
+    ]
+
+
 def test_voxels_mapped_to_background_are_not_foreground(tiny):
     plan = planned(tiny.root, classes=2, label_map={2: 0})
     pooled = np.concatenate([tiny.image(i)[tiny.label() == 1] for i in range(3)])

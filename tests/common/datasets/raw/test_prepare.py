@@ -290,5 +290,5 @@ def test_real_scans_round_trip(tmp_path):
 
 def test_every_name_that_prepare_takes_is_a_data_set():
     """A helper beside the readers would be offered as one."""
-    assert {"acdc", "kits21", "la2018", "optic", "polyp", "prostate"} <= set(known_datasets())
+    assert {"acdc", "bcv", "kits21", "la2018", "optic", "polyp", "prostate"} <= set(known_datasets())
     assert all(isinstance(find_reader(name), Reader) for name in known_datasets())
