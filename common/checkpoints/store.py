@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from common.bundles import bundle_folder
+from common.checkpoints.stamp import Stamp, stamped
 from common.errors import InputError
 from common.files import atomic_path
 
@@ -168,9 +169,17 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     return load_state(network, state_of(read_checkpoint(path), path), path, partial=partial)
 
 
-def save_state(network: nn.Module, path: str | Path) -> None:
-    """Write the bare state dict (tensors only, on the CPU), whole or not at all."""
+def save_state(network: nn.Module, path: str | Path, stamp: Stamp | None = None) -> None:
+    """Write the bare state dict (tensors only, on the CPU), whole or not at all.
+
+    Args:
+        network: whose weights are written.
+        path: the file.
+        stamp: of which run they are, for weights that were trained here.
+    """
     module = getattr(network, "module", network)  # what DistributedDataParallel wraps
     state = {key: value.detach().cpu() for key, value in module.state_dict().items()}
+    if stamp is not None:
+        state = stamped(state, stamp)
     with atomic_path(path) as temporary:
         torch.save(state, temporary)

@@ -21,6 +21,7 @@ from common.files import atomic_path
 from common.registry.disk import explained_disk_errors
 from common.registry.entries import zip_name
 from common.registry.leftovers import remove_leftovers
+from common.registry.weights import check_models
 
 __all__ = ["pack"]
 
@@ -57,8 +58,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
         root: the checkout.
 
     Raises:
-        InputError: no such bundle, its files or its metadata are incomplete, or the folder cannot be
-            written; nothing is written then.
+        InputError: no such bundle, its files or its metadata are incomplete, its weights are no weights or
+            have another plan beside them, or the folder cannot be written; nothing is written then.
     """
     root = Path(root)
     folder = bundle_folder(name, root=root)
@@ -68,6 +69,7 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
     members = _members(folder, name, root / "common")
+    check_models(folder / "models")
     with explained_disk_errors(path.parent, f"{path.name} was not written, nor changed if it was there"):
         remove_leftovers(path)
         with atomic_path(path) as temporary:
