@@ -75,7 +75,9 @@ def begin() -> None:
     """
     show_input_errors_as_one_line()
     workflow = _calling_workflow()
-    files = {f.stem: ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))}
+    files = {
+        f.stem: ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))
+    }
     siblings = list(files.values())
     config = workflow.parser.get()
     replaced = [_read_plan_word(config, files.get("inference", {})), read_booleans(config, siblings)]

@@ -75,7 +75,7 @@ def cases_to_go(
         previous = path.with_stem(f"{path.stem}_previous")
         os.replace(path, previous)
         logger.warning(
-            "%s, written by this stream, is not there: the stream is predicted anew from its beginning, since "
+            "%s, written by this stream, is not there: the stream is predicted anew from its beginning, for "
             "each image builds on those before it; its state is now %s",
             lost[0],
             previous,

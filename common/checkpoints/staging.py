@@ -21,7 +21,18 @@ from common.checkpoints.stamp import plan_digest, read_stamp
 from common.errors import InputError
 from common.files import atomic_folder, atomic_path
 
-__all__ = ["CHECKPOINT", "PLAN", "WEIGHTS", "find_plan", "is_taken", "promote", "set_aside", "settle", "staged", "staged_in"]
+__all__ = [
+    "CHECKPOINT",
+    "PLAN",
+    "WEIGHTS",
+    "find_plan",
+    "is_taken",
+    "promote",
+    "set_aside",
+    "settle",
+    "staged",
+    "staged_in",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +142,8 @@ def find_plan(weights: str | Path, path: str | Path | None = None) -> Path | Non
     if stamp is None or stamp.plan is None:
         if there and weights.is_file():
             _warn_once(
-                f"{weights}: carries no digest of a plan (it was imported, or written by an earlier version), "
-                f"so it cannot be checked that {there[0]} is its own"
+                f"{weights}: carries no digest of a plan (imported, or written by an earlier version), so it "
+                f"cannot be checked that {there[0]} is its own"
             )
         return there[0] if there else None
     for place in (*there, staged(beside)):

@@ -1,4 +1,4 @@
-"""A bare state dict in a file, read without PyTorch and without its tensors: names, shapes and what goes along.
+"""A bare state dict in a file, read without PyTorch and without its numbers: names, shapes, attributes.
 
 Nothing in such a file is run, and no more memory is taken than the file has bytes, whoever wrote it.  That is
 stricter than ``torch.load(weights_only=True)``, which runs no code but may be made to fill the memory: by a

@@ -100,9 +100,7 @@ class ResumePoint:
             return
         state = read_checkpoint(path)
         if "run" not in state:
-            raise InputError(
-                f"{path}: not the state of a run; it holds {', '.join(map(str, state))[:200]}"
-            )
+            raise InputError(f"{path}: not the state of a run; it holds {', '.join(map(str, state))[:200]}")
         run, self.scaler_state = state["run"], state.get("scaler")
         if run["epoch"] >= trainer.state.max_epochs:
             raise InputError(

@@ -12,7 +12,17 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from common.checkpoints.staging import CHECKPOINT, PLAN, WEIGHTS, is_taken, promote, set_aside, settle, staged, staged_in
+from common.checkpoints.staging import (
+    CHECKPOINT,
+    PLAN,
+    WEIGHTS,
+    is_taken,
+    promote,
+    set_aside,
+    settle,
+    staged,
+    staged_in,
+)
 from common.checkpoints.stamp import Stamp, plan_digest, read_stamp
 from common.checkpoints.store import save_state
 from common.errors import InputError
