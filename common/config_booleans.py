@@ -39,10 +39,11 @@ def read_booleans(config: Any, files: Sequence[Mapping[str, Any]]) -> bool:
         given = isinstance(value, str) and not is_expression(value)
         if path in paths:  # a key of ours, where a number or None is as wrong as another word
             given = given or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-        if given and str(value).strip().lower() in _FURTHER_WORDS.get(path, ()):
+        further = _FURTHER_WORDS.get(path, ())
+        if given and str(value).strip().lower() in further:
             holder[key], changed = value.strip().lower(), True
         elif given and (path in paths or path in arguments):
-            holder[key] = as_boolean(value, f"config: {path.replace('::', '#')} is")
+            holder[key] = as_boolean(value, f"config: {path.replace('::', '#')} is", further)
             changed = True
     return changed
 

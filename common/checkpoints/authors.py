@@ -49,8 +49,8 @@ def import_checkpoint(
     Args:
         bundle: name of the bundle.
         source: the authors' file.
-        target: where to write; ``models/model.pt`` of the bundle by default.  What a training left there moves
-            to ``models_previous/``.
+        target: where to write; ``models/model.pt`` of the bundle by default.  What is there already moves to
+            ``models_previous/``.
         trust: unpickle the file whole (runs code in it); only for files you trust.
         partial: write even where keys are missing, left over or of another shape.
         overrides: config values that shape the network, such as ``--num_classes 14``.
