@@ -113,8 +113,13 @@ def checkout(root: Path, *names: str, common: str = "0.1.0", **changed: Any) -> 
 def weights(stamp: Stamp | None = None, text: bytes = b"weights ") -> bytes:
     """A state dict of one tensor, whose bytes are the text over and over."""
     state: Mapping[str, Any] = {"weight": torch.frombuffer(bytearray(text * 2000), dtype=torch.uint8)}
+    return saved(state if stamp is None else stamped(state, stamp))
+
+
+def saved(value: Any) -> bytes:
+    """As ``torch.save`` writes it."""
     written = io.BytesIO()
-    torch.save(state if stamp is None else stamped(state, stamp), written)
+    torch.save(value, written)
     return written.getvalue()
 
 
