@@ -147,7 +147,7 @@ def test_published_settings_are_asked_for_with_a_word(tmp_path):
         planned_run(tmp_path, {})
     assert "--plan published" in str(root_input_error(caught.value))
     assert planned_run(tmp_path, {}, plan="published") == {"spacing": [1, 1, 1]}
-    evaluation = {"evaluation_list": "test", "names": "@evaluation_list"}
+    evaluation = {"evaluation_list": "test", "epochs": "@evaluation_list"}
     assert planned_run(tmp_path, evaluation, plan="published") == {"spacing": [1, 1, 1]}
     for extra, word, message in (
         ({}, "publisht", 'plan is "publisht"; expected "published"'),
