@@ -67,7 +67,8 @@ def import_checkpoint(
         print(told, file=sys.stderr, flush=True)
     published = state_of(read_checkpoint(source, trust=trust), source)
     state = converter.from_authors(published)
-    network = parse_config(bundle, **overrides).get_parsed_content("network_def")
+    config = parse_config(bundle, **overrides)
+    network = config.get_parsed_content("network_def")
     notes = load_state(network, state, source, partial=partial)
     path = Path(target) if target else bundle_folder(bundle) / "models" / "model.pt"
     earlier = _set_earlier_aside(path)
@@ -76,8 +77,10 @@ def import_checkpoint(
     renamed = len(set(state) - set(published))
     lines = [f"{source}: {matched} of {len(network.state_dict())} keys matched, {renamed} renamed", *notes]
     advice = getattr(converter, "AFTER_IMPORT", "")
-    moved = [f"the earlier weights and their plan are now in {earlier}"] if earlier else []
-    return "\n".join([*lines, *moved, f"wrote {path}", *([advice] if advice else [])])
+    lines += [f"the earlier weights and their plan are now in {earlier}"] if earlier else []
+    lines += [f"wrote {path}"]
+    lines += ["they come with no plan: predict with --plan published"] if "plan" in config else []
+    return "\n".join([*lines, *([advice] if advice else [])])
 
 
 def _set_earlier_aside(path: Path) -> Path | None:
