@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from common.checkpoints.stamp import plan_digest, read_stamp
+from common.checkpoints.stamp import Stamp, plan_digest, read_stamp
 from common.errors import InputError
 from common.files import atomic_folder, atomic_path
 
@@ -26,6 +26,7 @@ __all__ = [
     "PLAN",
     "WEIGHTS",
     "find_plan",
+    "foreign_plan",
     "is_taken",
     "promote",
     "set_aside",
@@ -120,16 +121,17 @@ def _link_or_copy(source: Path, target: Path) -> None:
             shutil.copy2(source, temporary)
 
 
-def find_plan(weights: str | Path, path: str | Path | None = None) -> Path | None:
+def find_plan(weights: str | Path, path: str | Path | None = None, *, warn: bool = True) -> Path | None:
     """The plan that weights were trained with.
 
     Args:
         weights: ``models/model.pt``; it need not be there.
         path: where else a plan may lie than beside the weights.
+        warn: say where it cannot be checked that a plan is that of the weights.
 
     Returns:
-        The plan whose digest the weights carry.  Where they carry none, the plan beside them, with a line
-        that this cannot be checked.  None where no plan is there.
+        The plan whose digest the weights carry.  Where they carry none, the plan beside them.  None where no
+        plan is there.
 
     Raises:
         InputError: the weights carry the digest of a plan that is not there.
@@ -140,7 +142,7 @@ def find_plan(weights: str | Path, path: str | Path | None = None) -> Path | Non
     there = [place for place in places if place.is_file()]
     stamp = read_stamp(weights)
     if stamp is None or stamp.plan is None:
-        if there and weights.is_file():
+        if warn and there and weights.is_file():
             _warn_once(
                 f"{weights}: carries no digest of a plan (imported, or written by an earlier version), so it "
                 f"cannot be checked that {there[0]} is its own"
@@ -150,9 +152,14 @@ def find_plan(weights: str | Path, path: str | Path | None = None) -> Path | Non
         if _digest(place) == stamp.plan:
             return place
     found = f"but {there[0]} is another plan" if there else f"and {beside} is not there"
-    raise InputError(
-        f"{weights}: was trained with the plan of digest {stamp.plan[:12]}, {found}; put the plan.json there "
-        "that was written with these weights, or the weights that were written with this plan"
+    raise foreign_plan(weights, stamp, found)
+
+
+def foreign_plan(weights: str | Path, stamp: Stamp, found: str) -> InputError:
+    """What to say of weights without their plan; ``found`` says what there is instead."""
+    return InputError(
+        f"{weights}: was trained with the plan of digest {str(stamp.plan)[:12]}, {found}; put the plan.json "
+        "there that was written with these weights, or the weights that were written with this plan"
     )
 
 

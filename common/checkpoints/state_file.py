@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import pickle
 import pickletools
 import struct
@@ -18,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from common.errors import InputError
 
@@ -43,22 +44,23 @@ class TensorOutline:
     size: int
 
 
-def read_outline(path: str | Path, shown: str = "") -> OrderedDict[str, TensorOutline]:
+def read_outline(file: str | Path | IO[bytes], shown: str = "") -> OrderedDict[str, TensorOutline]:
     """The tensors of a bare state dict as ``torch.save`` writes it (since PyTorch 1.6), with ``_metadata``.
 
     Args:
-        path: the file.
+        file: its path, or the open file.
         shown: what to call it in messages; its path by default.
 
     Raises:
         InputError: it is no checkpoint, holds something else than named tensors, or would take more memory
             than it has bytes.
     """
-    shown = shown or str(path)
+    shown = shown or str(file)
     try:
-        with zipfile.ZipFile(path) as archive:
+        size = Path(file).stat().st_size if isinstance(file, str | Path) else file.seek(0, os.SEEK_END)
+        with zipfile.ZipFile(file) as archive:
             members = {one.filename: one for one in archive.infolist()}
-            _require_uncompressed(members, Path(path).stat().st_size)
+            _require_uncompressed(members, size)
             (name,) = (one for one in members if one.count("/") == 1 and one.endswith("/data.pkl"))
             state = _unpickled(archive.read(name))
     except InputError as error:

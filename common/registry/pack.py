@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from common.bundles import bundle_folder
+from common.checkpoints.staging import PLAN, WEIGHTS, settle
 from common.errors import InputError
 from common.files import atomic_path
 from common.registry.disk import explained_disk_errors
@@ -29,7 +30,7 @@ Content = Path | bytes
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
-_WEIGHTS = ("model.pt", "plan.json")  # of models/; a training's checkpoints are not packed
+_MODELS = (WEIGHTS, PLAN)  # of models/; a training's checkpoints are not packed
 _BENCH = ("common/new/", "common/recipes/", "common/registry/")  # make bundles; no bundle needs them
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md")
 
@@ -68,6 +69,7 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     path = Path(target) / zip_name(name, version)
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
+    settle(folder / "models" / WEIGHTS)
     members = _members(folder, name, root / "common")
     check_models(folder / "models")
     with explained_disk_errors(path.parent, f"{path.name} was not written, nor changed if it was there"):
@@ -94,7 +96,7 @@ def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
     members: dict[str, Content] = {"LICENSE": folder / "LICENSE"}
     for part in ("configs", "docs", name):
         members |= _files(folder / part, part)
-    members |= {f"models/{file}": folder / "models" / file for file in _WEIGHTS}
+    members |= {f"models/{file}": folder / "models" / file for file in _MODELS}
     members |= _files(common, "common")
     members = {
         file: content

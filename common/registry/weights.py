@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
+import json
 import zipfile
 from pathlib import Path
 
-from common.checkpoints.staging import PLAN, WEIGHTS, find_plan
+from common.checkpoints.staging import PLAN, WEIGHTS, find_plan, foreign_plan
+from common.checkpoints.stamp import plan_digest, stamp_of
 from common.checkpoints.state_file import read_outline
 from common.errors import InputError
-from common.registry.archive import copy_member
+from common.registry.archive import read_text
 
 __all__ = ["check_models", "check_packed_models"]
 
@@ -23,23 +24,30 @@ def check_models(folder: Path) -> None:
     weights = folder / WEIGHTS
     if weights.is_file():
         read_outline(weights)
-        find_plan(weights)
+        find_plan(weights, warn=False)
 
 
 def check_packed_models(archive: zipfile.ZipFile, name: str) -> None:
-    """The same for a zip; its members lie in a temporary folder meanwhile.
+    """The same for a zip, in which they are read without being unpacked.
 
     Raises:
         InputError: as :func:`check_models`.
     """
     held = set(archive.namelist())
-    with tempfile.TemporaryDirectory(prefix="method-zoo-") as temporary:
-        for file in (WEIGHTS, PLAN):
-            member = f"{name}/models/{file}"
-            if member in held:
-                copy_member(archive, member, Path(temporary) / file)
-        try:
-            check_models(Path(temporary))
-        except InputError as error:
-            told = str(error).replace(f"{temporary}/", f"{name}/models/")
-            raise InputError(f"{archive.filename}: {told}") from error
+    weights, plan = f"{name}/models/{WEIGHTS}", f"{name}/models/{PLAN}"
+    if weights not in held:
+        return
+    shown = f"{archive.filename}: {weights}"
+    with archive.open(weights) as file:
+        stamp = stamp_of(read_outline(file, shown))
+    if stamp is None or stamp.plan is None:
+        return
+    if plan not in held:
+        raise foreign_plan(shown, stamp, f"and {plan} is not there")
+    text = read_text(archive, plan)
+    try:
+        found = plan_digest(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{archive.filename}: {plan} is not JSON ({error})") from error
+    if found != stamp.plan:
+        raise foreign_plan(shown, stamp, f"but {plan} is another plan")
