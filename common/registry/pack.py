@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import io
 import json
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -19,9 +18,8 @@ from common.bundles import bundle_folder
 from common.checkpoints.staging import PLAN, WEIGHTS, settle
 from common.errors import InputError
 from common.files import atomic_path
-from common.registry.disk import explained_disk_errors
+from common.folder_lock import locked
 from common.registry.entries import zip_name
-from common.registry.leftovers import remove_leftovers
 from common.registry.weights import check_models
 
 __all__ = ["pack"]
@@ -72,10 +70,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     settle(folder / "models" / WEIGHTS)
     members = _members(folder, name, root / "common")
     check_models(folder / "models")
-    with explained_disk_errors(path.parent, f"{path.name} was not written, nor changed if it was there"):
-        remove_leftovers(path)
-        with atomic_path(path) as temporary:
-            _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
+    with locked(path.parent, "packing"), atomic_path(path, durable=True) as temporary:
+        _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
     return path
 
 
@@ -142,8 +138,6 @@ def _guarded(init: str, name: str) -> bytes:
 def _write(path: Path, members: dict[str, Content]) -> None:
     with path.open("wb") as target:
         _write_zip(target, members)
-        target.flush()
-        os.fsync(target.fileno())
 
 
 def _write_zip(target: BinaryIO, members: dict[str, Content]) -> None:

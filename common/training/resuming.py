@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
 from common.checkpoints.staging import WEIGHTS, staged
 from common.checkpoints.store import read_checkpoint
+from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
-from common.files import atomic_path
 from common.training.run import TrainingRun
 
 __all__ = ["ResumePoint"]
@@ -85,8 +84,14 @@ class ResumePoint:
             "best_metric_epoch": int(best.best_metric_epoch),
             **self.run.state(),
         }
-        with atomic_path(self.run.place(self.path)) as temporary:
-            torch.save(state, temporary)
+        path = self.run.place(self.path)
+        write_checkpoint(path, state, kept=self._kept(path, trainer.state.epoch))
+
+    @staticmethod
+    def _kept(path: Path, epoch: int) -> str:
+        if not path.is_file():
+            return f"epoch {epoch} is lost: free some space and start again"
+        return f"the state of an earlier epoch than {epoch} is kept: free some, go on with --resume true"
 
     def restore(self, trainer: Engine) -> None:
         """Read the state back.

@@ -145,7 +145,8 @@ class TrainingRun:
             return
         if not self.owns:
             self._set_earlier_aside()
-        save_state(network, self.weights, Stamp(self.id, self.plan))
+        kept = f"{self.weights.name} was not written, nor changed if it was there; free some space and go on with"
+        save_state(network, self.weights, Stamp(self.id, self.plan), kept=f"{kept} --resume true")
         if not self._settled:
             self._take_place()
         self.owns = self._settled = True

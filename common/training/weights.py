@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from ignite.distributed import all_reduce
+from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
+from tqdm import tqdm
 
 from common.checkpoints.store import load_weights
 from common.errors import InputError
+from common.training.numbers import line_of_numbers
 from common.training.run import TrainingRun
 
 __all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
@@ -144,8 +147,15 @@ class EndWithWeights:
         self.run = run or TrainingRun(path)
 
     def attach(self, trainer: Engine) -> None:
-        """Look at the end of every epoch whether it is the last."""
+        """Say what is trained on; look at the end of every epoch whether it is the last."""
+        trainer.add_event_handler(Events.STARTED, self.tell)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def tell(self, trainer: Engine) -> None:
+        """Print how many cases are trained on and how many choose the weights; the first process does."""
+        if get_rank() == 0:
+            training, validation = (_entries_of(engine) for engine in (trainer, self.evaluator))
+            tqdm.write(line_of_numbers(training, validation, self.which))
 
     def __call__(self, trainer: Engine) -> None:
         """Validate or save after the last epoch."""
@@ -158,6 +168,12 @@ class EndWithWeights:
                 self.run.save(self.network)
         elif self.evaluator.state.epoch != trainer.state.epoch:
             self.evaluator.run(trainer.state.epoch)
+
+
+def _entries_of(engine: Engine) -> Sequence[Any]:
+    """What an engine's data set is made of; its items where it does not say."""
+    dataset = getattr(engine.data_loader, "dataset", [])
+    return getattr(dataset, "data", dataset)
 
 
 class StrictCheckpointLoader:
