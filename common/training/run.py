@@ -145,8 +145,9 @@ class TrainingRun:
             return
         if not self.owns:
             self._set_earlier_aside()
-        kept = f"{self.weights.name} was not written, nor changed if it was there; free some space and go on with"
-        save_state(network, self.weights, Stamp(self.id, self.plan), kept=f"{kept} --resume true")
+        kept = f"{self.weights.name} was not written, nor changed if it was there"
+        kept = f"{kept}; free some space and go on with --resume true"
+        save_state(network, self.weights, Stamp(self.id, self.plan), kept=kept)
         if not self._settled:
             self._take_place()
         self.owns = self._settled = True
