@@ -168,6 +168,13 @@ def test_killed_while_it_takes_the_place_weights_and_plan_fit(folder, monkeypatc
     assert [n for n in held if n.startswith("models_previous") and n.endswith("model.pt")], "the old ones"
 
 
+def test_new_weights_do_not_lie_beside_the_earlier_runs_checkpoint(folder):
+    """Not even until the first checkpoint of their own run."""
+    TrainingRun(folder.weights, output_dir=folder.tables, plan=OLD).save(torch.nn.Linear(2, 2))
+    assert not (folder.models / "checkpoint.pt").exists()
+    assert (folder.models.with_name("models_previous") / "checkpoint.pt").is_file()
+
+
 def test_a_resumed_run_does_not_set_its_own_weights_aside(folder):
     first = read_stamp(folder.weights)
     folder.train(OLD, resume=True, epochs=6)
