@@ -10,6 +10,7 @@ from typing import Any
 from common.errors import InputError
 from common.registry.archive import check_members, common_version, digests, open_zip, read_metadata
 from common.registry.entries import split_key, zip_name
+from common.registry.weights import check_packed_models
 
 __all__ = ["require_digest", "verify"]
 
@@ -40,6 +41,7 @@ def verify(path: str | Path, entry: Mapping[str, Any] | None = None) -> dict[str
         damaged = archive.testzip()
         if damaged:
             raise InputError(f"{path}: {damaged} is damaged; fetch or pack it again")
+        check_packed_models(archive, name)
     if entry is not None:
         require_digest(path, entry)
     return metadata
