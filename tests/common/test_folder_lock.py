@@ -47,8 +47,8 @@ def test_the_second_is_told_who_holds_it(other, tmp_path):
     facts = json.loads((tmp_path / LOCK_FILE).read_text())
     assert facts["pid"] == other.pid
     assert str(error.value) == (
-        f"{tmp_path}: a training (process {other.pid} on {facts['host']}, since {facts['since']}) is at work there; "
-        "wait until it has ended, or choose another folder"
+        f"{tmp_path}: a training (process {other.pid} on {facts['host']}, since {facts['since']}) is at "
+        "work there; wait until it has ended, or choose another folder"
     )
 
 
@@ -64,7 +64,9 @@ def test_a_lock_of_a_dead_process_is_taken_over(other, tmp_path, caplog):
 
 def test_processes_that_the_holder_leaves_behind_do_not_hold_it(tmp_path):
     """Workers that load data outlive a killed training by seconds."""
-    fork = "import os\nif os.fork() == 0: time.sleep(20); os._exit(0)\nprint('held', flush=True); time.sleep(20)"
+    fork = (
+        "import os\nif os.fork() == 0: time.sleep(20); os._exit(0)\nprint('held', flush=True); time.sleep(20)"
+    )
     process = python(HOLD.split("; print")[0] + "\n" + fork, tmp_path)
     assert process.stdout.readline() == "held\n"
     process.kill()

@@ -167,7 +167,10 @@ def run(tmp_path_factory, shell) -> Run:
 def test_training(run, shell):
     work = bundle_work(shell, run, "train")
     assert repeat(
-        "training", work, run.folder, lambda: resume_or_start(shell, run, "train", "training ended after epoch")
+        "training",
+        work,
+        run.folder,
+        lambda: resume_or_start(shell, run, "train", "training ended after epoch"),
     )
     assert run.weights.is_file()
 
@@ -231,14 +234,18 @@ def dist(tmp_path_factory, shell) -> Path:
 
 
 def registry(shell: Shell, *words: object) -> Work:
-    return Work(shell, ["-m", "common.registry", *words], "common.registry.__init__", ROOT)
+    return Work(shell, ["-m", "common.registry", *words], "common.registry", ROOT)
 
 
 def test_packing(dist, shell, tmp_path):
     folder = tmp_path / "dist"
     shutil.copytree(dist, folder)
     work = registry(shell, "pack", "--all", "--target", folder)
-    assert repeat("packing", work, folder, lambda: work.whole()[0].ok())
+
+    def go_on() -> None:
+        work.whole()[0].ok()
+
+    assert repeat("packing", work, folder, go_on)
     assert {p.name for p in folder.glob("*.zip")} == {p.name for p in dist.glob("*.zip")}
 
 

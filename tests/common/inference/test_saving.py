@@ -78,8 +78,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_mask(ext, tmp_path, monkeypa
     with pytest.raises(DiskError) as error:
         saving(tmp_path, ext)({"pred": prediction(f"/data/a{ext}", shape) * 0})
     assert str(error.value) == (
-        f"{tmp_path}: the disk is full (No space left on device); a_seg{ext} was not written, nor changed if it "
-        "was there"
+        f"{tmp_path}: the disk is full (No space left on device); a_seg{ext} was not written, nor changed "
+        "if it was there"
     )
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]

@@ -69,9 +69,17 @@ def test_channels_are_named_by_the_first():
 
 
 def test_pairs_are_named_by_both():
-    pairs = [{"moving": "/d/A/1.nii.gz", "fixed": "/d/f.1.nii"}, {"moving": "/d/B/1.nii.gz", "fixed": "/d/0.nii"}]
-    assert [case[OUTPUT_NAME] for case in with_output_names(pairs, onto="fixed")] == ["A/1_to_f.1", "B/1_to_0"]
-    with pytest.raises(InputError, match=r"/d/A/1.nii.gz onto /d/f.1.nii and /d/A/1.nii.gz onto /e/f.1.nii.gz"):
+    pairs = [
+        {"moving": "/d/A/1.nii.gz", "fixed": "/d/f.1.nii"},
+        {"moving": "/d/B/1.nii.gz", "fixed": "/d/0.nii"},
+    ]
+    assert [case[OUTPUT_NAME] for case in with_output_names(pairs, onto="fixed")] == [
+        "A/1_to_f.1",
+        "B/1_to_0",
+    ]
+    with pytest.raises(
+        InputError, match=r"/d/A/1.nii.gz onto /d/f.1.nii and /d/A/1.nii.gz onto /e/f.1.nii.gz"
+    ):
         with_output_names([pairs[0], {**pairs[0], "fixed": "/e/f.1.nii.gz"}], onto="fixed")
 
 
@@ -109,6 +117,8 @@ def test_a_folder_with_colliding_images_is_refused_before_it_is_predicted(tmp_pa
 
 def test_pictures_that_collide(tmp_path):
     for name in ("a.png", "a.jpg"):
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(tmp_path / name)
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(
+            tmp_path / name
+        )
     with pytest.raises(InputError, match=r"a\.jpg and .*a\.png"):
         images_to_predict(tmp_path, channels=3, dims=2)

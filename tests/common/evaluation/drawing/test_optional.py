@@ -13,7 +13,9 @@ from common.inference.preview import InferencePreview
 from common.training.preview import Preview
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a bug"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), ValueError("a bug"), MemoryError()]
+)
 def test_the_run_goes_on(error, caplog):
     with optional_picture("eval/preview.png"):
         raise error
