@@ -77,7 +77,8 @@ label: .venv-label/run   # for 3D Slicer: MODELS=cotr STUDIES=FOLDER PORT=8000
 test-label: .venv-label/run
 	$(LABEL_BIN)/python -m pytest tests/tools/label --full all
 
-# Training, inference, phantoms, pack, index and get, killed at random moments; minutes.
+# Training, inference, phantoms, pack, index and get, killed at random moments, FAULTS_ROUNDS=20 times
+# each; minutes.
 test-faults: .venv/test
 	$(BIN)/python -m pytest -n 0 -s tests/faults/kills.py
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.sample
 
 #: Bytes beyond which no file may grow: weights and masks are larger, what comes before them is smaller.
 LIMITS = {"train": 20_000, "inference": 64}
-#: In Python, since the libraries read longer files at their import than they may write; another process passes
-#: on what is printed, which may be longer too.
+#: In Python, after whose start the limit is set; another process passes on what is printed, which may be
+#: longer, too.
 LIMITED = """
 import os, resource, runpy, sys
 out, into = os.pipe()

@@ -7,6 +7,7 @@ seed, but a machine is never twice equally fast.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -25,7 +26,7 @@ from common.registry.archive import open_zip
 from common.registry.verify import verify
 from tests.contract.bundle import ROOT, Bundle, Run, Shell, Told, config_words, words_of
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("FAULTS_ROUNDS", "20"))
 SEED = 7
 _KILLED = Path(__file__).with_name("killed.py")
 _LEFT = re.compile(r"\.\d+\..+|\..+\.partial")
