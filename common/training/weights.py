@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from common.checkpoints.store import load_weights, save_state
 from common.errors import InputError
+from common.files import atomic_path
 from common.training.numbers import line_of_numbers
 
 __all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
@@ -71,7 +72,9 @@ class KeepWeights:
         if get_rank() > 0:
             return
         if self.keep_earlier and self.path.is_file():
-            shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
+            earlier = self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}")
+            with atomic_path(earlier, durable=True) as temporary:
+                shutil.copyfile(self.path, temporary)
         self.keep_earlier = False
         kept = (
             f"{self.path.name} was not written, nor changed if it was there; free some space and go on with"
