@@ -70,9 +70,10 @@ class SavePredictiond(SaveImaged):
         try:
             self.saver(image, filename=str(file).removesuffix(self.saver.output_ext))
         except RuntimeError:
-            if self._errors:
-                raise self._errors[0] from None
-            raise
+            if not self._errors:
+                raise
+        if self._errors:
+            raise self._errors[0]
 
 
 def _noting(writer: type[ImageWriter], errors: list[OSError]) -> type[ImageWriter]:
