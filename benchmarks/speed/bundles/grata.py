@@ -1,4 +1,4 @@
-"""GraTa: an image adapted to and predicted, beside its plain prediction and beside the published order of work.
+"""GraTa: an image adapted to and predicted, beside its plain prediction and the published order of work.
 
 "direct" of the first comparison is one pass of the source network: its ratio is the price of adapting.  In
 the second it is the same step as the authors order it: batch norm in training mode, ``backward`` twice, the

@@ -24,7 +24,7 @@ from common.adaptation.affine_stream import AffineStream
 from common.errors import InputError
 from grata.network import BRANCHES
 from grata.objectives import OBJECTIVES, branch_loss, consistency, entropy
-from grata.style import StyleDraw, restyle
+from grata.style import StyleDraw, min_max, restyle
 
 __all__ = ["GradientAlignmentInferer", "Step", "cosine", "step_size"]
 
@@ -124,7 +124,7 @@ class GradientAlignmentInferer(AffineStream):
         aligned: bool = True,
         overwrite: bool = False,
         seed: int = 0,
-        views_at_once: int = 2,
+        views_at_once: int | None = None,
     ) -> None:
         _require_word("auxiliary", auxiliary, (*OBJECTIVES, _NONE))
         _require_word("pseudo", pseudo, OBJECTIVES)
@@ -174,16 +174,16 @@ class GradientAlignmentInferer(AffineStream):
                 consistency draws its own.
         """
         loss_a, auxiliary = float("nan"), []
-        seen = image  # by the pseudo objective
+        seen, copy = image, strong  # by the pseudo objective; by the auxiliary one
         theta = [parameter.detach().clone() for parameter in self.parameters]
+        if self.overwrite and self.auxiliary == "consistency":
+            seen = copy = self._restyled(image) if strong is None else strong
         if self.auxiliary != _NONE:
-            copy = self._restyled(self.auxiliary, image, strong)
             loss = self._loss(self.auxiliary, image, copy)
             loss_a, auxiliary = loss.item(), self._gradients(loss)
             if self.aligned:
                 self._shift(auxiliary)
-            seen = copy if self.overwrite else image
-        loss = self._loss(self.pseudo, seen, self._restyled(self.pseudo, seen, strong))
+        loss = self._loss(self.pseudo, seen, strong)
         loss_p, pseudo = loss.item(), self._gradients(loss)
         with torch.no_grad():
             for parameter, original in zip(self.parameters, theta, strict=True):
@@ -193,17 +193,15 @@ class GradientAlignmentInferer(AffineStream):
         self.step(pseudo, lr)
         return Step(loss_a, loss_p, agreement, lr, auxiliary, pseudo)
 
-    def _restyled(self, objective: str, image: Tensor, strong: Tensor | None) -> Tensor:
-        """The strong copy where the objective is consistency; otherwise the image as it is."""
-        if objective != "consistency":
-            return image
-        return restyle(image, self.draw(image.shape[1:])) if strong is None else strong
+    def _restyled(self, image: Tensor) -> Tensor:
+        return restyle(image, self.draw(image.shape[1:]))
 
-    def _loss(self, objective: str, image: Tensor, strong: Tensor) -> Tensor:
+    def _loss(self, objective: str, image: Tensor, strong: Tensor | None) -> Tensor:
         if objective == "entropy":
             return entropy(self.network, image, one_sided=self.one_sided)
-        if objective == "consistency":
-            return consistency(self.network, image, strong, views_at_once=self.views_at_once)
+        if objective == "consistency":  # the copy is gone once it is scaled: no other name refers to it
+            scaled = min_max(self._restyled(image) if strong is None else strong)
+            return consistency(self.network, image, scaled, views_at_once=self.views_at_once)
         return branch_loss(objective, self.network, image, self.generator)
 
     def _gradients(self, loss: Tensor) -> Gradients:

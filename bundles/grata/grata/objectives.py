@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from common.losses.entropy.sigmoid_entropy import sigmoid_entropy
 from grata.network import BRANCHES, ORIENTATIONS, GraTaNet
-from grata.style import min_max
 from grata.views import ORIENTED, mean_over_views
 
 __all__ = ["OBJECTIVES", "branch_loss", "consistency", "entropy"]
@@ -30,13 +29,15 @@ def entropy(network: nn.Module, image: Tensor, *, one_sided: bool = True) -> Ten
     return sigmoid_entropy(network(image), one_sided=one_sided)
 
 
-def consistency(network: nn.Module, image: Tensor, strong: Tensor, *, views_at_once: int = 2) -> Tensor:
+def consistency(
+    network: nn.Module, image: Tensor, strong: Tensor, *, views_at_once: int | None = None
+) -> Tensor:
     """Binary cross-entropy of a restyled copy's prediction with the mean prediction of six views.
 
     Args:
         network: (B, C, H, W) to logits (B, K, H, W).
         image: (1, C, H, W).
-        strong: the image in another style, (1, C, H, W); it is brought to [0, 1] here.
+        strong: the image in another style, (1, C, H, W) in [0, 1].
         views_at_once: see :func:`grata.views.mean_over_views`.
 
     Returns:
@@ -44,7 +45,7 @@ def consistency(network: nn.Module, image: Tensor, strong: Tensor, *, views_at_o
     """
     with torch.no_grad():
         soft_label = mean_over_views(network, image, at_once=views_at_once)
-    return F.binary_cross_entropy_with_logits(network(min_max(strong)), soft_label)
+    return F.binary_cross_entropy_with_logits(network(strong), soft_label)
 
 
 def branch_loss(name: str, network: nn.Module, image: Tensor, generator: torch.Generator) -> Tensor:

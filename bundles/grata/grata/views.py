@@ -13,6 +13,8 @@ from torch import Tensor
 
 __all__ = ["INVERSES", "ORIENTED", "VIEWS", "mean_over_views"]
 
+_SMALL = 128 * 128  # pixels, up to which a pass of one view leaves the processor idle
+
 Map = Callable[[Tensor], Tensor]
 
 
@@ -40,15 +42,16 @@ ORIENTED: dict[str, Map] = dict(
 )
 
 
-def mean_over_views(network: Map, image: Tensor, *, at_once: int = 2) -> Tensor:
+def mean_over_views(network: Map, image: Tensor, *, at_once: int | None = None) -> Tensor:
     """Mean of the network's class probabilities over the six views.
 
     Args:
         network: (B, C, H, W) to logits (B, K, H, W); it must treat the samples of a batch independently
             unless ``at_once`` is 1.
         image: (1, C, H, W).
-        at_once: how many views of one shape may go through the network as one batch, 1 to 6; memory grows
-            with it.
+        at_once: how many views of one shape may go through the network as one batch, 1 to 6.  By default two
+            up to 128 x 128 pixels, which is faster and needs no more memory than a pass with gradients; one
+            beyond.
 
     Returns:
         Probabilities (1, K, H, W).
@@ -56,6 +59,8 @@ def mean_over_views(network: Map, image: Tensor, *, at_once: int = 2) -> Tensor:
     Raises:
         ValueError: ``at_once`` is below 1.
     """
+    if at_once is None:
+        at_once = 2 if image.shape[-2] * image.shape[-1] <= _SMALL else 1
     if at_once < 1:
         raise ValueError(f"at_once={at_once}; expected a whole number from 1 to {len(VIEWS)}")
     turned = [image.shape[-2:] != view(image).shape[-2:] for view in VIEWS]
