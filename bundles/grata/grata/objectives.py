@@ -54,7 +54,7 @@ def branch_loss(name: str, network: nn.Module, image: Tensor, generator: torch.G
     Args:
         name: of :data:`grata.network.BRANCHES`.
         network: a :class:`grata.network.GraTaNet` with that branch.
-        image: (B, C, H, W), sizes multiples of 32, of 64 for "super_resolution".
+        image: (B, C, H, W), sizes multiples of 32; of 64 and at least 128 for "super_resolution".
         generator: on the CPU; draws orientations and noise.
 
     Returns:
