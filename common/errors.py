@@ -9,11 +9,21 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-__all__ = ["InputError", "show_input_errors_as_one_line", "root_input_error"]
+__all__ = ["InputError", "printable", "root_input_error", "show_input_errors_as_one_line"]
 
 
 class InputError(ValueError):
     """Something outside the code is wrong: a file, a value in a config, an option."""
+
+
+def printable(text: str, *, kept: str = "") -> str:
+    """The text with escapes for what is not seen: control codes, changes of direction, lone surrogates.
+
+    Args:
+        text: from outside: a name in an index, a file's content quoted in an error.
+        kept: characters to leave as they are.
+    """
+    return "".join(one if one.isprintable() or one in kept else ascii(one)[1:-1] for one in text)
 
 
 def root_input_error(error: BaseException | None) -> InputError | None:
@@ -41,6 +51,6 @@ def show_input_errors_as_one_line() -> None:
         if cause is None:
             previous(kind, error, trace)
         else:
-            print(f"error: {cause}", file=sys.stderr)
+            print("error:", printable(str(cause), kept="\n"), file=sys.stderr)
 
     sys.excepthook = hook

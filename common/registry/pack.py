@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import io
-import json
 import os
 import shutil
 import zipfile
@@ -16,8 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from common.bundles import bundle_folder
+from common.datasets.plan.plan_file import read_plan
 from common.errors import InputError
 from common.files import atomic_path
+from common.json_file import read_json
 from common.registry.disk import explained_disk_errors
 from common.registry.entries import zip_name
 from common.registry.leftovers import remove_leftovers
@@ -57,8 +58,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
         root: the checkout.
 
     Raises:
-        InputError: no such bundle, its files or its metadata are incomplete, or the folder cannot be
-            written; nothing is written then.
+        InputError: no such bundle, its files or its metadata are incomplete, its plan is none, or the
+            folder cannot be written; nothing is written then.
     """
     root = Path(root)
     folder = bundle_folder(name, root=root)
@@ -68,6 +69,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
     members = _members(folder, name, root / "common")
+    if "models/plan.json" in members:
+        read_plan(folder / "models" / "plan.json")
     with explained_disk_errors(path.parent, f"{path.name} was not written, nor changed if it was there"):
         remove_leftovers(path)
         with atomic_path(path) as temporary:
@@ -80,7 +83,7 @@ def _metadata_of(folder: Path) -> dict[str, Any]:
         if not (folder / file).is_file():
             raise InputError(f"{folder / file}: there is no such file; a packed bundle needs it")
     try:
-        return json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        return read_json(folder / "configs" / "metadata.json")
     except ValueError as error:
         raise InputError(f"{folder}/configs/metadata.json: is not JSON ({error})") from error
 

@@ -14,10 +14,10 @@ COMMON = ROOT / "common"
 #: ``common`` counts as a folder.
 FLOORS = (
     ("errors", "processes", "tensors"),
-    ("commands", "config_walk", "files"),
-    ("config_booleans",),
+    ("commands", "config_walk", "files", "json_file"),
+    ("config_booleans", "schema"),
     ("bundles",),
-    ("checkpoints", "kernels", "pictures"),
+    ("checkpoints", "kernels", "nifti", "pictures"),
     ("blocks", "losses"),
     ("datasets", "networks", "registration"),
     ("evaluation", "phantoms", "transforms"),

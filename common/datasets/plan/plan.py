@@ -6,7 +6,6 @@ same numbers.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,11 @@ from common.datasets.check.label_values import mapped_labels
 from common.datasets.lists.case_list import CaseList
 from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_description
 from common.datasets.plan.options import PlanOptions
+from common.datasets.plan.plan_file import check_plan, read_plan
 from common.datasets.plan.target_spacing import target_spacing
 from common.errors import InputError
 from common.files import write_json
+from common.schema import without_mark
 
 __all__ = ["load_plan", "make_plan", "training_plan"]
 
@@ -111,9 +112,10 @@ def training_plan(
         mapped_labels(declared, options.label_map) or _numbered_labels(options.classes),
         modality,
         options,
-        dataset=str(read_description(cases.folder).get("name") or cases.folder.name),
+        dataset=str(read_description(cases.folder).get("name") or without_mark(cases.folder.name)),
     )
     plan |= {"channels": options.channels, "classes": options.classes, **(inference or {})}
+    check_plan(plan, path)
     if save_as is not None:
         write_json(save_as, plan)
     return plan
@@ -123,20 +125,12 @@ def load_plan(path: str | Path, default: dict[str, Any]) -> dict[str, Any]:
     """The plan saved at ``path``, or ``default`` where there is no such file.
 
     Raises:
-        InputError: the file is there but is no plan.
+        InputError: the file is there but is no plan; see :func:`common.datasets.plan.plan_file.read_plan`.
     """
     path = Path(path)
     if not path.is_file():
         return default
-    try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        if not {"intensity", "labels"} <= plan.keys():
-            raise ValueError("no intensity or no labels")
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path}: is no plan ({error}); expected the JSON that training writes: train again, or remove it"
-        ) from error
-    return plan
+    return read_plan(path)
 
 
 def _checked_spacing(spacing: Sequence[float]) -> list[float]:

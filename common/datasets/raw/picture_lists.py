@@ -26,7 +26,7 @@ import numpy as np
 
 from common.datasets.raw.prepare import RawCase, RawPicture, Reader
 from common.errors import InputError
-from common.pictures import open_upright, read_picture
+from common.pictures import open_picture, read_picture
 
 __all__ = ["PictureListReader"]
 
@@ -93,10 +93,7 @@ class PictureListReader(Reader):
         image = np.asarray(read_picture(row.image))
         if row.mask is None:
             return RawPicture(image=image, label=None)
-        try:
-            mask = np.asarray(open_upright(row.mask).convert("RGB"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{row.mask}: cannot be read as a mask ({error}); download it again") from error
+        mask = np.asarray(open_picture(row.mask).convert("RGB"))
         if mask.shape != image.shape:
             raise InputError(
                 f"{row.mask}: has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {row.image.name} "
@@ -152,7 +149,7 @@ def _read_list(file: Path) -> list[tuple[str, str | None]]:
             columns = [name.strip() for name in table.fieldnames or []]
             table.fieldnames = columns
             rows = [(row["image"].strip(), (row.get("mask") or "").strip() or None) for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, AttributeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, AttributeError, TypeError) as error:
         raise InputError(
             f"{file}: cannot be read as a list ({error}); expected the header image,mask"
         ) from error

@@ -52,7 +52,8 @@ def test_same_files_same_bytes(tmp_path):
     with zipfile.ZipFile(first) as archive:  # nothing of today, of the machine, or of its zlib
         kinds = {(m.date_time, m.external_attr >> 16, m.compress_type) for m in archive.infolist()}
     assert kinds == {((1980, 1, 1, 0, 0, 0), 0o100644, zipfile.ZIP_STORED)}
-    (other / "bundles/toy/models/plan.json").write_text("{ }")
+    plan = other / "bundles/toy/models/plan.json"
+    plan.write_text(f"{plan.read_text()} ")
     assert pack("toy", tmp_path / "dist 2", root=other).read_bytes() != first.read_bytes()
 
 
