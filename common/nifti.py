@@ -1,11 +1,12 @@
 """Opening NIfTI files and whatever else nibabel reads, with errors that name the file.
 
-nibabel believes the header: it asks for the memory that a damaged one claims, and raises what the decompressor
-and NumPy raise.  Here the claim is compared with the file first.
+nibabel believes the header: it asks for the memory that a damaged one claims, and raises what the
+decompressor and NumPy raise.  Here the claim is compared with the file first.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,8 @@ from common.errors import InputError
 
 __all__ = ["ClaimError", "open_nifti", "reading_nifti", "require_claimed"]
 
-#: Bytes that a byte of a compressed file can stand for at most: Deflate's limit is 1032, that of bzip2 and
-#: Zstandard higher, but only for content that is no image.
-_MOST_GROWTH = 1100
-_COMPRESSED = (".gz", ".bz2", ".zst")
+#: Suffix -> bytes that a byte of the file can stand for at most; Deflate's limit is 1032.
+_MOST_GROWTH = {".nii": 1, ".gz": 1100}
 
 
 class ClaimError(Exception):
@@ -29,19 +28,16 @@ class ClaimError(Exception):
 
 
 def require_claimed(path: str | Path, shape: tuple[int, ...], dtype: Any) -> None:
-    """Prove that a file is large enough for the array that its header claims.
+    """Prove that a ``.nii`` or ``.nii.gz`` is large enough for the array that its header claims.
 
     Raises:
         ClaimError: it is not.
     """
-    path = Path(path)
-    claimed = np.dtype(dtype).itemsize
-    for side in shape:
-        claimed *= int(side)
-    most = path.stat().st_size * (_MOST_GROWTH if path.suffix.lower() in _COMPRESSED else 1)
-    if not 0 <= claimed <= most:
+    size, growth = Path(path).stat().st_size, _MOST_GROWTH.get(Path(path).suffix.lower())
+    claimed = math.prod((np.dtype(dtype).itemsize, *map(int, shape)))
+    if growth is not None and not 0 <= claimed <= size * growth:
         sides = " x ".join(str(int(side)) for side in shape)
-        raise ClaimError(f"claims {sides} voxels ({claimed} bytes), but has {path.stat().st_size} bytes")
+        raise ClaimError(f"claims {sides} voxels ({claimed} bytes), but has {size} bytes")
 
 
 @contextmanager

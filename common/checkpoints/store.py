@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from common.bundles import bundle_folder
@@ -17,6 +18,7 @@ from common.errors import InputError
 from common.files import atomic_path
 
 __all__ = [
+    "require_finite",
     "load_state",
     "load_weights",
     "read_checkpoint",
@@ -39,7 +41,7 @@ def _numpy_scalars() -> list[Any]:
 
 
 def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
-    """Whatever ``torch.save`` put into a file, on the CPU.
+    """Whatever ``torch.save`` put into a file, or the tensors of a ``.safetensors`` file, on the CPU.
 
     Args:
         source: the file.
@@ -51,6 +53,8 @@ def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
     source = Path(source)
     if not source.is_file():
         raise InputError(f"{source}: there is no such file")
+    if source.suffix == ".safetensors":
+        return _read_safetensors(source)
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(source, map_location="cpu", weights_only=not trust)
@@ -62,8 +66,15 @@ def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
             f"{source}: holds a Python object ({wanted.group(1)}) besides tensors, and loading it could run "
             "code. If you trust where the file comes from, repeat with --trust true"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged bytes make unpickling raise anything: IndexError, struct.error, ...
         raise InputError(f"{source}: not a PyTorch checkpoint, or a damaged one") from error
+
+
+def _read_safetensors(source: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(source)
+    except Exception as error:  # its own error, and those of torch about shapes and kinds of numbers
+        raise InputError(f"{source}: not a safetensors file, or a damaged one ({error})") from error
 
 
 def state_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
@@ -77,11 +88,33 @@ def state_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
         *(checkpoint.get(k) for k in _STATE_KEYS if isinstance(checkpoint, Mapping)),
     ):
         if isinstance(candidate, Mapping) and candidate:
-            tensors = {k: v for k, v in candidate.items() if isinstance(v, Tensor)}
+            tensors = {k: v for k, v in candidate.items() if isinstance(k, str) and isinstance(v, Tensor)}
             if len(tensors) == len(candidate):
                 return tensors
     held = ", ".join(map(str, checkpoint)) if isinstance(checkpoint, Mapping) else type(checkpoint).__name__
     raise InputError(f"{source}: found no network weights in it; it holds: {held[:200]}")
+
+
+def require_finite(value: Any, source: str | Path, place: str = "") -> None:
+    """Prove that no tensor holds NaN or infinity, in a state dict, or in mappings and lists of these.
+
+    Args:
+        value: what a checkpoint holds, or a part of it.
+        source: named in messages.
+        place: the keys that lead to ``value``.
+
+    Raises:
+        InputError: the first such tensor is named; with such weights every prediction is worthless.
+    """
+    if isinstance(value, Tensor):
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(
+                f"{source}: {place} holds NaN or infinity; expected finite numbers: the training that wrote "
+                "it diverged, or the file is damaged. Take an earlier one, or train again"
+            )
+    elif isinstance(value, Mapping | list | tuple):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            require_finite(item, source, f"{place}.{key}" if place else str(key))
 
 
 def _some(keys: Sequence[str]) -> str:
@@ -117,7 +150,8 @@ def load_state(
         What was not loaded, one line each; empty unless ``partial``.
 
     Raises:
-        InputError: keys are missing, left over, or of another shape (and not ``partial``).
+        InputError: keys are missing, left over, or of another shape (and not ``partial``), or values are
+            not finite.
     """
     missing, left_over, reshaped = _differences(network, state)
     notes = [
@@ -140,7 +174,12 @@ def load_state(
         raise InputError(
             f"{source}: not one of its {len(state)} keys fits this network; it is of another one"
         )
-    network.load_state_dict(fitting, strict=False)
+    try:
+        require_finite(fitting, source)
+        network.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:  # a sparse or quantised tensor, or one without numbers (meta)
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise InputError(f"{source}: cannot be copied into this network ({reason})") from error
     return notes
 
 

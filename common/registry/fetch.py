@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
+from common.json_file import parse_json
 from common.registry.archive import unpack
 from common.registry.disk import explained_disk_errors
 from common.registry.download import Patience, as_url, download, read_small
@@ -39,8 +39,8 @@ def read_index(place: str, patience: Patience | None = None) -> tuple[str, dict[
         url = f"{url.rstrip('/')}/{_INDEX}"
     content = read_small(url, patience or Patience())
     try:
-        index = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        index = parse_json(content)
+    except ValueError as error:
         raise InputError(f"{url}: is not JSON ({error}); expected a {_INDEX}") from error
     if not isinstance(index, dict) or not all(isinstance(entry, dict) for entry in index.values()):
         raise InputError(f"{url}: is no index; expected an object of <name>_v<version> -> entry")

@@ -11,9 +11,9 @@ import torch
 from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
-from common.checkpoints.store import read_checkpoint
 from common.errors import InputError
 from common.files import atomic_path
+from common.training.run_state import read_run_state
 
 __all__ = ["ResumePoint"]
 
@@ -55,7 +55,10 @@ class ResumePoint:
     def _restore_scaler(self, trainer: Engine) -> None:
         """The gradient scaler of mixed precision, which the trainer makes after its handlers."""
         if self.scaler_state is not None and trainer.scaler is not None:
-            trainer.scaler.load_state_dict(self.scaler_state)
+            try:
+                trainer.scaler.load_state_dict(self.scaler_state)
+            except Exception as error:
+                raise InputError(f"{self.path}: its scaler is damaged; start anew without resume") from error
 
     def save(self, trainer: Engine) -> None:
         """Write the state of the epoch that has just ended."""
@@ -87,11 +90,7 @@ class ResumePoint:
         if not self.path.is_file():
             logger.warning("%s is not there: nothing to resume, starting from the beginning", self.path)
             return
-        state = read_checkpoint(self.path)
-        if "run" not in state:
-            raise InputError(
-                f"{self.path}: not the state of a run; it holds {', '.join(map(str, state))[:200]}"
-            )
+        state = read_run_state(self.path)
         run, self.scaler_state = state["run"], state.get("scaler")
         if run["epoch"] >= trainer.state.max_epochs:
             raise InputError(
@@ -101,9 +100,10 @@ class ResumePoint:
         for name, part in self.parts.items():
             try:
                 part.load_state_dict(state[name])
-            except (KeyError, RuntimeError, ValueError) as error:
+            except Exception as error:  # each part raises what it likes about a state of another kind
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise InputError(
-                    f"{self.path}: its {name} does not fit this config ({str(error).splitlines()[0]}); "
+                    f"{self.path}: its {name} does not fit this config ({reason}); "
                     "resume with the config that the run began with, or start anew without --resume"
                 ) from error
         trainer.state.epoch, trainer.state.iteration = run["epoch"], run["iteration"]

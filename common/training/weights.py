@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,8 +119,15 @@ class KeepLowestLoss:
         return {"lowest": self.lowest}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on from a lowest loss."""
-        self.lowest = state["lowest"]
+        """Go on from a lowest loss.
+
+        Raises:
+            ValueError: it is no number.
+        """
+        lowest = state["lowest"]
+        if not isinstance(lowest, float | int) or math.isnan(lowest):
+            raise ValueError(f"lowest = {lowest!r} is no loss")
+        self.lowest = lowest
 
 
 class EndWithWeights:

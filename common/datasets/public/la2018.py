@@ -133,7 +133,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
                     f"is it a file of another data set?"
                 )
             return {key: _array(path, key, file) for key in _DTYPES}
-    except (OSError, RuntimeError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # damaged files make h5py raise a dozen kinds
         raise InputError(f"{path}: cannot be read as HDF5 ({error}); download it again") from error
 
 
