@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import io
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -18,10 +17,9 @@ from common.bundles import bundle_folder
 from common.datasets.plan.plan_file import read_plan
 from common.errors import InputError
 from common.files import atomic_path
+from common.folder_lock import locked
 from common.json_file import read_json
-from common.registry.disk import explained_disk_errors
 from common.registry.entries import zip_name
-from common.registry.leftovers import remove_leftovers
 
 __all__ = ["pack"]
 
@@ -71,10 +69,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     members = _members(folder, name, root / "common")
     if "models/plan.json" in members:
         read_plan(folder / "models" / "plan.json")
-    with explained_disk_errors(path.parent, f"{path.name} was not written, nor changed if it was there"):
-        remove_leftovers(path)
-        with atomic_path(path) as temporary:
-            _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
+    with locked(path.parent, "packing"), atomic_path(path, durable=True) as temporary:
+        _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
     return path
 
 
@@ -141,8 +137,6 @@ def _guarded(init: str, name: str) -> bytes:
 def _write(path: Path, members: dict[str, Content]) -> None:
     with path.open("wb") as target:
         _write_zip(target, members)
-        target.flush()
-        os.fsync(target.fileno())
 
 
 def _write_zip(target: BinaryIO, members: dict[str, Content]) -> None:

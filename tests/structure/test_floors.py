@@ -14,7 +14,8 @@ COMMON = ROOT / "common"
 #: ``common`` counts as a folder.
 FLOORS = (
     ("errors", "processes", "tensors"),
-    ("commands", "config_walk", "files", "json_file"),
+    ("disk", "leftovers"),
+    ("commands", "config_walk", "files", "folder_lock", "json_file"),
     ("config_booleans", "schema"),
     ("bundles",),
     ("checkpoints", "kernels", "nifti", "pictures"),
