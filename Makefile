@@ -4,7 +4,7 @@ BIN := .venv/bin
 BUNDLE ?= cotr
 RUN := $(BIN)/python -m monai.bundle run --config_file bundles/$(BUNDLE)/configs
 
-.PHONY: train test test-all configs fix bench gpu catalogue verify label test-label test-browser
+.PHONY: train test test-all configs fix bench gpu catalogue verify label test-label test-browser test-faults
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -76,6 +76,11 @@ label: .venv-label/run   # for 3D Slicer: MODELS=cotr STUDIES=FOLDER PORT=8000
 
 test-label: .venv-label/run
 	$(LABEL_BIN)/python -m pytest tests/tools/label --full all
+
+# Training, inference, phantoms, pack, index and get, killed at random moments, FAULTS_ROUNDS=20 times
+# each; minutes.
+test-faults: .venv/test
+	$(BIN)/python -m pytest -n 0 -s tests/faults/kills.py
 
 test-browser: .venv/test   # installs Debian's chromium where there is none
 	@{ command -v chromium && command -v chromedriver; } >/dev/null || { \

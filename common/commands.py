@@ -20,19 +20,21 @@ __all__ = ["BOOLEANS", "Switch", "as_boolean", "boolean_parameters", "run_comman
 BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
-def as_boolean(value: Any, option: str) -> bool:
+def as_boolean(value: Any, option: str, further: Sequence[str] = ()) -> bool:
     """The boolean that a word, or 0 or 1, stands for.
 
     Args:
         value: as the command line gave it.
         option: named in the message, such as ``--trust``.
+        further: words that the option takes besides, for the message.
 
     Raises:
         InputError: the value is neither.
     """
     word = str(value).strip().lower()
     if word not in BOOLEANS:
-        raise InputError(f"{option} {value!r}: not a boolean; expected one of: {', '.join(BOOLEANS)}")
+        accepted = ", ".join([*BOOLEANS, *further])
+        raise InputError(f"{option} {value!r}: not a boolean; expected one of: {accepted}")
     return BOOLEANS[word]
 
 

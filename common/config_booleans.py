@@ -15,6 +15,9 @@ from common.config_walk import components, is_expression, leaves, parameters_of,
 
 __all__ = ["read_booleans"]
 
+#: Further words that a key takes, and whatever refers to it.
+_FURTHER_WORDS = {"resume": ("force",)}
+
 
 def read_booleans(config: Any, files: Sequence[Mapping[str, Any]]) -> bool:
     """Replace words for booleans in a config with booleans.
@@ -36,8 +39,11 @@ def read_booleans(config: Any, files: Sequence[Mapping[str, Any]]) -> bool:
         given = isinstance(value, str) and not is_expression(value)
         if path in paths:  # a key of ours, where a number or None is as wrong as another word
             given = given or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-        if given and (path in paths or path in arguments):
-            holder[key] = as_boolean(value, f"config: {path.replace('::', '#')} is")
+        further = _FURTHER_WORDS.get(path, ())
+        if given and str(value).strip().lower() in further:
+            holder[key], changed = value.strip().lower(), True
+        elif given and (path in paths or path in arguments):
+            holder[key] = as_boolean(value, f"config: {path.replace('::', '#')} is", further)
             changed = True
     return changed
 

@@ -9,6 +9,7 @@ config with all overrides applied, and refuses
 * the words ``false`` and ``null``, which a command line hands over as text, and text counts as true.
 
 Where a boolean belongs, the words of :data:`common.commands.BOOLEANS` become one, and others are refused.
+``--plan published`` asks for the settings of published weights, which come with no plan.
 """
 
 from __future__ import annotations
@@ -79,11 +80,31 @@ def begin() -> None:
     """
     show_input_errors_as_one_line()
     workflow = _calling_workflow()
-    siblings = [ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))]
-    if read_booleans(workflow.parser.get(), siblings):
+    files = {
+        f.stem: ConfigParser.load_config_file(f) for f in sorted(workflow.config_root_path.glob("*.json"))
+    }
+    siblings = list(files.values())
+    config = workflow.parser.get()
+    replaced = [_read_plan_word(config, files.get("inference", {})), read_booleans(config, siblings)]
+    if any(replaced):
         workflow.parser.ref_resolver.reset()
     check_config(workflow.parser.get(), siblings)
     fit_tracking(workflow.parser)
+
+
+def _read_plan_word(config: dict[str, Any], inference: Mapping[str, Any]) -> bool:
+    """Replace the word of ``--plan published`` by the node that loads a plan; whether it was given."""
+    word, node = config.get("plan"), inference.get("plan")
+    if not isinstance(word, str) or is_expression(word):
+        return False
+    if word != "published":
+        raise InputError(f'config: plan is "{word}"; expected "published", or leave it out')
+    if node is None or not {"ckpt_path", "evaluation_list"} & set(config):
+        raise InputError('config: plan is "published", which is for inference and evaluation; leave it out')
+    config["plan"] = {**node, "published": True}
+    if "ckpt_path" not in config:  # an evaluation: its weights lie beside the plan
+        del config["plan"]["weights"]
+    return True
 
 
 def claim(*folders: str | Path) -> None:

@@ -60,7 +60,7 @@ class Schema:
                 )
         error = next(self._validator.iter_errors(value), None)
         if error is not None:
-            key = error.json_path.removeprefix("$").removeprefix(".") or "it"
+            key = error.json_path.removeprefix("$").removeprefix(".") or "the whole"
             expected = error.schema["description"]
             raise InputError(f"{source}: {key} = {_shown(error.instance)}; expected {expected}: {repair}")
 

@@ -40,10 +40,18 @@ class PromptMemory:
         return len(self.keys)
 
     def push(self, key: Tensor, prompt: Tensor) -> None:
-        """Store copies of a key and a prompt, after dropping the oldest entry if the memory is over-full."""
+        """Store copies of a key and a prompt, after dropping the oldest entry if the memory is over-full.
+
+        A key that is stored already, number by number, gets the new prompt at its old place.
+        """
         if len(self) > self.size:
             del self.keys[0], self.prompts[0]
-        self.keys.append(key.detach().clone())
+        here = key.detach()
+        for place, stored in enumerate(self.keys):
+            if torch.equal(stored.to(here.device), here):
+                self.prompts[place] = prompt.detach().clone()
+                return
+        self.keys.append(here.clone())
         self.prompts.append(prompt.detach().clone())
 
     def similarities(self, key: Tensor) -> Tensor:

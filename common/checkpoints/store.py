@@ -14,14 +14,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from common.bundles import bundle_folder, bundle_package
+from common.checkpoints.stamp import Stamp, stamped
 from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
 
 __all__ = [
-    "require_finite",
     "load_state",
     "load_weights",
     "read_checkpoint",
+    "require_finite",
     "require_weights",
     "save_state",
     "state_of",
@@ -219,8 +220,17 @@ def _renamed(state: dict[str, Tensor], bundle: str) -> dict[str, Tensor]:
     return converter.from_earlier(state) if hasattr(converter, "from_earlier") else state
 
 
-def save_state(network: nn.Module, path: str | Path, *, kept: str | None = None) -> None:
-    """Write the bare state dict (tensors only, on the CPU), as :func:`write_checkpoint` does."""
+def save_state(
+    network: nn.Module, path: str | Path, stamp: Stamp | None = None, *, kept: str | None = None
+) -> None:
+    """Write the bare state dict (tensors only, on the CPU), as :func:`write_checkpoint` does.
+
+    Args:
+        network: whose weights are written.
+        path: the file.
+        stamp: of which run they are, for weights that were trained here.
+        kept: what is there if the disk is full.
+    """
     module = getattr(network, "module", network)  # what DistributedDataParallel wraps
     state = {key: value.detach().cpu() for key, value in module.state_dict().items()}
-    write_checkpoint(path, state, kept=kept)
+    write_checkpoint(path, state if stamp is None else stamped(state, stamp), kept=kept)

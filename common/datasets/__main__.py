@@ -111,8 +111,8 @@ def prepare_public(
         labelled: number of training cases, counted from the first, that keep their labels.
         validation: number of cases to move from the end of the training list to the validation list.
         partial: accept an incomplete data set.
-        train_domains: for optic, polyp and prostate, the domains to train on (the others become the test
-            list): REFUGE or REFUGE,ORIGA.
+        train_domains: for optic, polyp, prostate and riga_mrnet, the domains to train on (the others become
+            the test list): REFUGE or REFUGE,ORIGA.
     """
     numbers = prepare(
         str(name),

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from monai.data import ImageWriter
 from monai.transforms import SaveImaged
+from monai.utils import MetaKeys
 
 from common.datasets.lists.output_names import output_path
 from common.files import atomic_path
@@ -49,7 +50,7 @@ class SavePredictiond(SaveImaged):
         self.saver.writers = tuple(_noting(writer, self._errors) for writer in self.saver.writers)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the files and return the case unchanged.
+        """Write the files, and note each in its prediction's metadata, as ``saved_to``.
 
         Raises:
             InputError: the folder cannot be written to, or a file would overwrite the image.
@@ -60,6 +61,7 @@ class SavePredictiond(SaveImaged):
             target = output_path(self.output_dir, case, case[key].meta["filename_or_obj"], ending)
             with atomic_path(target) as temporary:
                 self._write(case[key], temporary)
+            case[key].meta[MetaKeys.SAVED_TO] = str(target)
         return case
 
     def _write(self, image: Any, file: Path) -> None:
@@ -68,9 +70,10 @@ class SavePredictiond(SaveImaged):
         try:
             self.saver(image, filename=str(file).removesuffix(self.saver.output_ext))
         except RuntimeError:
-            if self._errors:
-                raise self._errors[0] from None
-            raise
+            if not self._errors:
+                raise
+        if self._errors:
+            raise self._errors[0]
 
 
 def _noting(writer: type[ImageWriter], errors: list[OSError]) -> type[ImageWriter]:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from common.bundles import bundle_folder
+from common.checkpoints.staging import PLAN, WEIGHTS, settle
 from common.datasets.plan.plan_file import read_plan
 from common.errors import InputError
 from common.files import atomic_path
 from common.folder_lock import locked
 from common.json_file import read_json
 from common.registry.entries import zip_name
+from common.registry.weights import check_models
 
 __all__ = ["pack"]
 
@@ -27,7 +29,7 @@ Content = Path | bytes
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
-_WEIGHTS = ("model.pt", "plan.json")  # of models/; a training's checkpoints are not packed
+_MODELS = (WEIGHTS, PLAN)  # of models/; a training's checkpoints are not packed
 _BENCH = ("common/new/", "common/recipes/", "common/registry/")  # make bundles; no bundle needs them
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md")
 
@@ -56,8 +58,9 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
         root: the checkout.
 
     Raises:
-        InputError: no such bundle, its files or its metadata are incomplete, its plan is none, or the
-            folder cannot be written; nothing is written then.
+        InputError: no such bundle, its files or its metadata are incomplete, its weights are no weights or
+            have another plan beside them, its plan is none, or the folder cannot be written; nothing is
+            written then.
     """
     root = Path(root)
     folder = bundle_folder(name, root=root)
@@ -66,9 +69,11 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     path = Path(target) / zip_name(name, version)
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
+    settle(folder / "models" / WEIGHTS)
     members = _members(folder, name, root / "common")
-    if "models/plan.json" in members:
-        read_plan(folder / "models" / "plan.json")
+    if f"models/{PLAN}" in members:
+        read_plan(folder / "models" / PLAN)
+    check_models(folder / "models")
     with locked(path.parent, "packing"), atomic_path(path, durable=True) as temporary:
         _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
     return path
@@ -91,7 +96,7 @@ def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
     members: dict[str, Content] = {"LICENSE": folder / "LICENSE"}
     for part in ("configs", "docs", name):
         members |= _files(folder / part, part)
-    members |= {f"models/{file}": folder / "models" / file for file in _WEIGHTS}
+    members |= {f"models/{file}": folder / "models" / file for file in _MODELS}
     members |= _files(common, "common")
     members = {
         file: content

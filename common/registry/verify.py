@@ -18,6 +18,7 @@ from common.registry.archive import (
     read_text,
 )
 from common.registry.entries import split_key, zip_name
+from common.registry.weights import check_packed_models
 
 __all__ = ["require_digest", "verify"]
 
@@ -51,6 +52,7 @@ def verify(path: str | Path, entry: Mapping[str, Any] | None = None) -> dict[str
         plan = f"{name}/models/plan.json"
         if plan in archive.namelist():
             parse_plan(read_text(archive, plan), f"{path}: {plan}")
+        check_packed_models(archive, name)
     if entry is not None:
         require_digest(path, entry)
     return metadata

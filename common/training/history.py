@@ -10,9 +10,11 @@ import torch
 from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 
+from common.checkpoints.staging import WEIGHTS
 from common.evaluation.drawing.curves import draw_curves
 from common.evaluation.drawing.optional import optional_picture
 from common.evaluation.tables import read_rows, write_rows
+from common.training.run import TrainingRun
 
 __all__ = ["RunHistory"]
 
@@ -24,13 +26,19 @@ class RunHistory:
         evaluator: its metrics are recorded; it has to run before this handler (list the validation first).
         folder: where ``metrics.csv`` and ``curves.png`` go.
         names: class number -> name, without background.
-        resume: go on with the existing table.
+        run: whose history it is; one that is resumed goes on with its table.  By default a new run.
     """
 
     def __init__(
-        self, evaluator: Engine, folder: str | Path, names: Mapping[int, str], *, resume: bool = False
+        self,
+        evaluator: Engine,
+        folder: str | Path,
+        names: Mapping[int, str],
+        *,
+        run: TrainingRun | None = None,
     ) -> None:
-        self.evaluator, self.folder, self.names, self.resume = evaluator, Path(folder), dict(names), resume
+        self.evaluator, self.folder, self.names = evaluator, Path(folder), dict(names)
+        self.run = run or TrainingRun(self.folder / WEIGHTS)
         self.rows: list[dict] = []
         self.loss_sum, self.losses, self.started = 0.0, 0, 0.0
         self.seconds_before = 0.0
@@ -43,8 +51,8 @@ class RunHistory:
 
     def start(self, trainer: Engine) -> None:
         """Open the table, with the rows up to the epoch from which the run goes on."""
-        table = self.folder / "metrics.csv"
-        if self.resume and table.is_file():
+        table = self.run.place(self.folder / "metrics.csv")
+        if self.run.resume and table.is_file():
             rows = read_rows(table, needed=("epoch", "seconds"))
             self.rows = [row for row in rows if row["epoch"] <= trainer.state.epoch]
         self.seconds_before = self.rows[-1]["seconds"] if self.rows else 0.0
@@ -68,12 +76,12 @@ class RunHistory:
         self.rows.append(row | self._validation(trainer.state.epoch))
         if get_rank() > 0:
             return
-        write_rows(self.folder / "metrics.csv", self.rows)
+        write_rows(self.run.place(self.folder / "metrics.csv"), self.rows)
         key = self.evaluator.state.key_metric_name
         panels = {"loss": ["loss"], key: [key, *(f"{key}_{name}" for name in self.names.values())]}
         panels |= {name: [name] for name in self.evaluator.state.metrics if name != key}
         with optional_picture(self.folder / "curves.png"):
-            draw_curves(self.rows, self.folder / "curves.png", panels)
+            draw_curves(self.rows, self.run.place(self.folder / "curves.png"), panels)
 
     def _mean_loss(self) -> float:
         """Over the iterations of all processes."""

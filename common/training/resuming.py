@@ -10,8 +10,10 @@ from typing import Any
 from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
+from common.checkpoints.staging import WEIGHTS, staged
 from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
+from common.training.run import TrainingRun
 from common.training.run_state import read_run_state
 
 __all__ = ["ResumePoint"]
@@ -29,20 +31,27 @@ class ResumePoint:
         path: the file, ``models/checkpoint.pt``.
         parts: name -> object with ``state_dict`` and ``load_state_dict`` (network, optimizer, ...).
         evaluator: its best metric is part of the state.
-        resume: read the file when the training starts.
+        run: whose state it is; says whether to read the file when the training starts, and refuses one that
+            is of another run.  By default a new run.
     """
 
     def __init__(
-        self, path: str | Path, *, parts: Mapping[str, Any], evaluator: Engine, resume: bool = False
+        self,
+        path: str | Path,
+        *,
+        parts: Mapping[str, Any],
+        evaluator: Engine,
+        run: TrainingRun | None = None,
     ) -> None:
-        self.path, self.parts, self.evaluator, self.resume = Path(path), dict(parts), evaluator, resume
+        self.path, self.parts, self.evaluator = Path(path), dict(parts), evaluator
+        self.run = run or TrainingRun(self.path.with_name(WEIGHTS))
         self.scaler_state: dict[str, Any] | None = None
 
     def attach(self, trainer: Engine) -> None:
         """Restore before the first epoch; from then on save last of all at the end of every epoch."""
         trainer.add_event_handler(Events.STARTED, self._restore_scaler)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._come_last)
-        if self.resume:
+        if self.run.resume:
             self.restore(trainer)
 
     def _come_last(self, trainer: Engine) -> None:
@@ -76,11 +85,14 @@ class ResumePoint:
             "iteration": trainer.state.iteration,
             "best_metric": float(best.best_metric),
             "best_metric_epoch": int(best.best_metric_epoch),
+            **self.run.state(),
         }
-        write_checkpoint(self.path, state, kept=self._kept(trainer.state.epoch))
+        path = self.run.place(self.path)
+        write_checkpoint(path, state, kept=self._kept(path, trainer.state.epoch))
 
-    def _kept(self, epoch: int) -> str:
-        if not self.path.is_file():
+    @staticmethod
+    def _kept(path: Path, epoch: int) -> str:
+        if not path.is_file():
             return f"epoch {epoch} is lost: free some space and start again"
         return f"the state of an earlier epoch than {epoch} is kept: free some, go on with --resume true"
 
@@ -88,25 +100,27 @@ class ResumePoint:
         """Read the state back.
 
         Raises:
-            InputError: the file is damaged or of another network, or the run had already ended.
+            InputError: the file is damaged, of another run or another network, or the run had already ended.
         """
-        if not self.path.is_file():
-            logger.warning("%s is not there: nothing to resume, starting from the beginning", self.path)
+        path = staged(self.path) if staged(self.path).is_file() else self.path  # the later run's
+        if not path.is_file():
+            logger.warning("%s is not there: nothing to resume, starting from the beginning", path)
             return
-        state = read_run_state(self.path)
+        state = read_run_state(path)
         run, self.scaler_state = state["run"], state.get("scaler")
         if run["epoch"] >= trainer.state.max_epochs:
             raise InputError(
-                f"{self.path}: this training ended after epoch {run['epoch']}; to go on give "
+                f"{path}: this training ended after epoch {run['epoch']}; to go on give "
                 f"--epochs with more than {run['epoch']}, to start anew leave --resume out"
             )
+        self.run.take_up(run, path)
         for name, part in self.parts.items():
             try:
                 part.load_state_dict(state[name])
             except Exception as error:  # each part raises what it likes about a state of another kind
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise InputError(
-                    f"{self.path}: its {name} does not fit this config ({reason}); "
+                    f"{path}: its {name} does not fit this config ({reason}); "
                     "resume with the config that the run began with, or start anew without --resume"
                 ) from error
         trainer.state.epoch, trainer.state.iteration = run["epoch"], run["iteration"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from monai.engines import Evaluator
 from torch import nn
 from tqdm import tqdm
 
-from common.checkpoints.store import load_weights, save_state
+from common.checkpoints.store import load_weights
 from common.errors import InputError
 from common.training.numbers import line_of_numbers
+from common.training.run import TrainingRun
 
 __all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
 
@@ -28,15 +28,13 @@ logger = logging.getLogger(__name__)
 class KeepWeights:
     """Write the bare state dict after a validation: if its key metric is the best so far, or always.
 
-    The weights of an earlier run under the same name are kept beside it as ``*_previous.pt``.
-
     Args:
         network: the network whose weights are kept.
         path: ``models/model.pt``.
         which: "best", or "last" where a recipe ends with its last epoch's weights; "lowest_loss" leaves
             them to ``lowest_loss``.
         lowest_loss: the handler that keeps these, in recipes that have one.
-        resumed: whether this run goes on with the one that wrote ``path``.
+        run: that writes them; by default a new one.
 
     Raises:
         InputError: ``which`` is none of these, or nothing would keep the weights of the lowest loss.
@@ -49,13 +47,13 @@ class KeepWeights:
         *,
         which: str = "best",
         lowest_loss: KeepLowestLoss | None = None,
-        resumed: bool = False,
+        run: TrainingRun | None = None,
     ) -> None:
         words = ("best", "last") if lowest_loss is None else ("best", "last", "lowest_loss")
         if which not in words:
             raise InputError(f"keep = {which!r}; expected one of: {', '.join(words)}")
-        self.network, self.path, self.which = network, Path(path), which
-        self.keep_earlier = not resumed
+        self.network, self.which = network, which
+        self.run = run or TrainingRun(path)
 
     def attach(self, evaluator: Engine) -> None:
         """Act after every validation."""
@@ -69,15 +67,7 @@ class KeepWeights:
 
     def save(self) -> None:
         """Write the weights; of several processes the first does."""
-        if get_rank() > 0:
-            return
-        if self.keep_earlier and self.path.is_file():
-            shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
-        self.keep_earlier = False
-        kept = (
-            f"{self.path.name} was not written, nor changed if it was there; free some space and go on with"
-        )
-        save_state(self.network, self.path, kept=f"{kept} --resume true")
+        self.run.save(self.network)
 
 
 class KeepLowestLoss:
@@ -89,13 +79,13 @@ class KeepLowestLoss:
         network: the network whose weights are kept.
         path: ``models/model.pt``.
         active: whether this run chooses this way; if not, the handler does nothing.
-        resumed: whether this run goes on with the one that wrote ``path``.
+        run: that writes them; by default a new one.
     """
 
     def __init__(
-        self, network: nn.Module, path: str | Path, *, active: bool = True, resumed: bool = False
+        self, network: nn.Module, path: str | Path, *, active: bool = True, run: TrainingRun | None = None
     ) -> None:
-        self.keep, self.active = KeepWeights(network, path, which="last", resumed=resumed), active
+        self.keep, self.active = KeepWeights(network, path, which="last", run=run), active
         self.lowest = float("inf")
         self.losses: list[float] = []
 
@@ -149,12 +139,20 @@ class EndWithWeights:
         network: the network whose weights are kept.
         path: ``models/model.pt``.
         which: as :class:`KeepWeights` takes it.
+        run: that writes them; by default a new one.
     """
 
     def __init__(
-        self, evaluator: Evaluator, network: nn.Module, path: str | Path, *, which: str = "best"
+        self,
+        evaluator: Evaluator,
+        network: nn.Module,
+        path: str | Path,
+        *,
+        which: str = "best",
+        run: TrainingRun | None = None,
     ) -> None:
-        self.evaluator, self.network, self.path, self.which = evaluator, network, path, which
+        self.evaluator, self.network, self.which = evaluator, network, which
+        self.run = run or TrainingRun(path)
 
     def attach(self, trainer: Engine) -> None:
         """Say what is trained on; look at the end of every epoch whether it is the last."""
@@ -175,7 +173,7 @@ class EndWithWeights:
             if self.which == "best":
                 logger.warning("no case to validate on: the weights of the last epoch are kept, good or bad")
             if self.which != "lowest_loss":
-                KeepWeights(self.network, self.path).save()
+                self.run.save(self.network)
         elif self.evaluator.state.epoch != trainer.state.epoch:
             self.evaluator.run(trainer.state.epoch)
 

@@ -15,7 +15,8 @@ import torch
 from monai.config import KeysCollection, PathLike
 from monai.data import ImageReader, MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
-from monai.utils import MetaKeys, TraceKeys
+from monai.utils import MetaKeys, TraceKeys, convert_to_dst_type
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -81,6 +82,8 @@ class ResizePicture(InvertibleTransform):
     Args:
         size: (H, W) in pixels.
         mode: "bicubic", "bilinear" or "nearest".
+        eight_bit: resize with Pillow itself, whose results are whole numbers from 0 to 255, as the published
+            loaders do; for pictures as they are read.
 
     Raises:
         ValueError: an unknown mode.
@@ -88,14 +91,19 @@ class ResizePicture(InvertibleTransform):
 
     MODES = ("bicubic", "bilinear", "nearest")
 
-    def __init__(self, size: Sequence[int], mode: str = "bicubic") -> None:
+    def __init__(self, size: Sequence[int], mode: str = "bicubic", *, eight_bit: bool = False) -> None:
         if mode not in self.MODES:
             raise ValueError(f"ResizePicture: mode={mode!r}; expected one of {', '.join(self.MODES)}")
-        self.size, self.mode = [int(n) for n in size], mode
+        self.size, self.mode, self.eight_bit = [int(n) for n in size], mode, eight_bit
 
     def __call__(self, image: Tensor) -> Tensor:
-        """(C, H, W) of any type to (C, *size); float32, or the input's type with "nearest"."""
-        resized = _resized(image, self.size, self.mode)
+        """(C, H, W) of any type to (C, *size); float32, or the input's type with "nearest".
+
+        Raises:
+            ValueError: with ``eight_bit``, other values than whole numbers from 0 to 255.
+        """
+        resize = _resized_by_pillow if self.eight_bit else _resized
+        resized = resize(image, self.size, self.mode)
         return self._traced(resized, image, list(image.shape[1:]))
 
     def _traced(self, resized: Tensor, image: Tensor, before: list[int]) -> Tensor:
@@ -125,6 +133,17 @@ def _resized(image: Tensor, size: Sequence[int], mode: str) -> Tensor:
     return resized.clamp(float(values.min()), float(values.max()))
 
 
+def _resized_by_pillow(image: Tensor, size: Sequence[int], mode: str) -> Tensor:
+    values = image.detach().cpu().numpy()
+    whole = values.astype(np.uint8)
+    if not np.array_equal(whole, values):
+        raise ValueError("ResizePicture: eight_bit, but the values are not whole numbers from 0 to 255")
+    method = Image.Resampling[mode.upper()]
+    planes = [np.asarray(Image.fromarray(plane).resize((size[1], size[0]), method)) for plane in whole]
+    resized = torch.from_numpy(np.stack(planes)).to(image.dtype if mode == "nearest" else torch.float32)
+    return convert_to_dst_type(resized, image, dtype=resized.dtype)[0]
+
+
 class ResizePictured(MapTransform, InvertibleTransform):
     """:class:`ResizePicture` of some keys.
 
@@ -133,6 +152,7 @@ class ResizePictured(MapTransform, InvertibleTransform):
         size: (H, W) in pixels.
         mode: see :class:`ResizePicture`.
         allow_missing_keys: pass cases without the key.
+        eight_bit: see :class:`ResizePicture`.
     """
 
     def __init__(
@@ -141,9 +161,11 @@ class ResizePictured(MapTransform, InvertibleTransform):
         size: Sequence[int],
         mode: str = "bicubic",
         allow_missing_keys: bool = False,
+        *,
+        eight_bit: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.resize = ResizePicture(size, mode)
+        self.resize = ResizePicture(size, mode, eight_bit=eight_bit)
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Resize every key."""

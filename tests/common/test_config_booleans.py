@@ -58,8 +58,15 @@ def test_words_for_true(word, tmp_path):
 def test_other_words_are_refused_in_one_line(key, word, tmp_path):
     with pytest.raises(RuntimeError) as caught:
         run(tmp_path, **{key: word})
-    accepted = "expected one of: true, false, yes, no, 1, 0"
+    accepted = "expected one of: true, false, yes, no, 1, 0" + (", force" if key == "resume" else "")
     assert str(root_input_error(caught.value)) == f"config: {key} is {word!r}: not a boolean; {accepted}"
+
+
+@pytest.mark.parametrize("word", ["force", "FORCE"])
+def test_resume_takes_a_third_word(word, tmp_path):
+    assert run(tmp_path, resume=word)[0] == "force"
+    with pytest.raises(RuntimeError):
+        run(tmp_path, amp=word)
 
 
 @pytest.mark.parametrize("value", [None, 2, 0.5])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
-from monai.bundle import ConfigParser
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow
 
-from common.errors import InputError
+from common.checkpoints.store import save_state
+from common.errors import InputError, root_input_error
 from common.preflight import begin, check_config
 
 
@@ -111,3 +114,45 @@ def test_a_dangling_reference_is_refused_anywhere():
 def test_begin_belongs_in_a_workflow():
     with pytest.raises(RuntimeError, match=re.escape("common.preflight.begin() belongs into")):
         begin()
+
+
+def planned_run(folder, extra, **overrides):
+    """The parsed plan of a run, as ``python -m monai.bundle run`` makes it."""
+    inference = {
+        "ckpt_path": str(folder / "model.pt"),
+        "plan": {
+            "_target_": "common.datasets.load_plan",
+            "path": str(folder / "plan.json"),
+            "weights": "@ckpt_path",
+            "default": {"spacing": [1, 1, 1]},
+        },
+    }
+    begin = {
+        "imports": ["$import common", "$import common.preflight"],
+        "run": ["$common.preflight.begin()", "$@plan"],
+    }
+    (folder / "configs").mkdir(exist_ok=True)
+    (folder / "configs/inference.json").write_text(json.dumps({**inference, **begin}))
+    (folder / "configs/other.json").write_text(json.dumps({**begin, "plan": {}, **extra}))
+    file = folder / "configs" / ("other.json" if extra else "inference.json")
+    workflow = ConfigWorkflow(config_file=str(file), workflow_type="infer", logging_file=False, **overrides)
+    workflow.initialize()
+    return workflow.run()[1]
+
+
+def test_published_settings_are_asked_for_with_a_word(tmp_path):
+    """In inference, where weights without a plan are refused, and in evaluation."""
+    save_state(torch.nn.Linear(1, 1), tmp_path / "model.pt")
+    with pytest.raises(RuntimeError) as caught:
+        planned_run(tmp_path, {})
+    assert "--plan published" in str(root_input_error(caught.value))
+    assert planned_run(tmp_path, {}, plan="published") == {"spacing": [1, 1, 1]}
+    evaluation = {"evaluation_list": "test", "epochs": "@evaluation_list"}
+    assert planned_run(tmp_path, evaluation, plan="published") == {"spacing": [1, 1, 1]}
+    for extra, word, message in (
+        ({}, "publisht", 'plan is "publisht"; expected "published"'),
+        ({"epochs": 1}, "published", "is for inference and evaluation; leave it out"),
+    ):
+        with pytest.raises(RuntimeError) as caught:
+            planned_run(tmp_path, extra, plan=word)
+        assert message in str(root_input_error(caught.value))

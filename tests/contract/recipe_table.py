@@ -41,6 +41,7 @@ COMMON = {
     "cache_rate": "the machine's",
     "sw_batch_size": "the machine's; windows are independent of each other",
     "resume": "how a run is started",
+    "training_run": "which files are a run's, and what is compared when it is resumed",
     "size_of_weights": "read from the weights",
     "output_ext": "of files",
     "output_postfix": "of files",

@@ -97,6 +97,30 @@ def test_interrupted_run_resumes_to_the_same_weights(bundle, trained, make_run, 
 
 
 @pytest.mark.full
+def test_training_again_replaces_nothing_before_it_has_weights(bundle, drawing, trained, make_run, shell):
+    """Cut before its first validation it leaves the earlier weights and plan; then they move as one."""
+    run = make_run(weights=True)
+    before = {file.name: file.read_bytes() for file in run.ckpt_dir.iterdir() if file.is_file()}
+    cut = overlay(
+        run.folder.parent,
+        **{"+train#handlers": [{"_target_": "tests.contract.stand_in.PowerCut", "epoch": 1}]},
+    )
+    train = bundle.config_file("train")
+    later = {**run.train_overrides, "val_interval": 2, "seed": 1}
+    assert shell.run([train, cut], later, path=ROOT).code == 9
+    left = {file.name: file.read_bytes() for file in run.ckpt_dir.glob("[!.]*") if file.is_file()}
+    assert left == before
+    told = shell.run([train], {**later, "seed": 2, "resume": "true"}).error()
+    assert "differs from this one in seed (was 1, now 2)" in told
+    told = shell.run([train], {**later, "resume": "true"}).ok()
+    assert f"are now in {run.folder}/models_previous" in told.out + told.err
+    moved = {file.name: file.read_bytes() for file in (run.folder / "models_previous").iterdir()}
+    assert moved == before
+    assert not equal(weights(run.weights), weights(trained.weights))
+    assert not list(run.folder.rglob("unfinished"))
+
+
+@pytest.mark.full
 def test_same_seed_same_weights(bundle, trained, make_run, shell):
     run = make_run()
     shell.run([bundle.config_file("train")], run.train_overrides, fresh=True).ok()

@@ -97,7 +97,8 @@ def _move_aside(target: Path) -> Path | None:
 def fit_to_weights(bundle: Path) -> None:
     """Write the class and channel counts that the weights were trained with into the unpacked configs.
 
-    On the command line they are options (``--num_classes 5``), which MONAI Label does not hand over.
+    On the command line they are options (``--num_classes 5``, or ``--plan published`` for imported weights,
+    which have no plan), which MONAI Label does not hand over.
 
     Raises:
         InputError: the plan beside the weights is none, or has a value that is not allowed.
@@ -108,6 +109,8 @@ def fit_to_weights(bundle: Path) -> None:
     counts = {key: value for key, value in counts.items() if value is not None}
     for file in sorted((bundle / "configs").glob("*.json")):
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if file.stem == "inference" and not plan and "plan" in config:
+            config["plan"]["published"] = True  # as --plan published: the weights were imported
         if file.stem == "metadata":
             _describe(config["network_data_format"], plan)
         else:

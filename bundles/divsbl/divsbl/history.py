@@ -13,9 +13,11 @@ from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from matplotlib.figure import Figure
 
+from common.checkpoints.staging import WEIGHTS
 from common.evaluation.drawing.figure_file import save_figure
 from common.evaluation.tables import format_table, read_rows, write_rows
 from common.training.preview import FirstCases
+from common.training.run import TrainingRun
 from divsbl.sweep import BlockSizeSweep
 
 __all__ = ["SignalPreview", "SweepHistory", "draw_signals", "draw_sweep"]
@@ -31,11 +33,12 @@ class SweepHistory:
     Args:
         evaluator: source of the metrics; it must run before this handler (list the validation first).
         folder: where to write.
-        resume: continue the existing table.
+        run: whose history it is; one that is resumed continues its table.  By default a new run.
     """
 
-    def __init__(self, evaluator: Engine, folder: str | Path, *, resume: bool = False) -> None:
-        self.evaluator, self.folder, self.resume = evaluator, Path(folder), resume
+    def __init__(self, evaluator: Engine, folder: str | Path, *, run: TrainingRun | None = None) -> None:
+        self.evaluator, self.folder = evaluator, Path(folder)
+        self.run = run or TrainingRun(self.folder / WEIGHTS)
         self.rows: list[dict] = []
         self.sums: dict[str, torch.Tensor] = {}
         self.started, self.seconds_before = 0.0, 0.0
@@ -49,8 +52,8 @@ class SweepHistory:
 
     def start(self, trainer: BlockSizeSweep) -> None:
         """Open the table, keeping the rows up to the epoch from which the run continues."""
-        table = self.folder / "metrics.csv"
-        if self.resume and table.is_file():
+        table = self.run.place(self.folder / "metrics.csv")
+        if self.run.resume and table.is_file():
             rows = read_rows(table, needed=("epoch", "seconds"))
             self.rows = [row for row in rows if row["epoch"] <= trainer.state.epoch]
         self.seconds_before = self.rows[-1]["seconds"] if self.rows else 0.0
@@ -83,9 +86,9 @@ class SweepHistory:
             row |= {name: float(value) for name, value in state.metrics.items()}
         self.rows.append(row)
         if get_rank() == 0:
-            write_rows(self.folder / "metrics.csv", self.rows)
+            write_rows(self.run.place(self.folder / "metrics.csv"), self.rows)
             measured = "root NMSE" if trainer.root else "NMSE"
-            draw_sweep(self.rows, self.folder / "curves.png", measured=measured)
+            draw_sweep(self.rows, self.run.place(self.folder / "curves.png"), measured=measured)
 
     def show(self, _: BlockSizeSweep) -> None:
         """Print the table."""

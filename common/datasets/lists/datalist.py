@@ -1,7 +1,8 @@
 """The lists of a data set: ``dataset.json`` in the style of the Medical Segmentation Decathlon.
 
 A data set is a folder with ``dataset.json``: ``training``, ``validation`` and ``test`` lists of
-``{"image": path or list of paths, "label": path, ...}``, paths relative to the folder.
+``{"image": path or list of paths, "label": path, ...}``, paths relative to the folder.  Cases of one
+patient may say so under ``patient`` (:mod:`common.datasets.lists.patients`).
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from common.checkpoints.staging import WEIGHTS, find_plan, is_taken, settle, staged
+from common.checkpoints.stamp import read_stamp
 from common.datasets.check.facts import CaseFacts, read_facts
 from common.datasets.check.findings import raise_on_findings
 from common.datasets.check.label_values import mapped_labels
@@ -23,6 +25,7 @@ from common.datasets.plan.plan_file import check_plan, read_plan
 from common.datasets.plan.target_spacing import target_spacing
 from common.errors import InputError
 from common.files import write_json
+from common.processes import rank
 from common.schema import without_mark
 
 __all__ = ["load_plan", "make_plan", "training_plan"]
@@ -94,7 +97,9 @@ def training_plan(
         options: of the plan.
         inference: further values of the training that inference needs, such as its patch; they
             become part of the plan.
-        save_as: JSON file to write, whole or not at all.
+        save_as: JSON file to write, whole or not at all; of several processes the first writes it.  Beside
+            an earlier run's weights it is staged, and takes its place with the first weights made with it
+            (``common/checkpoints/staging.py``).
 
     Raises:
         InputError: the data cannot be used; see :func:`common.datasets.raise_on_findings`.
@@ -116,21 +121,49 @@ def training_plan(
     )
     plan |= {"channels": options.channels, "classes": options.classes, **(inference or {})}
     check_plan(plan, path)
-    if save_as is not None:
-        write_json(save_as, plan)
+    if save_as is not None and rank() == 0:
+        _write_plan(Path(save_as), plan)
     return plan
 
 
-def load_plan(path: str | Path, default: dict[str, Any]) -> dict[str, Any]:
-    """The plan saved at ``path``, or ``default`` where there is no such file.
+def _write_plan(path: Path, plan: dict[str, Any]) -> None:
+    settle(path.with_name(WEIGHTS))
+    write_json(staged(path) if is_taken(path.parent) else path, plan)
+
+
+def load_plan(
+    path: str | Path,
+    default: dict[str, Any],
+    *,
+    weights: str | Path | None = None,
+    published: bool = False,
+) -> dict[str, Any]:
+    """The plan that weights were trained with; see :func:`common.checkpoints.staging.find_plan`.
+
+    Args:
+        path: ``models/plan.json``; a plan beside the weights comes first.
+        default: what is returned where there are no weights, or none with a plan and ``published`` is set.
+        weights: ``model.pt`` beside ``path`` unless given.
+        published: take ``default`` for weights that come with no plan, as published ones do.
 
     Raises:
-        InputError: the file is there but is no plan; see :func:`common.datasets.plan.plan_file.read_plan`.
+        InputError: the plan is not that of the weights, or no plan; or there are weights without a plan and
+            ``default``, which has values, was not asked for.
     """
-    path = Path(path)
-    if not path.is_file():
+    weights = Path(path).with_name(WEIGHTS) if weights is None else Path(weights)
+    file = find_plan(weights, path)
+    if published and default and (file is None or read_stamp(weights) is None):
+        _log.warning("%s: used with the published settings, not with a plan of its own", weights)
         return default
-    return read_plan(path)
+    if file is not None:
+        return read_plan(file)
+    if default and weights.is_file() and not published:
+        raise InputError(
+            f"{weights}: comes with no plan (no plan.json beside it), so nothing says which spacing, "
+            "intensities and classes it was trained with. If these are the published weights, repeat with "
+            "--plan published; if not, put the plan.json there that was written with them"
+        )
+    return default
 
 
 def _checked_spacing(spacing: Sequence[float]) -> list[float]:

@@ -6,6 +6,7 @@ from existing weights, or scores them, uses their plan, on any data.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from common.datasets.plan.plan import load_plan, training_plan
 from common.errors import InputError
 
 __all__ = ["evaluation_plan", "plan_of_cases"]
+
+_log = logging.getLogger(__name__)
 
 
 def plan_of_cases(
@@ -42,7 +45,7 @@ def plan_of_cases(
         save_as: ``models/plan.json``, written or reused.
 
     Raises:
-        InputError: the cases cannot be used, or there is no plan to reuse.
+        InputError: the cases cannot be used, or there is no plan to reuse, or not that of the weights.
     """
     if isinstance(cases, CaseList):
         return training_plan(cases, options, inference=inference, save_as=save_as)
@@ -65,8 +68,8 @@ def evaluation_plan(
 ) -> dict[str, Any]:
     """The plan to score weights with: the one beside them, whatever data they are scored on.
 
-    Only if there is none, as beside imported weights, is it made from the run's training list.
-    Nothing is written.
+    Only if there is none, as beside imported weights, is it made from the run's training list, which the log
+    says.  Nothing is written.
 
     Args:
         datalist: the lists of the run, as :func:`common.datasets.read_datalist` gives them.
@@ -75,11 +78,17 @@ def evaluation_plan(
         path: ``models/plan.json``.
 
     Raises:
-        InputError: the cases cannot be used; see :func:`common.datasets.raise_on_findings`.
+        InputError: the cases cannot be used; see :func:`common.datasets.raise_on_findings`.  Or the plan is
+            not that of the weights.
     """
     training = datalist["training"]
     plan = load_plan(path, {})
     if not plan:
+        _log.warning(
+            "%s: there is no plan beside the weights; they are scored with one made of this training list, "
+            "which may differ from the one they were trained with (published weights: --plan published)",
+            path,
+        )
         return training_plan(training, options)
     findings = options.findings(read_facts({section: datalist.get(section, [])}), labelled=[section])
     raise_on_findings(findings, training.folder / DATALIST, options=options.as_command_line())

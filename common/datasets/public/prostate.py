@@ -3,17 +3,19 @@
 Raw layout, NIfTI::
 
     RAW/BIDMC/Case00.nii.gz                   a scan
-    RAW/BIDMC/Case00_segmentation.nii.gz      its label (also with a capital S)
+    RAW/BIDMC/Case00_segmentation.nii.gz      its label (BMC's with a capital S)
 
-and so for BMC, HK, I2CVB, RUNMC, UCL; numbers may have gaps.  Labels are 0 background, 1 prostate: the files'
-1 and 2 (zones) together.  Scans are kept whole; recipes choose slices.
+and so for BMC, HK, I2CVB, RUNMC, UCL; older copies call RUNMC ``ISBI`` and BMC ``ISBI_1.5``.  Numbers have
+gaps.  Labels are 0 background, 1 prostate: the files' 1 and 2 (zones) together.  Scans are kept whole;
+recipes choose slices.
 
-Source: trid/docs/method.md#prostate-mr; it gives sites and counts, but no file names.
+Source: trid/docs/method.md#prostate-mr.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,19 @@ from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_
 from common.datasets.raw.prepare import RawCase, Reader
 from common.errors import InputError
 
-__all__ = ["READER", "SITES"]
+__all__ = ["CASES", "READER"]
 
-SITES = {"RUNMC": 30, "BMC": 30, "I2CVB": 19, "UCL": 13, "BIDMC": 12, "HK": 12}
-"""Number of scans by site, trid/docs/method.md#prostate-mr."""
+CASES = {
+    "RUNMC": range(30),
+    "BMC": range(30),
+    "I2CVB": range(19),
+    "UCL": (1, *range(26, 38)),
+    "BIDMC": (0, *range(2, 13)),
+    "HK": range(38, 50),
+}
+"""Published numbers of the scans by site: 37 is Case37."""
 
+_OLDER_NAMES = {"RUNMC": "ISBI", "BMC": "ISBI_1.5"}
 _SCAN = re.compile(r"(?P<case>[^.]+)\.nii(\.gz)?$")
 _LABEL = re.compile(r"_segmentation$", re.IGNORECASE)
 _HIGHEST = 2
@@ -48,33 +58,18 @@ class _Prostate(Reader):
         """The last site is the test list, all others train; site by site, sorted by file name.
 
         Raises:
-            InputError: sites or scans are missing or too many, or a scan has no label.
+            InputError: sites or scans are missing, scans have other names than the published ones, a scan has
+                no label, or a site has two folders.
         """
-        found = {site: _files(source / site) for site in SITES}
+        found = {site: _files(_folder(source, site)) for site in CASES}
         there = {site: files for site, files in found.items() if files}
         if not there:
             raise InputError(
-                f"{source}: has no folder with scans; expected those of the sites, {', '.join(SITES)}: "
+                f"{source}: has no folder with scans; expected those of the sites, {', '.join(CASES)}: "
                 f"correct --source"
             )
-        for site, files in there.items():
-            for case, (scan, label) in files.items():
-                if label is None or scan is None:
-                    lacking = "no label" if label is None else "no scan"
-                    raise InputError(
-                        f"{source / site}: {case} has {lacking}; expected {case}.nii.gz and "
-                        f"{case}_segmentation.nii.gz: complete the download"
-                    )
-        wrong = [site for site, count in SITES.items() if len(found[site]) != count]
-        surplus = [site for site in wrong if len(found[site]) > SITES[site]]
-        if surplus or (wrong and not partial):
-            site = (surplus or wrong)[0]
-            how = (
-                "is it another data set's folder?"
-                if surplus
-                else "complete the download, or prepare what is there with  --partial true"
-            )
-            raise InputError(f"{source / site}: has {len(found[site])} scans; expected {SITES[site]}: {how}")
+        for site, files in found.items():
+            _check_site(_folder(source, site), files, CASES[site], partial=partial)
         names = [[f"{site}_{case}" for case in files] for site, files in there.items()]
         if len(names) == 1:
             return {"training": names[0], "test": []}
@@ -92,9 +87,10 @@ class _Prostate(Reader):
                 nothing is labelled.
         """
         site, name = case.split("_", 1)
-        scan, label_file = _files(source / site)[name]
+        folder = _folder(source, site)
+        scan, label_file = _files(folder)[name]
         if scan is None or label_file is None:  # list_cases refuses such cases
-            raise InputError(f"{source / site}: {name} lacks its scan or its label")
+            raise InputError(f"{folder}: {name} lacks its scan or its label")
         grid = read_grid(scan)
         check_grid(read_grid(label_file), grid)
         label = read_label(label_file, highest=_HIGHEST) > 0
@@ -104,6 +100,43 @@ class _Prostate(Reader):
 
 
 READER = _Prostate()
+
+
+def _folder(source: Path, site: str) -> Path:
+    """The site's folder, under its older name where that is there."""
+    folder, older = source / site, source / _OLDER_NAMES.get(site, site)
+    if folder != older and folder.is_dir() and older.is_dir():
+        raise InputError(
+            f"{older}: is the older name of {site}, whose folder is there too; expected one of the two: move "
+            f"the other away"
+        )
+    return older if older.is_dir() else folder
+
+
+def _check_site(
+    folder: Path, files: Mapping[str, Sequence[Path | None]], numbers: Sequence[int], *, partial: bool
+) -> None:
+    """Check a site's scans: the published ones, all of them unless ``partial``, each with its label."""
+    for case, (scan, label) in files.items():
+        if label is None or scan is None:
+            lacking = "no label" if label is None else "no scan"
+            raise InputError(
+                f"{folder}: {case} has {lacking}; expected {case}.nii.gz and {case}_segmentation.nii.gz: "
+                f"complete the download"
+            )
+    published = [f"Case{number:02d}" for number in numbers]
+    surplus = [case for case in files if case not in published]
+    if surplus:
+        raise InputError(
+            f"{folder}: has {surplus[0]}, which is none of the {len(published)} published scans "
+            f"({published[0]} to {published[-1]}): is it another data set's folder?"
+        )
+    if len(files) < len(published) and not partial:
+        missing = next(case for case in published if case not in files)
+        raise InputError(
+            f"{folder}: has {len(files)} scans; expected {len(published)}, {missing} is missing: complete "
+            f"the download, or prepare what is there with  --partial true"
+        )
 
 
 def _files(folder: Path) -> dict[str, tuple[Path | None, Path | None]]:

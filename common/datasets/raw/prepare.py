@@ -11,15 +11,14 @@ import pkgutil
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from common.datasets.raw.raw_case import RawCase, write_case
+from common.datasets.raw.raw_picture import RawPicture, write_picture
 from common.errors import InputError
 from common.files import atomic_folder, write_json
 
@@ -29,14 +28,6 @@ _PACKAGE = "common.datasets.public"
 _SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts", "unlabelled": "Tr"}
 _NAME = re.compile(r"[^/\\:\x00-\x1f\x7f]+")
 _LONGEST_NAME = 200  # bytes; with a suffix and a temporary prefix a file system takes 255
-
-
-@dataclass(frozen=True)
-class RawPicture:
-    """One picture: image (H, W, 3) uint8, label (H, W) uint8 of class numbers, or None."""
-
-    image: np.ndarray
-    label: np.ndarray | None
 
 
 class Reader(ABC):
@@ -242,19 +233,8 @@ def _write_case(
     root: Path, subset: str, case: str, raw: RawCase | RawPicture, keep_label: bool
 ) -> dict[str, Any]:
     if isinstance(raw, RawPicture):
-        return _write_picture(root, subset, case, raw, keep_label)
+        return write_picture(root, subset, case, raw, keep_label=keep_label)
     return write_case(root, subset, case, raw, keep_label=keep_label)
-
-
-def _write_picture(root: Path, subset: str, case: str, raw: RawPicture, keep_label: bool) -> dict[str, str]:
-    from PIL import Image  # only where something is written
-
-    entry = {}
-    for key, array in (("image", raw.image), ("label", raw.label)):
-        if array is not None and (key == "image" or keep_label):
-            entry[key] = f"{key}s{subset}/{case}.png"
-            Image.fromarray(array).save(root / entry[key])
-    return entry
 
 
 def _told(problems: Sequence[InputError]) -> str:

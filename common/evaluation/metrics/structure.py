@@ -21,10 +21,11 @@ _EPSILON = 1e-8
 
 
 def e_measure(pred: np.ndarray, truth: np.ndarray) -> float:
-    """Enhanced alignment, 0 to 1, of a map in 0..1 with a mask of 0 and 1, both (H, W)."""
-    if pred.any():  # the threshold would turn an empty map into a full one
-        pred = pred >= min(2 * float(pred.mean()), 1.0)
-    pred = pred.astype(float)
+    """Enhanced alignment, 0 to N / (N - 1), of a map in 0..1 with a mask of 0 and 1, both (H, W).
+
+    As published, the map is thresholded at twice its mean, so that an empty one counts as full.
+    """
+    pred = (pred >= min(2 * float(pred.mean()), 1.0)).astype(float)
     truth = truth.astype(float)
     if not truth.any():
         enhanced = 1 - pred
@@ -38,7 +39,9 @@ def e_measure(pred: np.ndarray, truth: np.ndarray) -> float:
 
 
 def s_measure(pred: np.ndarray, truth: np.ndarray, *, alpha: float = 0.5) -> float:
-    """Structure, 0 to 1: ``alpha`` times the object score plus ``1 - alpha`` times the region score.
+    """Structure: ``alpha`` times the object score plus ``1 - alpha`` times the region score.
+
+    1 is best; as published, a score below 0 stays.
 
     Args:
         pred: (H, W) in 0..1.
@@ -51,8 +54,7 @@ def s_measure(pred: np.ndarray, truth: np.ndarray, *, alpha: float = 0.5) -> flo
         return float(1 - pred.mean())
     if share == 1:
         return float(pred.mean())
-    score = alpha * _object_score(pred, truth) + (1 - alpha) * _region_score(pred, truth)
-    return float(max(score, 0.0))
+    return float(alpha * _object_score(pred, truth) + (1 - alpha) * _region_score(pred, truth))
 
 
 def _object_score(pred: np.ndarray, truth: np.ndarray) -> float:

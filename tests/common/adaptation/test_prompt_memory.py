@@ -26,6 +26,16 @@ def test_an_identical_key_recalls_its_prompt_exactly():
         torch.testing.assert_close(memory.recall(drawn(6)[i], 1), drawn(6, 1)[i], rtol=0, atol=0)
 
 
+def test_an_identical_key_gets_its_new_prompt_at_its_old_place():
+    memory = filled(3, size=3)
+    memory.push(drawn(3)[0], torch.full((1, 3, 2, 2), 7.0))
+    assert len(memory) == 3
+    assert (memory.prompts[0] == 7).all()
+    for key in drawn(2, 5):
+        memory.push(key, key)
+    assert not any((prompt == 7).all() for prompt in memory.prompts), "and goes first, as before"
+
+
 def test_equally_similar_neighbours_are_averaged():
     memory, key = PromptMemory(), torch.ones(1, 3, 2, 2)
     for factor in (1.0, 2.0):  # of the same direction

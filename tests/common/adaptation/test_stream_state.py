@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor
@@ -28,10 +30,17 @@ def read(case):
     return {key: value for key, value in case.items() if key != "pixels"} | {"image": image}
 
 
-def evaluate(cases, path=None, *, inferer=None, batch_size=1, network=None, decollate=False, **settings):
+def evaluate(
+    cases, path=None, *, inferer=None, batch_size=1, network=None, decollate=False, write=None, **settings
+):
     """The evaluator's predictions in order, and its inferer."""
     inferer = Tent(lr=1e-2) if inferer is None else inferer
     predictions = []
+
+    def note(output):
+        predictions.append(output["pred"].clone())
+        return output if write is None else write([output])[0]
+
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=DataLoader(Dataset(cases, read), batch_size=batch_size, num_workers=0),
@@ -39,7 +48,7 @@ def evaluate(cases, path=None, *, inferer=None, batch_size=1, network=None, deco
         inferer=inferer,
         decollate=decollate,
         val_handlers=[StreamState(inferer, path, **settings)],
-        postprocessing=lambda output: predictions.append(output["pred"].clone()) or output,
+        postprocessing=note,
     )
     evaluator.run()
     return torch.cat([p.as_tensor() for p in predictions]), inferer
@@ -102,6 +111,49 @@ def test_nothing_to_resume_is_reported(tmp_path, caplog):
     assert len(cases_to_go(cases(), path, resume=True)) == 5
     evaluate(cases(1), path, resume=True)
     assert "nothing to resume" in caplog.text
+
+
+def test_a_stream_goes_on_with_the_weights_it_began_with(tmp_path, caplog):
+    path, weights = tmp_path / "stream.pt", tmp_path / "model.pt"
+    weights.write_bytes(b"first")
+    evaluate(cases()[:2], path, weights=weights)
+    evaluate(cases_to_go(cases(), path, resume=True, weights=weights)[:1], path, resume=True, weights=weights)
+    weights.write_bytes(b"other")
+    with pytest.raises(InputError, match=r"stream\.pt: the stream began with other weights than .*model\.pt"):
+        cases_to_go(cases(), path, resume=True, weights=weights)
+    with pytest.raises(InputError, match="began with other weights"):
+        evaluate(cases()[3:], path, resume=True, weights=weights)
+    left = cases_to_go(cases(), path, resume="force", weights=weights)
+    assert len(left) == 2
+    evaluate(left, path, resume="force", weights=weights)
+    state = torch.load(path, weights_only=True)
+    del state["weights"], state["written"]  # of an earlier version
+    torch.save({**state, "predicted": state["predicted"][:3]}, path)
+    assert len(cases_to_go(cases(), path, resume=True, weights=weights)) == 2
+
+
+def test_masks_deleted_since_are_made_again(tmp_path, caplog):
+    """With all others: each image is predicted with what was learnt from those before it."""
+    path = tmp_path / "eval" / "stream.pt"
+
+    def write(output):
+        for case in output:
+            name = Path(case["image"].meta["filename_or_obj"]).name
+            case["pred"].meta["saved_to"] = str(path.parent / name)
+            (path.parent / name).touch()
+        return output
+
+    path.parent.mkdir()
+    evaluate(cases()[:3], path, write=write, decollate=True)
+    assert len(cases_to_go(cases(), path, resume=True)) == 2
+    (path.parent / "0_1.png").unlink()
+    left = cases_to_go(cases(), path, resume=True)
+    assert len(left) == 5
+    assert "0_1.png, written by this stream, is not there" in caplog.text
+    assert path.with_name("stream_previous.pt").is_file()
+    _, inferer = evaluate(left, path, resume=True, write=write, decollate=True)
+    assert inferer.images == 5
+    assert sorted(f.name for f in path.parent.glob("*.png")) == [f"0_{i}.png" for i in range(5)]
 
 
 def test_reset_between_domains():

@@ -68,6 +68,20 @@ def command(tmp_path):
     return run
 
 
+def test_weights_that_were_there_move_away_with_their_plan(nnunet_file, published, tmp_path):
+    """Beside imported weights it would be a foreign one."""
+    target = tmp_path / "models" / "model.pt"
+    target.parent.mkdir()
+    for name in ("model.pt", "plan.json", "checkpoint.pt"):
+        (target.parent / name).write_text(f"earlier {name}")
+    told = import_checkpoint("cotr", str(nnunet_file()), str(target))
+    assert f"the earlier weights and their plan are now in {tmp_path}/models_previous" in told
+    assert "they come with no plan: predict with --plan published" in told
+    assert [file.name for file in target.parent.iterdir()] == ["model.pt"]
+    for name in ("model.pt", "plan.json", "checkpoint.pt"):
+        assert (tmp_path / "models_previous" / name).read_text() == f"earlier {name}"
+
+
 def error_of(done) -> str:
     assert done.returncode != 0
     assert done.stderr.count("error: ") == 1

@@ -41,7 +41,8 @@ def write_acdc(root: Path, cases: Iterable[str] | None = None, *, side: int = SI
         folder = root / "database" / "training" / patient
         label = organ((side, side, slices.get(case, 3)))
         label[side // 2, side // 2, :] *= 3
-        image = (label * 100 + np.arange(label.size).reshape(label.shape) % 7).astype(np.int16)
+        texture = np.arange(label.size).reshape(label.shape) % 7
+        image = (label * 100 + texture + numbers[frame]).astype(np.int16)
         name, affine = f"{patient}_frame{numbers[frame]:02d}", np.diag([1.5, 1.5, 8, 1])
         save(folder / f"{name}.nii.gz", image, affine)
         save(folder / f"{name}_gt.nii.gz", label, affine)

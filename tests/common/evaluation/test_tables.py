@@ -76,6 +76,17 @@ def test_case_table_is_in_the_order_of_the_paths(tmp_path):
     assert found == [("a", "0.1"), ("b", "0.2"), ("c", "0.3")]
 
 
+def test_cases_of_one_name_have_rows_of_their_own(tmp_path):
+    table = CaseTable(tmp_path, {1: "liver"}, show=False)
+    for name in ("/data/A/1.nii.gz", "/data/B/1.nii.gz", "/data/B/1.nii.gz"):
+        table.collect(seen(name))
+    dice = torch.tensor([[0.1], [0.2], [0.3]])
+    table.write(SimpleNamespace(state=SimpleNamespace(metric_details={"dice": dice})))
+    with open(tmp_path / "evaluation_cases.csv", newline="") as file:
+        found = [(row["case"], row["dice"]) for row in csv.DictReader(file)]
+    assert found == [("A/1.nii.gz", "0.1"), ("B/1.nii.gz", "0.2"), ("B/1.nii.gz (2)", "0.3")]
+
+
 def test_tables_of_chosen_metrics(tmp_path):
     """Two tables from one evaluation, each with metrics of the same number of classes."""
     details = {"dice": torch.tensor([[0.1, 0.5]]), "ncc": torch.tensor([[0.9]])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -11,9 +12,12 @@ import zipfile
 
 import pytest
 
+from common.checkpoints.stamp import Stamp, plan_digest
 from common.errors import InputError
 from common.registry.archive import unpack
 from common.registry.pack import pack
+from common.registry.verify import verify
+from tests.common.checkpoints.test_state_file import Evil
 from tests.common.registry import toy
 from tests.contract.bundle import ROOT
 
@@ -98,6 +102,47 @@ def test_incomplete_bundle(spoil, message, tmp_path):
     with pytest.raises(InputError, match=message):
         pack("toy", tmp_path / "dist", root=root)
     assert not (tmp_path / "dist").exists() or not os.listdir(tmp_path / "dist")
+
+
+PLAN = {"intensity": [{"scheme": "zscore"}], "labels": {}, "spacing": [1, 1, 1]}
+STAMP = Stamp("a run", plan_digest(PLAN))
+WRONG_MODELS = {
+    "another plan": (
+        toy.weights(STAMP),
+        json.dumps({**PLAN, "spacing": [2, 1, 1]}),
+        "plan.json is another plan",
+    ),
+    "no plan": (toy.weights(STAMP), None, "plan.json is not there"),
+    "no weights": (b"weights " * 2000, json.dumps(PLAN), "not a PyTorch checkpoint"),
+    "code": (toy.saved({"weight": Evil()}), json.dumps(PLAN), r"posix.getcwd\) that could run code"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_MODELS)
+def test_weights_that_are_none_or_have_a_foreign_plan_are_neither_packed_nor_verified(kind, tmp_path):
+    weights, plan, message = WRONG_MODELS[kind]
+    root = toy.checkout(tmp_path)
+    models = root / "bundles/toy/models"
+    good = pack("toy", tmp_path / "dist", root=root)
+    (models / "model.pt").write_bytes(weights)
+    (models / "plan.json").unlink()
+    if plan is not None:
+        (models / "plan.json").write_text(plan)
+    with pytest.raises(InputError, match=message):
+        pack("toy", tmp_path / "new", root=root)
+    assert not (tmp_path / "new").exists()
+    new = {"toy/models/model.pt": weights} | ({"toy/models/plan.json": plan} if plan is not None else {})
+    old = {"toy/models/model.pt", "toy/models/plan.json"}
+    toy.rewrite(good, lambda members: [*(one for one in members if one[0] not in old), *new.items()])
+    with pytest.raises(InputError, match=rf"toy_v0\.1\.0\.zip: toy/models/model\.pt: .*{message}"):
+        verify(good)
+
+
+def test_weights_with_their_plan_are_packed_and_verified(tmp_path):
+    root = toy.checkout(tmp_path)
+    (root / "bundles/toy/models/model.pt").write_bytes(toy.weights(STAMP))
+    (root / "bundles/toy/models/plan.json").write_text(json.dumps(PLAN))
+    verify(pack("toy", tmp_path / "dist", root=root))
 
 
 def test_unknown_bundle(tmp_path):

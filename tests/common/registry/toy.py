@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from common.checkpoints.stamp import Stamp, stamped
 from common.registry.index import index
 from common.registry.pack import pack
 
@@ -105,6 +110,19 @@ def checkout(root: Path, *names: str, common: str = "0.1.0", **changed: Any) -> 
     return root
 
 
+def weights(stamp: Stamp | None = None, text: bytes = b"weights ") -> bytes:
+    """A state dict of one tensor, whose bytes are the text over and over."""
+    state: Mapping[str, Any] = {"weight": torch.frombuffer(bytearray(text * 2000), dtype=torch.uint8)}
+    return saved(state if stamp is None else stamped(state, stamp))
+
+
+def saved(value: Any) -> bytes:
+    """As ``torch.save`` writes it."""
+    written = io.BytesIO()
+    torch.save(value, written)
+    return written.getvalue()
+
+
 def _bundle(name: str, changed: dict[str, Any]) -> dict[str, str | bytes]:
     return {
         "LICENSE": "Apache License\nVersion 2.0\n",
@@ -115,7 +133,7 @@ def _bundle(name: str, changed: dict[str, Any]) -> dict[str, str | bytes]:
         "docs/method.md": METHOD.format(name=name),
         "docs/preview.png": png(64, 36),
         f"{name}/__init__.py": INIT,
-        "models/model.pt": b"weights " * 2000,
+        "models/model.pt": weights(),
         "models/plan.json": '{"intensity": [{"scheme": "zscore"}], "labels": {}}',
         "models/checkpoint.pt": b"optimizer",
         "models/model_previous.pt": b"old",

@@ -25,6 +25,7 @@ from common.training.history import RunHistory
 from common.training.numbers import line_of_numbers
 from common.training.progress import Progress
 from common.training.resuming import ResumePoint
+from common.training.run import TrainingRun
 from common.training.seeding import EpochSeed
 from common.training.weights import EndWithWeights, KeepLowestLoss, KeepWeights
 
@@ -154,7 +155,7 @@ def test_weights_of_the_best_validation_are_kept_and_earlier_ones_saved(tmp_path
         keep(evaluator)
         saved.append(float(torch.load(path, weights_only=True)["weight"][0, 0]))
     assert saved == [1, 2, 2]
-    assert list(torch.load(tmp_path / "model_previous.pt", weights_only=True)) == ["earlier"]
+    assert list(torch.load(f"{tmp_path}_previous/model.pt", weights_only=True)) == ["earlier"]
 
 
 @pytest.mark.parametrize(("interval", "validated"), [(2, [2, 3]), (3, [3]), (1, [1, 2, 3]), (9, [3])])
@@ -185,7 +186,7 @@ def test_with_nothing_to_validate_on_the_last_weights_are_kept(tmp_path, caplog)
     evaluator.data_loader = []
     make_trainer([EndWithWeights(evaluator, network, path)], network=network).run()
     assert torch.equal(torch.load(path, weights_only=True)["weight"], network.weight)
-    assert list(torch.load(tmp_path / "model_previous.pt", weights_only=True)) == ["earlier"]
+    assert list(torch.load(f"{tmp_path}_previous/model.pt", weights_only=True)) == ["earlier"]
     assert "no case to validate on" in caplog.text
 
 
@@ -291,7 +292,8 @@ def test_resume_point_round_trip_and_refusals(tmp_path):
     def setup(epochs: int, resume: bool, width: int = 2):
         torch.manual_seed(epochs)
         network, evaluator = torch.nn.Linear(2, width), make_evaluator([])
-        point = ResumePoint(path, parts={"network": network}, evaluator=evaluator, resume=resume)
+        run = TrainingRun(tmp_path / "model.pt", resume=resume)
+        point = ResumePoint(path, parts={"network": network}, evaluator=evaluator, run=run)
         return network, evaluator, point, epochs
 
     network, evaluator, point, _ = setup(2, resume=False)
@@ -348,8 +350,9 @@ def test_a_restart_of_a_stuck_training_survives_a_resume(tmp_path):
         trainer = make_trainer(network=network, epochs=epochs)
         evaluator = make_evaluator([])
         parts = {"network": network, "optimizer": trainer.optimizer}
+        run = TrainingRun(tmp_path / "model.pt", resume=resume)
         # The order of a recipe that adds the restart to a list which ends with the resume point.
-        ResumePoint(tmp_path / "c.pt", parts=parts, evaluator=evaluator, resume=resume).attach(trainer)
+        ResumePoint(tmp_path / "c.pt", parts=parts, evaluator=evaluator, run=run).attach(trainer)
         RestartWhenStuck(epoch=1, momentum=0.95, hits=lambda output: 0).attach(trainer)
         return trainer
 
@@ -362,7 +365,8 @@ def test_a_restart_of_a_stuck_training_survives_a_resume(tmp_path):
 
 
 def test_resume_without_a_checkpoint_starts_from_scratch(tmp_path, caplog):
-    point = ResumePoint(tmp_path / "none.pt", parts={}, evaluator=make_evaluator([]), resume=True)
+    run = TrainingRun(tmp_path / "model.pt", resume=True)
+    point = ResumePoint(tmp_path / "none.pt", parts={}, evaluator=make_evaluator([]), run=run)
     assert make_trainer([point]).state.epoch == 0
     assert "nothing to resume" in caplog.text
 
@@ -370,7 +374,8 @@ def test_resume_without_a_checkpoint_starts_from_scratch(tmp_path, caplog):
 def test_history_has_a_row_per_epoch_and_survives_a_resume(tmp_path):
     def run(resume: bool, epochs: int, start: int) -> list[dict]:
         evaluator = make_evaluator([0.25, 0.5, 0.75])
-        history = RunHistory(evaluator, tmp_path, {1: "liver", 2: "spleen"}, resume=resume)
+        run = TrainingRun(tmp_path / "model.pt", resume=resume)
+        history = RunHistory(evaluator, tmp_path, {1: "liver", 2: "spleen"}, run=run)
 
         class Validate:
             def attach(self, engine):
@@ -426,7 +431,8 @@ def test_resume_brings_back_the_gradient_scaler(tmp_path):
             engine.add_event_handler(Events.STARTED, lambda e: setattr(e, "scaler", self.scaler))
 
     def run(resume: bool, epochs: int) -> float:
-        point = ResumePoint(tmp_path / "c.pt", parts={}, evaluator=make_evaluator([]), resume=resume)
+        run = TrainingRun(tmp_path / "model.pt", resume=resume)
+        point = ResumePoint(tmp_path / "c.pt", parts={}, evaluator=make_evaluator([]), run=run)
         trainer = make_trainer([GiveScaler(8.0 if resume else 1024.0), point], epochs=epochs)
         trainer.run()
         return trainer.scaler.get_scale()
@@ -462,6 +468,7 @@ def test_limits_are_those_of_the_gradients_without_their_scale(guard, largest):
 
 def test_resume_from_another_kind_of_file(tmp_path):
     torch.save({"weight": torch.zeros(1)}, tmp_path / "c.pt")
-    point = ResumePoint(tmp_path / "c.pt", parts={}, evaluator=make_evaluator([]), resume=True)
+    run = TrainingRun(tmp_path / "model.pt", resume=True)
+    point = ResumePoint(tmp_path / "c.pt", parts={}, evaluator=make_evaluator([]), run=run)
     with pytest.raises(InputError, match=r"c\.pt: not the state of a run; it holds weight"):
         make_trainer([point])

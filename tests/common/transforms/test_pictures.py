@@ -23,13 +23,13 @@ def smooth_picture(height, width):
     return np.clip(np.stack(channels, -1), 0, 255).astype(np.uint8)
 
 
-def reading():
+def reading(**how):
     return Compose(
         [
             LoadImaged("image", reader=PictureReader(3)),
             EnsureChannelFirstd("image"),
             Transposed("image", indices=[0, 2, 1]),
-            ResizePictured("image", SIZE),
+            ResizePictured("image", SIZE, **how),
         ]
     )
 
@@ -43,6 +43,22 @@ def test_resizes_as_pillow_does(tmp_path, height, width):
     assert image.shape == (3, *SIZE)
     assert image.dtype == torch.float32
     np.testing.assert_allclose(image.numpy(), expected, atol=2)  # Pillow rounds and clips after each pass
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(("height", "width"), [(100, 37), (20, 90)])
+def test_eight_bits_are_what_pillow_makes(tmp_path, mode, height, width):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    picture.save(tmp_path / "a.png")
+    image = reading(mode=mode, eight_bit=True)({"image": str(tmp_path / "a.png")})["image"]
+    expected = np.asarray(picture.resize(SIZE[::-1], Image.Resampling[mode.upper()])).transpose(2, 0, 1)
+    assert image.dtype == torch.float32
+    assert np.array_equal(image.numpy(), expected)
+
+
+def test_eight_bits_are_not_other_values():
+    with pytest.raises(ValueError, match="not whole numbers from 0 to 255"):
+        ResizePicture(SIZE, eight_bit=True)(torch.full((3, 4, 4), 0.5))
 
 
 def test_labels_keep_their_values():
@@ -59,7 +75,7 @@ def test_prediction_goes_back_to_the_file(tmp_path):
     truth[10:30, 20:38] = 1
     truth[14:22, 24:36] = 2
     Image.fromarray(np.repeat(100 * truth[..., None], 3, -1)).save(tmp_path / "eye.png")
-    before = reading()
+    before = reading(eight_bit=True)
     data = before({"image": str(tmp_path / "eye.png")})
     data["pred"] = MetaTensor(torch.stack([data["image"][0] - 50, data["image"][0] - 150]))
     after = Compose(

@@ -34,10 +34,11 @@ def test_class_and_channel_counts_of_the_training_are_written_to_the_configs(tmp
     assert "num_classes" not in config(folder, "paper"), "an overlay keeps what it does not change out"
 
 
-def test_without_a_plan_the_configs_are_unchanged(tmp_path):
+def test_without_a_plan_the_published_settings_are_asked_for_and_nothing_else_is_changed(tmp_path):
     """Imported weights have none."""
     folder = unpacked(tmp_path)
     before = {name: config(folder, name) for name in ("train", "inference", "metadata")}
+    before["inference"]["plan"]["published"] = True
     fit_to_weights(folder)
     assert {name: config(folder, name) for name in before} == before
 

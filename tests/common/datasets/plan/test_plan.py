@@ -4,8 +4,11 @@ import logging
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from common.checkpoints.stamp import Stamp, plan_digest
+from common.checkpoints.store import save_state
 from common.datasets import (
     PlanOptions,
     domain_datalist,
@@ -289,3 +292,60 @@ def test_weights_are_scored_with_the_plan_beside_them(tiny, tmp_path):
     assert path.read_bytes() == written
     with pytest.raises(InputError, match=r"training\[3\]\.label = .* has values .*2"):
         evaluation_plan(datalist, "validation", options(classes=2), path=path)
+
+
+def test_a_new_plan_waits_beside_the_weights_of_another_run(tiny, tmp_path):
+    """It takes its place with the first weights made with it; killed before, the old ones keep theirs."""
+    path = tmp_path / "plan.json"
+    first = planned(tiny.root, save_as=path)
+    save_state(torch.nn.Linear(1, 1), tmp_path / "model.pt", Stamp("a run", plan_digest(first)))
+    cases = read_datalist(tiny.root)["training"]
+    second = plan_of_cases(cases, options(spacing=[9, 9, 9]), save_as=path)
+    assert second["spacing"] == [9, 9, 9]
+    assert load_plan(path, {}) == json.loads(path.read_text()) == first
+    assert json.loads((tmp_path / "unfinished" / "plan.json").read_text()) == second
+    save_state(torch.nn.Linear(1, 1), tmp_path / "model.pt", Stamp("another", plan_digest(second)))
+    assert load_plan(path, {}) == second, "killed before the plan was in its place"
+    third = plan_of_cases(cases, options(spacing=[5, 5, 5]), save_as=path)
+    assert load_plan(path, {}) == json.loads(path.read_text()) == second, "which the next run sees to"
+    assert json.loads((tmp_path / "unfinished" / "plan.json").read_text()) == third
+
+
+def test_only_the_first_process_writes_the_plan(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    planned(tiny.root, save_as=tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_weights_with_another_plan_are_refused_wherever_they_meet(tiny, tmp_path):
+    path, datalist = tmp_path / "plan.json", read_datalist(tiny.root)
+    planned(tiny.root, save_as=path)
+    save_state(
+        torch.nn.Linear(1, 1), tmp_path / "model.pt", Stamp("a run", plan_digest({"spacing": [9] * 3}))
+    )
+    uses = (
+        lambda: load_plan(path, {"spacing": [1, 1, 1]}),
+        lambda: load_plan(path, {}, published=True),
+        lambda: load_plan(path, {"spacing": [1, 1, 1]}, published=True),
+        lambda: evaluation_plan(datalist, "validation", options(), path=path),
+        lambda: plan_of_cases([dict(case) for case in datalist["training"]], options(), save_as=path),
+    )
+    for use in uses:
+        with pytest.raises(
+            InputError, match=r"model\.pt: was trained with the plan of digest .* another plan"
+        ):
+            use()
+
+
+def test_weights_without_a_plan_need_a_word_for_the_published_settings(tiny, tmp_path, caplog):
+    path, default = tmp_path / "plan.json", {"spacing": [1, 1, 1]}
+    save_state(torch.nn.Linear(1, 1), tmp_path / "model.pt")
+    with pytest.raises(InputError, match=r"model\.pt: comes with no plan .*--plan published"):
+        load_plan(path, default)
+    assert load_plan(path, default, published=True) is default
+    assert "used with the published settings" in caplog.text
+    assert evaluation_plan(read_datalist(tiny.root), "validation", options(), path=path)["cases"] == 3
+    assert "there is no plan beside the weights; they are scored with one made of this" in caplog.text
+    planned(tiny.root, save_as=tmp_path / "elsewhere" / "plan.json")
+    other = load_plan(tmp_path / "elsewhere" / "plan.json", default, weights=tmp_path / "model.pt")
+    assert other["dataset"] == "Tiny", "weights of an earlier version, and where their plan is"

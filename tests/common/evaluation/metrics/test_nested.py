@@ -84,7 +84,9 @@ def test_e_measure_by_hand():
 
 def test_empty_and_full_references():
     empty, full, some = np.zeros((4, 4)), np.ones((4, 4)), square(1, 3, 4)[0].numpy()
-    assert e_measure(empty, empty) == pytest.approx(16 / 15, abs=1e-6)  # W * H - 1, as published
+    assert e_measure(empty, empty) == pytest.approx(0)  # an empty map counts as full, as published
+    assert e_measure(empty, full) == pytest.approx(16 / 15, abs=1e-6)  # W * H - 1, as published
+    assert e_measure(empty, some) == pytest.approx(0.25 * 16 / 15, abs=1e-6)
     assert e_measure(some, empty) == pytest.approx(12 / 15, abs=1e-6)
     assert s_measure(some, empty) == pytest.approx(12 / 16)
     assert s_measure(some, full) == pytest.approx(4 / 16)
@@ -103,3 +105,9 @@ def test_as_metrics():
     pred, label = torch.cat([square(4, 12), square(6, 10)]), square(4, 12) + square(6, 10)
     for metric in (EMeasure(3), SMeasure(3)):
         assert values(metric, pred, label) == pytest.approx([1, 1], abs=0.05)
+
+
+def test_s_measure_is_not_cut_at_zero():
+    """A map that is everywhere the opposite: quadrants have negative covariance."""
+    truth = np.indices((6, 6)).sum(axis=0) % 2.0
+    assert s_measure(1 - truth, truth) < 0

@@ -1,12 +1,15 @@
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
 from common.errors import InputError
+from common.phantoms.making import store
 from common.phantoms.making.store import case_generator, ensure_phantom
 
 DESCRIPTION = {"name": "toy", "description": "d", "modality": {"0": "CT"}, "labels": {"0": "background"}}
@@ -104,15 +107,25 @@ def test_interrupted_build_leaves_the_old_phantom(tmp_path, error, had_one):
         assert dataset_of(folder)["phantom"]["seed"] == 0
 
 
-def test_leftovers_of_a_killed_build_are_removed_after_a_day(tmp_path):
-    old, fresh = (tmp_path / f".toy.{name}.partial" for name in ("old", "fresh"))
-    old.mkdir()
-    fresh.mkdir()
+def test_leftovers_of_a_killed_build_are_removed(tmp_path):
+    """At once if their process is known to be dead; another machine's after a day."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    ours = store._beside(tmp_path / "toy").name
+    names = {
+        "dead": ours.replace(f".{os.getpid()}_", f".{dead.pid}_"),
+        "running": ours.replace(f".{os.getpid()}_", f".{os.getppid()}_"),
+        "elsewhere": f".toy.{dead.pid}_0badcafe_1.partial",
+        "old": ".toy.old.partial",
+        "other": ours.replace("toy", "toys").replace(f".{os.getpid()}_", f".{dead.pid}_"),
+    }
+    for name in names.values():
+        (tmp_path / name).mkdir()
     two_days_ago = time.time() - 2 * 86400
-    os.utime(old, (two_days_ago, two_days_ago))
+    os.utime(tmp_path / names["old"], (two_days_ago, two_days_ago))
     ensure(tmp_path / "toy")
-    assert not old.exists()
-    assert fresh.exists()
+    kept = {key for key, name in names.items() if (tmp_path / name).exists()}
+    assert kept == {"running", "elsewhere", "other"}
 
 
 def _foreign_file(folder):

@@ -166,7 +166,7 @@ def test_training_on_saved_labels_changes_the_weights(bundle, server, client, tr
     status = train(client, server.bundle.name)
     assert status["status"] == "DONE", status["details"]
     assert hashlib.sha256(server.weights.read_bytes()).digest() != before
-    previous = server.weights.with_name("model_previous.pt")
+    previous = server.model / "models_previous" / "model.pt"
     assert hashlib.sha256(previous.read_bytes()).digest() == before
     assert (server.model / "models" / "plan.json").read_bytes() == plan
     assert not (server.model / "data").exists(), "a phantom was made for nothing"
@@ -184,8 +184,8 @@ def test_training_started_from_the_weights(server):
     """
     import torch
 
-    folder = server.weights.parent
-    new, old = (torch.load(folder / f"{name}.pt", weights_only=True) for name in ("model", "model_previous"))
+    files = (server.model / folder / "model.pt" for folder in ("models", "models_previous"))
+    new, old = (torch.load(file, weights_only=True) for file in files)
     drawn = [key for key, value in old.items() if value.ndim > 1]
     change = sum(float((new[key] - old[key]).double().pow(2).sum()) for key in drawn)
     size = sum(float(old[key].double().pow(2).sum()) for key in drawn)
