@@ -119,7 +119,7 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         return {"output_dir": folder / f"scores of {len(command)} letters"}
     kinds = [kind for kind in bundle.quick.get("configs", {}) if kind in bundle.quick]
     own_kinds = [kind for kind in kinds if f"{kind}.json" in command]
-    place = "paper" if "paper.json" in command else "own" if re.search("DIR|SIGNALS", command) else "phantom"
+    place = "paper" if "paper.json" in command else "own" if re.search("DIR|SIGNALS", command) else "run"
     place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
     if not re.search("|".join(["DIR", "SIGNALS", *RAW]), command):
@@ -174,7 +174,7 @@ class Reader:
         words = rf"\b({'|'.join(named)})\b"  # all at once: a path may contain one of the placeholders
         run = re.sub(words, lambda found: shlex.quote(str(named[found[1]])), run)
         if "_export" in command:  # of the weights that the printed training has saved elsewhere
-            models = shlex.quote(str(self.folder / "phantom" / "models"))
+            models = shlex.quote(str(self.folder / "run" / "models"))
             run = run.replace(f"bundles/{self.bundle.name}/models", models)
         return run
 
