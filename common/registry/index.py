@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from common.downloads.disk import explained_disk_errors
 from common.errors import InputError
 from common.files import write_json
 from common.registry.archive import common_version, digests, open_zip
 from common.registry.catalogue import write_catalogue
-from common.registry.disk import explained_disk_errors
 from common.registry.entries import facts_of, key_of, split_key
 from common.registry.hub import write_hub
 from common.registry.leftovers import remove_leftovers, temporary_beside

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from common.bundles import bundle_folder
+from common.downloads.disk import explained_disk_errors
 from common.errors import InputError
 from common.files import atomic_path
-from common.registry.disk import explained_disk_errors
 from common.registry.entries import zip_name
 from common.registry.leftovers import remove_leftovers
 

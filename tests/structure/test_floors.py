@@ -15,7 +15,7 @@ COMMON = ROOT / "common"
 FLOORS = (
     ("errors", "processes", "tensors"),
     ("commands", "config_walk", "files"),
-    ("config_booleans",),
+    ("config_booleans", "downloads"),
     ("bundles",),
     ("checkpoints", "kernels", "pictures"),
     ("blocks", "losses"),

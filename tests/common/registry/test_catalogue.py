@@ -13,8 +13,8 @@ import pytest
 
 from common.registry.index import index
 from common.registry.pack import pack
+from tests.common.downloads.servers import serving
 from tests.common.registry import toy
-from tests.common.registry.servers import serving
 from tests.common.registry.webdriver import CHROMIUM, CONTROL, DRIVER, FLAGS, LEFT, browser
 
 BUNDLES = {

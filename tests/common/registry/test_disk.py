@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from common.downloads.disk import explained_disk_errors
 from common.errors import InputError
-from common.registry.disk import explained_disk_errors
 from common.registry.index import index
 from common.registry.pack import pack
 from tests.common.registry import toy

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from common.registry.download import Patience
+from common.downloads.download import Patience
 from common.registry.fetch import get
 from common.registry.index import index
 from common.registry.leftovers import remove_leftovers
