@@ -29,9 +29,10 @@ def read_nnunet_plans(path: str | Path, configuration: str = "3d_fullres") -> di
 
     Returns:
         ``spacing`` (mm) and ``patch_size`` (voxels) in the order of the network's axes, which is the order of
-        the stored arrays, (z, y, x), unless the plan turns them; ``intensity`` per channel as in ``plan.json``:
-        ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile], "mean", "sd"}`` or ``{"scheme": "zscore"}``;
-        ``num_classes`` with background; ``turned``, the order of the stored axes in the network's.
+        the stored arrays, (z, y, x), unless the plan turns them; ``intensity`` per channel as in
+        ``plan.json``: ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile], "mean", "sd"}`` or
+        ``{"scheme": "zscore"}``; ``num_classes`` with background; ``turned``, the order of the stored axes
+        in the network's.
 
     Raises:
         InputError: no such file, or not such a plan; no code of the file has run.

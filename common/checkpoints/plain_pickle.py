@@ -22,7 +22,7 @@ from common.errors import InputError
 
 __all__ = ["read_plain_pickle"]
 
-_LARGEST = 256 << 20  # bytes of a file
+_LARGEST = 64 << 20  # bytes of a file
 _REFUSED = frozenset(["PERSID", "BINPERSID", "INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"])
 _PUTS = frozenset(["PUT", "BINPUT", "LONG_BINPUT"])
 _KINDS = "biuf"  # NumPy's numbers; neither objects nor text
@@ -186,12 +186,11 @@ def _require_plain(content: bytes) -> None:
     """Refuse instructions that plain values never need, and places in the memo that would fill the memory."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of text with strange escapes
-        instructions = list(pickletools.genops(content))
-    for opcode, argument, _ in instructions:
-        if opcode.name in _REFUSED:
-            raise pickle.UnpicklingError(f"an instruction that no settings need ({opcode.name})")
-        if opcode.name in _PUTS and int(argument) > len(content):
-            raise ValueError(f"place {argument} in the memo")
+        for opcode, argument, _ in pickletools.genops(content):
+            if opcode.name in _REFUSED:
+                raise pickle.UnpicklingError(f"an instruction that no settings need ({opcode.name})")
+            if opcode.name in _PUTS and int(argument) > len(content):
+                raise ValueError(f"place {argument} in the memo")
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
-from common.checkpoints.authors import import_checkpoint
+from common.checkpoints.importing import import_checkpoint
 from common.errors import InputError
 from kits21.checkpoint import from_authors, start_from
 from kits21.network import FILTERS, CoarseToFine, RegionUNet

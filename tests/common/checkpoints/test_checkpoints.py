@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from common.bundles import parse_config
-from common.checkpoints.authors import import_checkpoint, rename_keys
+from common.checkpoints.authors import rename_keys
+from common.checkpoints.importing import import_checkpoint
 from common.checkpoints.store import load_weights, read_checkpoint, save_state, state_of
 from common.errors import InputError
 from tests.contract.bundle import ROOT

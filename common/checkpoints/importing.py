@@ -1,0 +1,221 @@
+"""Import weights that authors published: fetch, check, rename, and write them with their plan."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from common.bundles import bundle_folder, bundle_package, parse_config
+from common.checkpoints.layouts import network_state
+from common.checkpoints.nnunet_plans import read_nnunet_plans
+from common.checkpoints.origin import Origin, with_origin
+from common.checkpoints.published import PublishedFile, PublishedWeights, options_of, published_weights
+from common.checkpoints.source_file import (
+    Checkpoint,
+    Identity,
+    checkpoint_in,
+    identity_of,
+    is_link,
+    local_path,
+)
+from common.checkpoints.store import load_state, read_checkpoint
+from common.errors import InputError
+from common.files import atomic_path, write_json
+
+__all__ = ["import_checkpoint", "import_listed"]
+
+_PLAN = "plan.json"
+
+
+def import_checkpoint(
+    bundle: str,
+    source: str,
+    target: str | None = None,
+    *,
+    entry: str | None = None,
+    member: str | None = None,
+    sha256: str | None = None,
+    trust: bool = False,
+    partial: bool = False,
+    **overrides: Any,
+) -> str:
+    """Convert a checkpoint of the authors into the bundle's weights, with the plan that they need.
+
+    A file in the list of published weights (``sources``) is known by its link, its digest or ``--entry``; the
+    options and the plan that it needs then come from the list.
+
+    Args:
+        bundle: name of the bundle.
+        source: the authors' file, a folder or zip that holds it, or a direct https link to a file or zip.
+        target: where to write; ``models/model.pt`` of the bundle by default.
+        entry: the file's name in the list of published weights.
+        member: a part of the path inside a folder or zip that holds several checkpoints.
+        sha256: that the file, or the zip, must have.
+        trust: unpickle the file whole (runs code in it); only for files you trust.
+        partial: write even where keys are missing, left over or of another shape.
+        overrides: config values that shape the network, such as ``--num_classes 14``.
+
+    Returns:
+        A report for people: what was read, matched, renamed and left out.
+
+    Raises:
+        InputError: the file cannot be fetched or read, has another digest, does not fit, or weights are
+            there already; nothing is written then.
+    """
+    known = published_weights(bundle)
+    listed = None if entry is None else known.entry(str(entry), bundle)
+    path = Path(target) if target else bundle_folder(bundle) / "models" / "model.pt"
+    request = _Request(bundle, str(source), path, member=member, trust=trust, partial=partial)
+    return request.carried_out(known, listed, None if sha256 is None else str(sha256).lower(), overrides)
+
+
+def import_listed(bundle: str, listed: PublishedFile, target: Path, plan: Mapping[str, Any]) -> str:
+    """Import a listed file from its direct link.
+
+    Args:
+        bundle: name of the bundle.
+        listed: entry of its list.
+        target: ``model.pt`` in a folder of its own.
+        plan: values of the plan, laid over those of the entry.
+
+    Raises:
+        InputError: as :func:`import_checkpoint` does.
+    """
+    request = _Request(bundle, listed.url, target, plan=plan)
+    return request.carried_out(PublishedWeights("", [listed]), listed, None, {})
+
+
+@dataclass(frozen=True)
+class _Request:
+    bundle: str
+    source: str
+    target: Path
+    member: str | None = None
+    trust: bool = False
+    partial: bool = False
+    plan: Mapping[str, Any] | None = None
+
+    def carried_out(
+        self,
+        known: PublishedWeights,
+        listed: PublishedFile | None,
+        sha256: str | None,
+        overrides: Mapping[str, Any],
+    ) -> str:
+        converter = bundle_package(self.bundle, "checkpoint")
+        self._require_free()
+        path = local_path(self.source)
+        with checkpoint_in(path, self.member) as checkpoint:
+            identity = identity_of(path if path.is_file() else checkpoint.path)
+            listed = listed or _recognised(known, self.source, identity)
+            self._require_digest(path, identity, listed, sha256)
+            published = network_state(self._read(checkpoint.path), self.source)
+            state = converter.from_authors(published)
+            parser = parse_config(
+                self.bundle, **{**options_of(listed.options if listed else ""), **overrides}
+            )
+            network = parser.get_parsed_content("network_def")
+            notes = load_state(network, state, self.source, partial=self.partial)
+            plan, told = self._plan(parser, listed, checkpoint)
+        advice = getattr(converter, "AFTER_IMPORT", "")
+        use = listed.use if listed else ""
+        what = f"{self.bundle}, {listed.what}" if listed else ""
+        self._write(network, Origin(what, self.source, identity.sha256, use), plan)
+        own = network.state_dict()
+        lines = [
+            _told_identity(self.source, identity, listed, sha256),
+            f"{self.source}: {len(set(state) & set(own))} of {len(own)} keys matched, "
+            f"{len(set(state) - set(published))} renamed",
+            *notes,
+            *told,
+            f"wrote {self.target}" + (f" and {self.target.with_name(_PLAN)}" if plan else ""),
+            *(f"predicting needs {use}" for _ in [use] if use),
+            *(line for line in [advice] if line),
+        ]
+        return "\n".join(lines)
+
+    def _require_free(self) -> None:
+        for taken in (self.target, self.target.with_name(_PLAN)):
+            if taken.exists():
+                raise InputError(
+                    f"{taken}: is there already, perhaps with weights that you want to keep; move "
+                    f"{self.target.name} and {_PLAN} away together, or give --target FOLDER/model.pt"
+                )
+
+    def _read(self, path: Path) -> Any:
+        if self.trust:
+            told = "--trust is given: unpickling the file whole, which runs any code that it holds"
+            print(f"{self.source}: {told}", file=sys.stderr, flush=True)
+        return read_checkpoint(path, trust=self.trust)
+
+    def _require_digest(
+        self, path: Path, identity: Identity, listed: PublishedFile | None, sha256: str | None
+    ) -> None:
+        for kind, expected, found, where in (
+            ("sha256", sha256, identity.sha256, "--sha256"),
+            (
+                "git blob",
+                listed.git_blob if listed else "",
+                identity.git_blob,
+                "the list of published weights",
+            ),
+        ):
+            if expected and expected != found:
+                if is_link(self.source):
+                    path.unlink()
+                raise InputError(
+                    f"{self.source}: its {kind} is {found}, {where} says {expected}; this is another file, "
+                    "or a damaged one: nothing was imported"
+                )
+
+    def _plan(
+        self, parser: Any, listed: PublishedFile | None, checkpoint: Checkpoint
+    ) -> tuple[dict[str, Any], list[str]]:
+        """What ``plan.json`` has to say of these weights; empty where the method has no plan."""
+        if "default" not in (parser.get("plan") or {}):
+            return {}, []
+        plan = {**parser.get_parsed_content("plan#default"), **(listed.plan if listed else {})}
+        for key, option in (("channels", "in_channels"), ("classes", "num_classes")):
+            if option in parser:
+                plan[key] = parser.get_parsed_content(option)
+        told = []
+        if checkpoint.plans is not None:
+            theirs = read_nnunet_plans(checkpoint.plans, checkpoint.configuration)
+            taken = {key: theirs[key] for key in ("spacing", "patch_size", "intensity") if key in plan}
+            shown = ", ".join(f"{key} {value}" for key, value in taken.items())
+            told = [f"plans.pkl, {checkpoint.configuration}: {shown}"]
+            plan |= taken
+        return plan | dict(self.plan or {}), told
+
+    def _write(self, network: nn.Module, origin: Origin, plan: Mapping[str, Any]) -> None:
+        """Both files or none."""
+        state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+        with atomic_path(self.target) as temporary:
+            torch.save(with_origin(state, origin), temporary)
+            if plan:
+                write_json(self.target.with_name(_PLAN), plan)
+
+
+def _recognised(known: PublishedWeights, source: str, identity: Identity) -> PublishedFile | None:
+    """The entry with this link or this digest."""
+    for listed in known.files:
+        if source == listed.url or identity.git_blob == listed.git_blob:
+            return listed
+    return None
+
+
+def _told_identity(source: str, identity: Identity, listed: PublishedFile | None, sha256: str | None) -> str:
+    checked = (
+        "as it should be" if sha256 or (listed and listed.git_blob) else "no published one to compare with"
+    )
+    what = f" ({listed.name}: {listed.what})" if listed else ""
+    return (
+        f"{source}{what}: {identity.size} bytes, sha256 {identity.sha256}, git blob {identity.git_blob}; "
+        f"digest {checked}"
+    )
