@@ -35,7 +35,7 @@ _PLAN = "plan.json"
 
 def import_checkpoint(
     bundle: str,
-    source: str,
+    source: str | None = None,
     target: str | None = None,
     *,
     entry: str | None = None,
@@ -52,7 +52,8 @@ def import_checkpoint(
 
     Args:
         bundle: name of the bundle.
-        source: the authors' file, a folder or zip that holds it, or a direct https link to a file or zip.
+        source: the authors' file, a folder or zip that holds it, or a direct https link to a file or zip; by
+            default the direct link of ``entry``.
         target: where to write; ``models/model.pt`` of the bundle by default.
         entry: the file's name in the list of published weights.
         member: a part of the path inside a folder or zip that holds several checkpoints.
@@ -70,8 +71,11 @@ def import_checkpoint(
     """
     known = published_weights(bundle)
     listed = None if entry is None else known.entry(str(entry), bundle)
+    source = str(source or (listed.url if listed else ""))
+    if not source:
+        raise InputError(f"import: give --source FILE_OR_LINK; 'sources {bundle}' says what there is")
     path = Path(target) if target else bundle_folder(bundle) / "models" / "model.pt"
-    request = _Request(bundle, str(source), path, member=member, trust=trust, partial=partial)
+    request = _Request(bundle, source, path, member=member, trust=trust, partial=partial)
     return request.carried_out(known, listed, None if sha256 is None else str(sha256).lower(), overrides)
 
 

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from common.bundles import bundle_folder
@@ -59,22 +59,20 @@ class PublishedFile:
 
     def lines(self, bundle: str) -> list[str]:
         """The entry for people, with the command that imports it."""
-        source = shlex.quote(self.url or Path(self.file).name or "FILE")
+        source = "" if self.url else f" --source {shlex.quote(PurePosixPath(self.file).name)}"
+        command = f"python -m common.checkpoints import --bundle {bundle} --entry {self.name}{source}"
+        score = "" if self.dice is None else f"Dice {self.dice:.4f} on the test list of {self.dataset}"
         shown = {
             "file": self.file,
             "link": self.link,
-            "direct link": self.url if self.url != self.link else "",
+            "direct link, derived": self.url if self.url != self.link else "",
             "terms": self.terms,
             "git blob": self.git_blob,
-            "published": ""
-            if self.dice is None
-            else f"Dice {self.dice:.4f} on the test list of {self.dataset}",
-            "needs": self.use,
+            "published": score,
+            "options": self.options,
+            "predicting needs": self.use,
             "note": self.note,
-            "import": f"python -m common.checkpoints import --bundle {bundle} --source {source} "
-            f"--entry {self.name}"
-            if self.obtainable
-            else "",
+            "import": command if self.obtainable else "",
         }
         return [
             f"{self.name}: {self.what}",
