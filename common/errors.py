@@ -6,10 +6,16 @@ it as the ``ValueError`` that it is; a command shows its one line instead of a t
 
 from __future__ import annotations
 
+import errno
 import sys
+from collections.abc import Iterable
 from types import TracebackType
 
-__all__ = ["InputError", "show_input_errors_as_one_line", "root_input_error"]
+__all__ = ["InputError", "note_folders", "root_input_error", "show_input_errors_as_one_line"]
+
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+_folders: list[str] = []
 
 
 class InputError(ValueError):
@@ -29,15 +35,30 @@ def root_input_error(error: BaseException | None) -> InputError | None:
     return found
 
 
+def note_folders(folders: Iterable[object]) -> None:
+    """Note where a run writes: a full disk met by a library's own writer, as TensorBoard's, has no name."""
+    _folders[:] = dict.fromkeys(map(str, folders))
+
+
+def _disk_that_takes_no_more(error: BaseException | None) -> str | None:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+            where = error.filename or " or ".join(_folders) or "the disk"
+            return f"{where}: cannot write there ({error.strerror}); what was complete before is kept"
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def show_input_errors_as_one_line() -> None:
     """Make an uncaught :class:`InputError` end the process with its message and exit code 1.
 
-    For commands only: it replaces ``sys.excepthook``; every other exception is shown as before.
+    So does a full disk.  For commands only: it replaces ``sys.excepthook``; every other exception is shown as
+    before.
     """
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        cause = root_input_error(error)
+        cause = root_input_error(error) or _disk_that_takes_no_more(error)
         if cause is None:
             previous(kind, error, trace)
         else:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
@@ -23,9 +25,12 @@ from monai.bundle import ConfigParser, ConfigWorkflow, ReferenceResolver
 from common.config_booleans import read_booleans
 from common.config_walk import components, inside, is_expression, parameters_of, target_of
 from common.errors import InputError, show_input_errors_as_one_line
+from common.files import require_writable
+from common.folder_lock import hold
+from common.processes import rank
 from common.training.tracking import fit_tracking
 
-__all__ = ["begin", "check_config"]
+__all__ = ["begin", "check_config", "claim"]
 
 _ENGINE_KEYS = ("dataset", "inferer", "preprocessing", "postprocessing", "handlers", "key_metric")
 #: Read by MONAI, MONAI Label or MONAI FL without a reference in the file (and by nobody else).
@@ -79,6 +84,22 @@ def begin() -> None:
         workflow.parser.ref_resolver.reset()
     check_config(workflow.parser.get(), siblings)
     fit_tracking(workflow.parser)
+
+
+def claim(*folders: str | Path) -> None:
+    """Make the folders of a training and keep other trainings out while this one's workflow exists.
+
+    Of several processes on one training the first does so for all.
+
+    Raises:
+        InputError: a folder cannot be written to, or another process is training there.
+    """
+    require_writable(*folders)
+    if rank() > 0:
+        return
+    workflow = _calling_workflow()
+    for folder in folders:
+        weakref.finalize(workflow, hold(folder, "training"))
 
 
 def _calling_workflow() -> ConfigWorkflow:

@@ -13,10 +13,17 @@ import pytest
 from PIL import Image
 
 from common.phantoms import abdomen, fundus
+from tests.common.datasets.raw_bcv import RawBcv
 from tests.common.datasets.raw_kits21 import RawKits21
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
 from tests.common.datasets.raw_prostate import raw_prostate
+from tests.common.datasets.raw_volumes import (
+    published,
+    write_acdc,
+    write_brats2019,
+    write_prepared_pancreas,
+)
 from tests.contract.bundle import ROOT, Bundle, Shell, words_of
 
 README = ROOT / "README.md"
@@ -37,9 +44,13 @@ LINKED = [
 ENVIRONMENT = {"COMMON_KERNELS", "VECTORS_DIR", "XDG_CACHE_HOME"}
 #: Data sets that a page prepares: the placeholder for the folder -> what makes its raw download.
 RAW = {
-    "KITS21": lambda folder: RawKits21(folder, cases=2),
-    "LA2018": lambda folder: RawLeftAtrium(folder, training=2, test=1),
+    "ACDC": lambda folder: write_acdc(folder, published("acdc", 8)),
+    "BCV": lambda folder: RawBcv(folder, numbers=(1, 2, 32), shape=(20, 20, 10)),
+    "BRATS": lambda folder: write_brats2019(folder, published("brats2019", 4)),
+    "KITS21": lambda folder: RawKits21(folder, cases=5),
+    "LA2018": lambda folder: RawLeftAtrium(folder, training=4, test=1),
     "OPTIC": raw_optic,
+    "PANCREAS": lambda folder: write_prepared_pancreas(folder, cases=published("pancreas_ct", 4)),
     "POLYP": raw_polyp,
     "PROSTATE": raw_prostate,
 }

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
 from common.adaptation.stream import StreamInferer
 from common.checkpoints.store import read_checkpoint
+from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
-from common.files import atomic_path
 
 __all__ = ["StreamState", "cases_to_go"]
 
@@ -129,8 +128,9 @@ class StreamState:
         if self.path is None or get_rank() > 0:
             return
         state = {"inferer": self.inferer.state_dict(), "domain": self.domain, "predicted": self.predicted}
-        with atomic_path(self.path) as temporary:
-            torch.save(state, temporary)
+        before = len(self.predicted) - 1
+        kept = f"the state after {before} images is kept: free some, go on with --resume true"
+        write_checkpoint(self.path, state, kept=kept if before else None)
 
 
 def _names(batch: Mapping | Sequence[Mapping]) -> list[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from common.bundles import bundle_folder, bundle_package, parse_config
@@ -25,8 +24,9 @@ from common.checkpoints.source_file import (
     local_path,
 )
 from common.checkpoints.store import load_state, read_checkpoint
+from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
-from common.files import atomic_path, write_json
+from common.files import write_json
 
 __all__ = ["import_checkpoint", "import_listed"]
 
@@ -200,10 +200,14 @@ class _Request:
     def _write(self, network: nn.Module, origin: Origin, plan: Mapping[str, Any]) -> None:
         """Both files or none."""
         state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
-        with atomic_path(self.target) as temporary:
-            torch.save(with_origin(state, origin), temporary)
+        plan_file = self.target.with_name(_PLAN)
+        try:
             if plan:
-                write_json(self.target.with_name(_PLAN), plan)
+                write_json(plan_file, plan)
+            write_checkpoint(self.target, with_origin(state, origin), kept="nothing was imported")
+        except BaseException:
+            plan_file.unlink(missing_ok=True)  # it was not there before
+            raise
 
 
 def _recognised(known: PublishedWeights, source: str, identity: Identity) -> PublishedFile | None:

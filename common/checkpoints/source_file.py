@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from common.checkpoints.nnunet_plans import CONFIGURATIONS
-from common.downloads.disk import explained_disk_errors
+from common.disk import explained_disk_errors
 from common.downloads.download import Patience
 from common.downloads.kept import fetch_file
 from common.errors import InputError

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.bundles import bundle_folder
+from common.bundles import bundle_folder, bundle_package
 from common.checkpoints.origin import origin_of
+from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
-from common.files import atomic_path
 
 __all__ = [
     "load_state",
@@ -170,6 +170,7 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
     Of imported weights the log says in one line what they are and where they come from.
+    Where the bundle's ``checkpoint.py`` has a ``from_earlier``, weights of its earlier versions fit too.
 
     Raises:
         InputError: the file is missing (the message says how to get one), damaged, or of another network.
@@ -179,12 +180,21 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     origin = origin_of(checkpoint)
     if origin is not None:
         logger.info("%s: %s", path, origin.line())
-    return load_state(network, state_of(checkpoint, path), path, partial=partial)
+    state = _renamed(state_of(checkpoint, path), bundle)
+    return load_state(network, state, path, partial=partial)
 
 
-def save_state(network: nn.Module, path: str | Path) -> None:
-    """Write the bare state dict (tensors only, on the CPU), whole or not at all."""
+def _renamed(state: dict[str, Tensor], bundle: str) -> dict[str, Tensor]:
+    """Weights of an earlier version under today's names, where the bundle has changed them."""
+    try:
+        converter = bundle_package(bundle, "checkpoint")
+    except InputError:  # nothing to import, nothing to rename
+        return state
+    return converter.from_earlier(state) if hasattr(converter, "from_earlier") else state
+
+
+def save_state(network: nn.Module, path: str | Path, *, kept: str | None = None) -> None:
+    """Write the bare state dict (tensors only, on the CPU), as :func:`write_checkpoint` does."""
     module = getattr(network, "module", network)  # what DistributedDataParallel wraps
     state = {key: value.detach().cpu() for key, value in module.state_dict().items()}
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    write_checkpoint(path, state, kept=kept)

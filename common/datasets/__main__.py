@@ -105,7 +105,7 @@ def prepare_public(
     """Check a public data set's raw download and write it as a folder with dataset.json.
 
     Args:
-        name: name of the data set: kits21, la2018, optic, polyp, prostate.
+        name: name of the data set, such as la2018; a wrong one lists all.
         source: the raw download; its layout is described in common/datasets/public/NAME.py.
         target: new folder.
         labelled: number of training cases, counted from the first, that keep their labels.

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
-from common.downloads.disk import explained_disk_errors
+from common.disk import explained_disk_errors
 from common.downloads.download import Patience, Transfer
 from common.errors import InputError
 from common.files import write_json

@@ -16,6 +16,7 @@ from ignite.engine import Engine, Events
 from monai.utils import string_list_all_gather
 from torch import Tensor
 
+from common.datasets.lists.output_names import distinct_names
 from common.files import write_text
 
 __all__ = ["CaseTable", "format_table", "read_rows", "write_rows"]
@@ -69,8 +70,10 @@ class CaseTable:
     a last row with the mean and standard deviation of the domains' means.
 
     The summary has mean, standard deviation and number of cases for each class, and a last row over
-    the case means.  Metrics are those that keep details (``save_details``), each (cases, K - 1).  Cases
-    are sorted by path, however many processes measured them; the first process writes.
+    the case means.  Before it, where a paper reports the first classes alone, stands the mean of their
+    means, with their number.  Metrics are those that keep details (``save_details``), each (cases, K - 1).
+    Cases are sorted by path, however many processes measured them; the first process writes.  Each case has
+    a name of its own (:func:`common.datasets.lists.output_names.distinct_names`).
 
     Args:
         folder: where to write.
@@ -78,6 +81,7 @@ class CaseTable:
         stem: start of the file names.
         show: print the summary.
         metrics: names of the metrics in these tables, with equal numbers of classes; all by default.
+        reported: how many classes, from the first, the paper averages over; None: no such row.
     """
 
     def __init__(
@@ -88,9 +92,10 @@ class CaseTable:
         stem: str = "evaluation",
         show: bool = True,
         metrics: Sequence[str] | None = None,
+        reported: int | None = None,
     ) -> None:
         self.folder, self.names, self.stem, self.show = Path(folder), dict(names), stem, show
-        self.metrics = metrics
+        self.metrics, self.reported = metrics, reported
         self.cases: list[str] = []
         self.domains: list[str] = []
 
@@ -129,9 +134,9 @@ class CaseTable:
             )
         details = {name: torch.as_tensor(kept[name])[order] for name in self.metrics or kept}
         rows = [
-            {"case": Path(case).name, "class": c, "name": self.names.get(c, f"class {c}")}
+            {"case": case, "class": c, "name": self.names.get(c, f"class {c}")}
             | {metric: float(values[i, c - 1]) for metric, values in details.items()}
-            for i, case in enumerate(cases)
+            for i, case in enumerate(distinct_names(cases))
             for c in range(1, next(iter(details.values())).shape[1] + 1)
         ]
         summary = self._summary(details)
@@ -166,6 +171,10 @@ class CaseTable:
         series = [
             (self.names.get(c, f"class {c}"), lambda v, c=c: v[:, c - 1]) for c in range(1, columns + 1)
         ]
+        if self.reported is not None:
+            number = min(self.reported, columns)
+            means = lambda v: torch.nanmean(v[:, :number], dim=0)  # noqa: E731
+            series.append((f"mean of the first {number} classes", means))
         series.append(("mean over classes", lambda v: torch.nanmean(v, dim=1)))
         rows = []
         for name, pick in series:

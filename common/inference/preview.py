@@ -10,6 +10,7 @@ from ignite.engine import Engine, Events
 from monai.transforms import LoadImage
 
 from common.evaluation.drawing.case import draw_case
+from common.evaluation.drawing.optional import optional_picture
 
 __all__ = ["InferencePreview"]
 
@@ -30,9 +31,13 @@ class InferencePreview:
         evaluator.add_event_handler(Events.ITERATION_COMPLETED(once=1), self)
 
     def __call__(self, evaluator: Engine) -> None:
-        """Draw."""
+        """Draw; a picture that cannot be drawn is only a warning."""
         if get_rank() > 0:
             return
+        with optional_picture(self.path):
+            self._draw(evaluator)
+
+    def _draw(self, evaluator: Engine) -> None:
         case = evaluator.state.output[0]
         image, file = case["image"], case["image"].meta["filename_or_obj"]
         if image.ndim == 4:

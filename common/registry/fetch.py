@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from common.downloads.disk import explained_disk_errors
+from common.disk import explained_disk_errors
 from common.downloads.download import Patience, as_url, download, read_small
 from common.errors import InputError
+from common.leftovers import remove_leftovers, temporary_beside
 from common.registry.archive import unpack
 from common.registry.entries import key_of, newest, split_key, zip_name
-from common.registry.leftovers import remove_leftovers, temporary_beside
 from common.registry.lock import Pin, add_pin, digest_of, read_lock
 from common.registry.verify import require_digest, verify
 

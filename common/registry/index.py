@@ -7,18 +7,19 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from common.downloads.disk import explained_disk_errors
+from common.disk import explained_disk_errors
 from common.errors import InputError
 from common.files import write_json
+from common.folder_lock import locked
+from common.leftovers import remove_leftovers, temporary_beside
 from common.registry.archive import common_version, digests, open_zip
 from common.registry.catalogue import write_catalogue
 from common.registry.entries import facts_of, key_of, split_key
 from common.registry.hub import write_hub
-from common.registry.leftovers import remove_leftovers, temporary_beside
 from common.registry.replace import replace_made
 from common.registry.verify import verify
 
@@ -48,7 +49,8 @@ def index(folder: str | Path, base_url: str, *, org: str = "method-zoo") -> dict
             a folder that cannot be written.
     """
     folder = Path(folder)
-    with explained_disk_errors(folder, "the index and the catalogue that were there are whole"):
+    whole = "the index and the catalogue that were there are whole"
+    with explained_disk_errors(folder, whole), _locked_if_there(folder):
         zips = sorted(path for path in folder.glob("*.zip") if not path.name.startswith("."))
         if not zips:
             raise InputError(
@@ -67,6 +69,11 @@ def index(folder: str | Path, base_url: str, *, org: str = "method-zoo") -> dict
             write_json(building / "bundle_index.json", entries)
             replace_made(folder, building, _LAST)
     return entries
+
+
+def _locked_if_there(folder: Path) -> AbstractContextManager[None]:
+    """Locked; but a folder that is not there is not made."""
+    return locked(folder, "packing") if folder.is_dir() else nullcontext()
 
 
 @contextmanager

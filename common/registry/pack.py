@@ -9,18 +9,16 @@ from __future__ import annotations
 import ast
 import io
 import json
-import os
 import shutil
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from common.bundles import bundle_folder
-from common.downloads.disk import explained_disk_errors
 from common.errors import InputError
 from common.files import atomic_path
+from common.folder_lock import locked
 from common.registry.entries import zip_name
-from common.registry.leftovers import remove_leftovers
 
 __all__ = ["pack"]
 
@@ -68,10 +66,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
     members = _members(folder, name, root / "common")
-    with explained_disk_errors(path.parent, f"{path.name} was not written, nor changed if it was there"):
-        remove_leftovers(path)
-        with atomic_path(path) as temporary:
-            _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
+    with locked(path.parent, "packing"), atomic_path(path, durable=True) as temporary:
+        _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
     return path
 
 
@@ -138,8 +134,6 @@ def _guarded(init: str, name: str) -> bytes:
 def _write(path: Path, members: dict[str, Content]) -> None:
     with path.open("wb") as target:
         _write_zip(target, members)
-        target.flush()
-        os.fsync(target.fileno())
 
 
 def _write_zip(target: BinaryIO, members: dict[str, Content]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from common.errors import InputError
 from common.files import write_text
-from common.registry.leftovers import remove_leftovers
+from common.leftovers import remove_leftovers
 
 __all__ = ["replace_made"]
 

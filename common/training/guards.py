@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
+from ignite.distributed import all_reduce
+from ignite.engine import Events
 from monai.engines import IterationEvents, SupervisedTrainer
 
 from common.errors import InputError
 
-__all__ = ["GradientClamping", "GradientClipping", "NonFiniteLossStop", "RestartWhenStuck"]
+__all__ = [
+    "GradientClamping",
+    "GradientClipping",
+    "NonFiniteLossStop",
+    "RestartWhenStuck",
+    "foreground_hits",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -83,25 +91,53 @@ class GradientClamping:
         torch.nn.utils.clip_grad_value_(engine.network.parameters(), self.largest)
 
 
+def foreground_hits(output: Mapping[str, Any]) -> int:
+    """How many foreground voxels of an iteration's patches get their class.
+
+    Args:
+        output: the trainer's: ``pred`` logits (B, K, *S), or a list that begins with them;
+            ``label`` (B, 1, *S).
+    """
+    pred, label = output["pred"], output["label"]
+    logits = pred[0] if isinstance(pred, (list, tuple)) else pred
+    return int(((logits.argmax(dim=1, keepdim=True) == label) & (label > 0)).sum())
+
+
 class RestartWhenStuck:
     """Start again with less momentum if nothing has been learnt by a given epoch (nnU-Net's safeguard).
 
+    nnU-Net looks at the patches that it validates on in that epoch; this looks at those that it trains on,
+    since a recipe that keeps the last weights holds nothing out.
+
     Args:
-        evaluator: its key metric decides.
         epoch: when to look (cotr/docs/method.md#safeguard).
         momentum: the optimiser's from then on (cotr/docs/method.md#safeguard).
+        hits: number of voxels found, of the output of an iteration; 0 in the whole epoch means stuck.
     """
 
-    def __init__(self, evaluator: Engine, *, epoch: int = 100, momentum: float = 0.95) -> None:
-        self.evaluator, self.epoch, self.momentum = evaluator, epoch, momentum
+    def __init__(
+        self,
+        *,
+        epoch: int = 100,
+        momentum: float = 0.95,
+        hits: Callable[[Mapping[str, Any]], int] = foreground_hits,
+    ) -> None:
+        self.epoch, self.momentum, self.hits = epoch, momentum, hits
+        self.found = 0
 
     def attach(self, engine: SupervisedTrainer) -> None:
-        """Look once, at the end of that epoch; list this handler after the validation."""
+        """Count in that epoch, act at its end."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.count)
         engine.add_event_handler(Events.EPOCH_COMPLETED(once=self.epoch), self)
 
+    def count(self, engine: SupervisedTrainer) -> None:
+        """Look at an iteration's output until something was found."""
+        if engine.state.epoch == self.epoch and not self.found:
+            self.found = self.hits(engine.state.output)
+
     def __call__(self, engine: SupervisedTrainer) -> None:
-        """Re-initialise the network if the best metric so far is 0."""
-        if self.evaluator.state.best_metric > 0:
+        """Re-initialise the network if no process has found anything."""
+        if all_reduce(self.found) > 0:
             return
         logger.warning("nothing learnt in %d epochs: new weights, momentum %g", self.epoch, self.momentum)
         getattr(engine.network, "module", engine.network).reset_parameters()

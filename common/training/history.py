@@ -11,6 +11,7 @@ from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 
 from common.evaluation.drawing.curves import draw_curves
+from common.evaluation.drawing.optional import optional_picture
 from common.evaluation.tables import read_rows, write_rows
 
 __all__ = ["RunHistory"]
@@ -70,7 +71,8 @@ class RunHistory:
         key = self.evaluator.state.key_metric_name
         panels = {"loss": ["loss"], key: [key, *(f"{key}_{name}" for name in self.names.values())]}
         panels |= {name: [name] for name in self.evaluator.state.metrics if name != key}
-        draw_curves(self.rows, self.folder / "curves.png", panels)
+        with optional_picture(self.folder / "curves.png"):
+            draw_curves(self.rows, self.folder / "curves.png", panels)
 
     def _mean_loss(self) -> float:
         """Over the iterations of all processes."""

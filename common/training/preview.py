@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
 from common.evaluation.drawing.case import draw_case
+from common.evaluation.drawing.optional import optional_picture
 
 __all__ = ["FirstCases", "Preview"]
 
@@ -59,7 +60,8 @@ class FirstCases(ABC):
         state = evaluator.state
         if not self.kept or get_rank() > 0 or (self.only_best and state.best_metric_epoch != state.epoch):
             return
-        self.picture(self.kept, state.epoch)
+        with optional_picture(self.path):
+            self.picture(self.kept, state.epoch)
 
 
 class Preview(FirstCases):

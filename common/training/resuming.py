@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
 from common.checkpoints.store import read_checkpoint
+from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
-from common.files import atomic_path
 
 __all__ = ["ResumePoint"]
 
@@ -75,8 +74,12 @@ class ResumePoint:
             "best_metric": float(best.best_metric),
             "best_metric_epoch": int(best.best_metric_epoch),
         }
-        with atomic_path(self.path) as temporary:
-            torch.save(state, temporary)
+        write_checkpoint(self.path, state, kept=self._kept(trainer.state.epoch))
+
+    def _kept(self, epoch: int) -> str:
+        if not self.path.is_file():
+            return f"epoch {epoch} is lost: free some space and start again"
+        return f"the state of an earlier epoch than {epoch} is kept: free some, go on with --resume true"
 
     def restore(self, trainer: Engine) -> None:
         """Read the state back.

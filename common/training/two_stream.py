@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from ignite.distributed import get_rank, get_world_size
 from monai.data import list_data_collate
@@ -26,7 +27,8 @@ class TwoStreamBatchSampler(Sampler[list[int]]):
     """Batches of ``labelled`` + ``unlabelled`` indices; a case is labelled if it has a ``label``.
 
     The labelled cases are shuffled anew for every pass over them, and a pass drops its last incomplete
-    batch; the unlabelled ones come in shuffled rounds of their own.  What a batch holds follows from seed
+    batch.  At every pass the unlabelled ones are shuffled anew too, and as many as the pass needs are taken
+    from the first (in further rounds, if there are too few).  What a batch holds follows from seed
     and position alone, so a resumed run sees the batches of an unbroken one, and processes of a
     distributed run take turns.  ``common.training.seeding.EpochSeed`` sets the epoch.
 
@@ -84,14 +86,16 @@ class TwoStreamBatchSampler(Sampler[list[int]]):
         order = self._shuffled(self.labelled_cases, passes, stream=0)
         start = place * self.labelled
         batch = [order[i % len(order)] for i in range(start, start + self.labelled)]
-        for position in range(number * self.unlabelled, (number + 1) * self.unlabelled):
-            rounds, place = divmod(position, len(self.unlabelled_cases))
-            batch.append(self._shuffled(self.unlabelled_cases, rounds, stream=1)[place])
+        start = place * self.unlabelled
+        for position in range(start, start + self.unlabelled):
+            rounds, there = divmod(position, len(self.unlabelled_cases))
+            batch.append(self._shuffled(self.unlabelled_cases, passes, stream=1 + rounds)[there])
         return batch
 
     def _shuffled(self, cases: list[int], number: int, *, stream: int) -> list[int]:
-        """The order of round ``number`` of a stream."""
-        generator = torch.Generator().manual_seed(1_000_003 * self.seed + 2 * number + stream)
+        """The order of pass ``number`` in a stream."""
+        words = np.random.SeedSequence([self.seed, number, stream]).generate_state(2)
+        generator = torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
         return [cases[i] for i in torch.randperm(len(cases), generator=generator).tolist()]
 
 

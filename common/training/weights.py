@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from ignite.distributed import all_reduce, get_rank
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
+from tqdm import tqdm
 
 from common.checkpoints.store import load_weights, save_state
 from common.errors import InputError
+from common.training.numbers import line_of_numbers
 
 __all__ = ["EndWithWeights", "KeepLowestLoss", "KeepWeights", "StrictCheckpointLoader"]
 
@@ -70,7 +73,10 @@ class KeepWeights:
         if self.keep_earlier and self.path.is_file():
             shutil.copy2(self.path, self.path.with_name(f"{self.path.stem}_previous{self.path.suffix}"))
         self.keep_earlier = False
-        save_state(self.network, self.path)
+        kept = (
+            f"{self.path.name} was not written, nor changed if it was there; free some space and go on with"
+        )
+        save_state(self.network, self.path, kept=f"{kept} --resume true")
 
 
 class KeepLowestLoss:
@@ -143,8 +149,15 @@ class EndWithWeights:
         self.evaluator, self.network, self.path, self.which = evaluator, network, path, which
 
     def attach(self, trainer: Engine) -> None:
-        """Look at the end of every epoch whether it is the last."""
+        """Say what is trained on; look at the end of every epoch whether it is the last."""
+        trainer.add_event_handler(Events.STARTED, self.tell)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def tell(self, trainer: Engine) -> None:
+        """Print how many cases are trained on and how many choose the weights; the first process does."""
+        if get_rank() == 0:
+            training, validation = (_entries_of(engine) for engine in (trainer, self.evaluator))
+            tqdm.write(line_of_numbers(training, validation, self.which))
 
     def __call__(self, trainer: Engine) -> None:
         """Validate or save after the last epoch."""
@@ -157,6 +170,12 @@ class EndWithWeights:
                 KeepWeights(self.network, self.path).save()
         elif self.evaluator.state.epoch != trainer.state.epoch:
             self.evaluator.run(trainer.state.epoch)
+
+
+def _entries_of(engine: Engine) -> Sequence[Any]:
+    """What an engine's data set is made of; its items where it does not say."""
+    dataset = getattr(engine.data_loader, "dataset", [])
+    return getattr(dataset, "data", dataset)
 
 
 class StrictCheckpointLoader:

@@ -14,7 +14,8 @@ COMMON = ROOT / "common"
 #: ``common`` counts as a folder.
 FLOORS = (
     ("errors", "processes", "tensors"),
-    ("commands", "config_walk", "files"),
+    ("disk", "leftovers"),
+    ("commands", "config_walk", "files", "folder_lock"),
     ("config_booleans", "downloads"),
     ("bundles",),
     ("checkpoints", "kernels", "pictures"),

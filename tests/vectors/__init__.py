@@ -9,7 +9,7 @@ A bundle adds a few lines:
 
     def test_network():
         vector = load("cotr")
-        network = CoTr(axis_order="published").eval()
+        network = CoTr(out_channels=12, axis_order="published").eval()
         network.load_state_dict(from_authors(vector.state))
         vector.compare({"ds2": network(vector.inputs["x"])})
 """

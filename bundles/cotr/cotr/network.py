@@ -177,11 +177,12 @@ class Decoder(nn.Module):
 
 
 class CoTr(nn.Module):
-    """CoTr (paper, fig. 1), 41,871,088 parameters with one input and twelve output channels.
+    """CoTr (paper, fig. 1), 41,872,504 parameters with one input and fourteen output channels.
 
     Args:
         in_channels: image channels.
-        out_channels: classes with background; the paper's eleven abdominal organs make twelve.
+        out_channels: classes with background; BCV's thirteen labels make fourteen, the paper's eleven organs
+            twelve.
         widths: C of the encoder's four maps; the last two are the transformer's, a multiple of 6.
         dropout: probability in the transformer.
         axis_order: "paper": a token samples around its own voxel; "published": the coordinate order
@@ -200,7 +201,7 @@ class CoTr(nn.Module):
     def __init__(
         self,
         in_channels: int = 1,
-        out_channels: int = 12,
+        out_channels: int = 14,
         *,
         widths: Sequence[int] = WIDTHS,
         dropout: float = 0.1,

@@ -23,6 +23,7 @@ from torch import Tensor
 from common.blocks.sensing import BASES, basis_matrix
 from common.datasets.lists.case_list import CaseList, places_of
 from common.datasets.lists.datalist import DATALIST, read_datalist, read_description
+from common.datasets.lists.output_names import with_output_names
 from common.errors import InputError
 from divsbl.files import SUFFIXES, read_signal
 from divsbl.recovery import LinearRecovery
@@ -85,7 +86,8 @@ def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> li
     """The measurements to recover from: a data set's test list, a folder of files, or one file.
 
     Raises:
-        InputError: there are none, or some cannot be used; each of those is named.
+        InputError: there are none, or some cannot be used, or the results of two would have one name; each of
+            those is named.
     """
     folder = Path(dataset_dir).absolute()
     if folder.is_file():
@@ -104,7 +106,7 @@ def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> li
             "with a test list"
         )
     _raise(SignalChecks(measurements, None).of(cases, "test", labels_needed=False), folder)
-    return cases
+    return with_output_names(cases)
 
 
 class SignalChecks:

@@ -16,6 +16,7 @@ from monai.data import ImageReader, MetaTensor
 from monai.transforms import MapTransform
 from PIL import Image
 
+from common.datasets.lists.output_names import output_path
 from common.errors import InputError
 from common.files import atomic_path
 
@@ -132,6 +133,8 @@ class SaveSignald(MapTransform):
         name = Path(meta["filename_or_obj"])
         for key in self.key_iterator(data):
             signal = data[key][0].cpu().double().numpy()
-            target = self.output_dir / f"{name.stem}_{self.postfix}{self.output_ext or name.suffix}"
+            target = output_path(
+                self.output_dir, data, name, f"_{self.postfix}{self.output_ext or name.suffix}"
+            )
             write_signal(target, signal[:, 0] if bool(meta["one_axis"]) else signal)
         return data

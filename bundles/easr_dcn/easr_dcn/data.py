@@ -24,6 +24,7 @@ from common.datasets.check.voxels import has_suffix
 from common.datasets.lists.case_list import CaseList, as_lists, places_of
 from common.datasets.lists.datalist import DATALIST, labels_of, read_description
 from common.datasets.lists.holdout import hold_out
+from common.datasets.lists.output_names import with_output_names
 from common.errors import InputError
 
 __all__ = ["check_folder", "pair_datalist", "pairs_of", "pairs_to_register", "structures"]
@@ -78,7 +79,7 @@ def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = Non
             folder's first scan by name.
 
     Raises:
-        InputError: there are none, or some cannot be read.
+        InputError: there are none, or some cannot be read, or the results of two would have one name.
     """
     folder = Path(dataset_dir).absolute()
     given = {"image": str(Path(fixed).absolute())} if fixed is not None else None
@@ -100,7 +101,7 @@ def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = Non
     pairs = [_onto(entry, atlas, folder) for entry in chosen]
     scans = [{"image": pair[role]} for pair in pairs for role in _ROLES]
     _raise(_problems({"test": scans}), folder)
-    return pairs
+    return with_output_names(pairs, onto="fixed")
 
 
 def pairs_of(datalist: Mapping[str, Sequence[Case]], name: str) -> list[Case]:

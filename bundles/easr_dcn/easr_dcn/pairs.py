@@ -46,7 +46,7 @@ class PairChannelsd(Transform):
         else:
             label = torch.zeros(image.shape, dtype=torch.uint8)
         name = f"{files['moving'].name} to {files['fixed'].name}"
-        meta = {"filename_or_obj": str(files["fixed"].with_name(name))}
+        meta = {"filename_or_obj": str(files["moving"].with_name(name))}
         for key, value in (("image", image), ("label", label)):
             case[key] = MetaTensor(value, affine=fixed.affine.clone(), meta=dict(meta))
         if isinstance(labels[0], str):  # not loaded: it is only warped

@@ -15,6 +15,8 @@ from monai.data import MetaTensor
 from monai.transforms import LoadImage, Transform
 from torch import Tensor
 
+from common.datasets.lists.output_names import output_path
+from common.evaluation.drawing.optional import optional_picture
 from common.files import atomic_path
 from common.registration.field_file import write_field
 from common.registration.world import displacement_in_mm, resample_field, warp_in_world
@@ -48,17 +50,23 @@ class WritePaird(Transform):
         field = displacement_in_mm(plain(data["pred"]).float()[None].cpu(), working)
         field = resample_field(field, working, fixed.shape[1:], onto)
         warped = warp_in_world(plain(moving).float()[None], moving.affine, field, onto)[0, 0]
-        name = "_to_".join(Path(data[f"{role}_file"]).name.split(".")[0] for role in ("moving", "fixed"))
-        self._save(f"{name}_{self.postfix}", warped, onto, np.float32)
-        write_field(self.output_dir / f"{name}_field.nii.gz", field[0].movedim(0, -1).numpy(), onto.numpy())
+
+        def place(ending: str) -> Path:
+            return output_path(self.output_dir, data, data["moving_file"], ending)
+
+        _save(place(f"_{self.postfix}.nii.gz"), warped, onto, np.float32)
+        write_field(place("_field.nii.gz"), field[0].movedim(0, -1).numpy(), onto.numpy())
         if data.get("moving_label_file"):
             label = self.load(data["moving_label_file"])
             found = warp_in_world(plain(label)[None], label.affine, field, onto, mode="nearest")[0, 0]
-            self._save(f"{name}_label", found, onto, np.uint8 if label.max() < 256 else np.int16)
-        draw_checkerboard(warped, plain(fixed)[0], self.output_dir / f"{name}_checkerboard.png")
+            _save(place("_label.nii.gz"), found, onto, np.uint8 if label.max() < 256 else np.int16)
+        picture = place("_checkerboard.png")
+        with optional_picture(picture):
+            draw_checkerboard(warped, plain(fixed)[0], picture)
         return dict(data)
 
-    def _save(self, name: str, volume: Tensor, affine: Tensor | MetaTensor, dtype: type) -> None:
-        nifti = nib.Nifti1Image(volume.numpy().astype(dtype), affine.numpy())
-        with atomic_path(self.output_dir / f"{name}.nii.gz") as temporary:
-            nib.save(nifti, temporary)
+
+def _save(path: Path, volume: Tensor, affine: Tensor | MetaTensor, dtype: type) -> None:
+    nifti = nib.Nifti1Image(volume.numpy().astype(dtype), affine.numpy())
+    with atomic_path(path) as temporary:
+        nib.save(nifti, temporary)

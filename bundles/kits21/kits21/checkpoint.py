@@ -1,10 +1,6 @@
 """The organisers' baseline weights (nnU-Net v1, one stage) -> ours.
 
-Their keys, for five poolings: ``conv_blocks_context.<stage>.blocks.<0|1>.{conv,instnorm}``, the last stage
-``conv_blocks_context.5.<0|1>.blocks.0``; from the coarsest level up ``tu.<level>`` and
-``conv_blocks_localization.<level>.<0|1>.blocks.0``; ``seg_outputs.<level>``, the last at full resolution.
-
-Source: kits21/docs/method.md#checkpoint-layout; the class Generic_UNet of nnU-Net v1.
+Their keys: :mod:`common.networks.plain_unet.checkpoint` and kits21/docs/method.md#checkpoint-layout.
 """
 
 from __future__ import annotations
@@ -19,8 +15,9 @@ from torch import Tensor, nn
 
 from common.checkpoints.authors import rename_keys
 from common.checkpoints.store import load_state, read_checkpoint, state_of
+from common.networks.plain_unet.checkpoint import from_nnunet
 
-__all__ = ["AFTER_IMPORT", "RENAMES", "from_authors", "start_from"]
+__all__ = ["AFTER_IMPORT", "EARLIER", "from_authors", "from_earlier", "start_from"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,26 +27,23 @@ AFTER_IMPORT = (
     "them, or else the published ones: see plan.json."
 )
 
-_LEVELS = 5
-
-
-def _block(theirs: str, ours: str) -> list[tuple[str, str]]:
-    """Renaming rules for a block's convolutions and norms; {} in ``theirs`` is the convolution's number."""
-    return [
-        (rf"^{theirs.format(n)}\.{part}\.", f"{ours}.{own}{n + 1}.{'conv.' if own == 'conv' else ''}")
-        for n in (0, 1)
-        for part, own in (("conv", "conv"), ("instnorm", "norm"))
-    ]
-
-
-RENAMES = (
-    (r"^module\.", ""),
-    *_block(r"conv_blocks_context\.(\d)\.blocks\.{}", r"encoder.\1"),
-    *_block(rf"conv_blocks_context\.{_LEVELS}\.{{}}\.blocks\.0", f"encoder.{_LEVELS}"),
-    *_block(r"conv_blocks_localization\.(\d)\.{}\.blocks\.0", r"decoder.\1.conv_block"),
-    (r"^tu\.(\d)\.", r"decoder.\1.transp_conv.conv."),
-    *((rf"^seg_outputs\.{_LEVELS - 1 - head}\.", f"heads.{head}.conv.conv.") for head in range(3)),
+_STAGE = r"^((?:coarse\.|fine\.)?)"
+#: Names of version 0.1.0, made of MONAI's blocks: in both stages, or in one alone.
+EARLIER = (
+    (_STAGE + r"encoder\.(\d)\.(?=conv|norm)", r"\1encoder.stages.\2."),
+    (_STAGE + r"decoder\.(\d)\.transp_conv\.conv\.", r"\1decoder.levels.\2.up."),
+    (_STAGE + r"decoder\.(\d)\.conv_block\.", r"\1decoder.levels.\2.blocks."),
+    (r"\.conv1\.conv\.", ".0.conv."),
+    (r"\.conv2\.conv\.", ".1.conv."),
+    (r"\.norm1\.", ".0.norm."),
+    (r"\.norm2\.", ".1.norm."),
+    (_STAGE + r"heads\.(\d)\.conv\.conv\.", r"\1heads.\2."),
 )
+
+
+def from_earlier(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of version 0.1.0 under today's names; today's stay as they are."""
+    return rename_keys(state, EARLIER)
 
 
 def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -57,12 +51,14 @@ def from_authors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Left out are biases before an instance norm, which cancels them, and the heads of the two coarsest levels,
     which are not trained here.  Their heads have no bias; ours are set to 0.
+
+    Raises:
+        InputError: it is no plain U-Net of nnU-Net version 1.
     """
-    renamed = rename_keys(state, RENAMES)
     kept = {
         key: value
-        for key, value in renamed.items()
-        if not re.fullmatch(r"seg_outputs\..*|(?:encoder|decoder)\..*conv\d\.conv\.bias", key)
+        for key, value in from_nnunet(state).items()
+        if not re.fullmatch(r"heads\.[34]\..*|(?:encoder|decoder)\..*\.conv\.bias", key)
     }
     for key, value in list(kept.items()):
         bias = key.removesuffix("weight") + "bias"
@@ -83,5 +79,6 @@ def start_from(network: nn.Module, weights: str | Path | None) -> None:
     """
     if weights is None:
         return
-    notes = load_state(network, state_of(read_checkpoint(weights), weights), weights, partial=True)
+    state = from_earlier(state_of(read_checkpoint(weights), weights))
+    notes = load_state(network, state, weights, partial=True)
     logger.info("training starts from %s; %s", weights, "; ".join(notes) or "all of its weights fit")

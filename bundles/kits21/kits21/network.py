@@ -10,26 +10,22 @@ from collections.abc import Sequence
 from typing import Optional, Union  # needed by TorchScript
 
 import torch
-from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetOutBlock, UnetUpBlock
-from monai.networks.nets import DynUNet
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.networks.plain_unet.network import FILTERS, PlainUNet
 from kits21.regions import REGIONS
 
-__all__ = ["CoarseToFine", "RegionUNet"]
+__all__ = ["FILTERS", "CoarseToFine", "RegionUNet"]
 
-FILTERS = (32, 64, 128, 256, 320, 320)
 _SUPERVISED = 2  # scales below the full one; the two coarsest of the decoder's five have no head
 
 
-class RegionUNet(nn.Module):
-    """U-Net of six stages: two convolutions each (the first strided), instance norm, leaky ReLU,
-    concatenation.
+class RegionUNet(PlainUNet):
+    """The plain U-Net in six stages, with the parameters of MONAI's ``DynUNet``.
 
-    Made of the blocks of MONAI's ``DynUNet`` (kits21/docs/method.md#plain-u-net); with four outputs and no
-    deep supervision heads it has 31,189,476 parameters.  (``DynUNet`` stores its heads' maps on itself and
-    interpolates them; TorchScript allows the one as little as the published loss the other.)
+    Its convolutions have no bias, which the instance norm behind them would remove, and its heads have one
+    (kits21/docs/method.md#plain-u-net).  With four outputs and one head it has 31,189,476 parameters.
 
     Args:
         in_channels: C.
@@ -51,65 +47,17 @@ class RegionUNet(nn.Module):
         dropout: float = 0.0,
         filters: Sequence[int] = FILTERS,
     ) -> None:
-        super().__init__()
         if len(filters) != len(FILTERS):
             raise ValueError(f"filters: {list(filters)}; expected {len(FILTERS)} numbers, one of each stage")
-        block = {
-            "kernel_size": 3,
-            "norm_name": ("instance", {"affine": True, "eps": 1e-5}),
-            "act_name": ("leakyrelu", {"negative_slope": 0.01, "inplace": True}),
-            "dropout": dropout or None,
-        }
-        steps = list(zip((in_channels, *filters), filters, strict=False))
-        self.encoder = nn.ModuleList(
-            UnetBasicBlock(3, *step, stride=1 if stage == 0 else 2, **block)
-            for stage, step in enumerate(steps)
+        super().__init__(
+            in_channels,
+            out_channels,
+            widths=filters,
+            deep_supervision=1 + (_SUPERVISED if deep_supervision else 0),
+            bias=False,
+            head_bias=True,
+            dropout=dropout,
         )
-        self.decoder = nn.ModuleList(  # from the coarsest stage up
-            UnetUpBlock(3, below, own, stride=1, upsample_kernel_size=2, **block)
-            for own, below in reversed(steps[1:])
-        )
-        heads = 1 + (_SUPERVISED if deep_supervision else 0)
-        self.heads = nn.ModuleList(UnetOutBlock(3, width, out_channels) for width in filters[:heads])
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """He normal for the leaky ReLU, zero biases, unit norms."""
-        for module in self.modules():
-            if isinstance(module, nn.InstanceNorm3d):
-                module.reset_parameters()
-        self.apply(DynUNet.initialize_weights)
-
-    def forward(self, x: Tensor) -> Union[Tensor, list[Tensor]]:  # noqa: UP007 (TorchScript reads this)
-        """(B, C, D, H, W), sides multiples of 32 and not all of them 32, to logits (B, R, D, H, W).
-
-        In training with deep supervision: a list of the logits at full, half and quarter resolution, each at
-        its own size.
-
-        Raises:
-            ValueError: a side is not a multiple of 32, or all are 32.
-        """
-        sides = x.shape[2:]
-        if any([n % 32 != 0 for n in sides]) or all([n == 32 for n in sides]):
-            raise ValueError(
-                f"RegionUNet: input size {list(sides)}; sides must be multiples of 32 and one of them 64 "
-                "or more: pad the image or choose another patch_size, coarse_patch_size"
-            )
-        maps = [x]
-        for down in self.encoder:
-            maps.append(down(maps[-1]))
-        deep = maps.pop()
-        scales: list[Tensor] = []
-        for up in self.decoder:
-            deep = up(deep, maps.pop())
-            scales.append(deep)
-        logits: list[Tensor] = []
-        for level, head in enumerate(self.heads):
-            if level == 0 or self.training:
-                logits.append(head(scales[-1 - level]))
-        if len(logits) > 1:
-            return logits
-        return logits[0]
 
 
 class CoarseToFine(nn.Module):

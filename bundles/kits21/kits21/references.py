@@ -17,14 +17,19 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.raw.kits21_annotations import Annotations, aggregate, annotation_files, case_folders
+from common.datasets.raw.kits21_annotations import (
+    Annotations,
+    aggregate,
+    aggregated_file,
+    annotation_files,
+    case_folders,
+)
 from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label
 from common.errors import InputError
 from kits21.regions import LABELS
 
 __all__ = ["Reference", "find_references", "label_files", "read_label_map"]
 
-_MAJORITY = "aggregated_MAJ_seg.nii.gz"
 _SUFFIXES = (".nii.gz", ".nii")
 
 
@@ -123,10 +128,12 @@ def find_references(folder: str | Path) -> list[Reference]:
 
 
 def _of_release(case: str, folder: Path) -> Reference:
-    majority = folder / _MAJORITY
+    majority = aggregated_file(folder, "MAJ")
     annotated = (folder / "segmentations").is_dir()
     if not majority.is_file() and not annotated:
-        raise InputError(f"{folder}: has neither {_MAJORITY} nor segmentations/; restore it from the release")
+        raise InputError(
+            f"{folder}: has neither {majority.name} nor segmentations/; restore it from the release"
+        )
     return Reference(case, majority if majority.is_file() else None, folder if annotated else None)
 
 

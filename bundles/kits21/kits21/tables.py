@@ -52,16 +52,21 @@ def _cell(value: float) -> str:
 def leaderboard_rows(
     teams: Sequence[str], ranking: Ranking, bootstrap: Bootstrap | None
 ) -> list[dict[str, Any]]:
-    """The teams from first to last: place, mean rank, the six averages and the rank in each."""
+    """The teams from first to last: place, mean rank, averages, and the rank on each number that counts.
+
+    These are the six averages, or the mean Dice and the mean surface Dice.
+    """
+    means = ("mean_Dice", "mean_SD")
+    ranked = COLUMNS if ranking.ranks.shape[1] == len(COLUMNS) else means
     rows = []
     for t in ranking.order:
         row: dict[str, Any] = {"place": float(ranking.place[t]), "team": teams[t]}
         row["mean_rank"] = float(ranking.mean_rank[t])
         row |= {c: float(v) for c, v in zip(COLUMNS, ranking.averages[t], strict=True)}
-        row["mean_Dice"], row["mean_SD"] = (float(half.mean()) for half in np.split(ranking.averages[t], 2))
+        row |= zip(means, (float(half.mean()) for half in np.split(ranking.averages[t], 2)), strict=True)
         if bootstrap is not None:
             row["place_low"], row["place_high"] = (float(x) for x in bootstrap.interval[t])
-        row |= {f"rank_{c}": float(v) for c, v in zip(COLUMNS, ranking.ranks[t], strict=True)}
+        row |= {f"rank_{c}": float(v) for c, v in zip(ranked, ranking.ranks[t], strict=True)}
         rows.append(row)
     return rows
 
@@ -79,7 +84,8 @@ def write_leaderboard(
     write_rows(Path(folder) / "leaderboard.csv", rows)
     shown = [{k: _shown(v) for k, v in row.items() if not k.startswith("rank_")} for row in rows]
     lines = [format_table(shown), ""]
-    lines.append(f"{cases} cases. Place: by the mean of the ranks on six averages; ties share a place.")
+    by = "six averages" if ranking.ranks.shape[1] == len(COLUMNS) else "mean Dice and mean SD"
+    lines.append(f"{cases} cases. Place: by the mean of the ranks on {by}; ties share a place.")
     if bootstrap is not None:
         lines.append(
             f"place_low and place_high hold 95 % of {len(bootstrap.places)} rankings on cases drawn anew; "

@@ -12,6 +12,7 @@ from common.datasets.check.findings import raise_on_findings
 from common.datasets.lists.case_list import CaseList, flat_map, has_label
 from common.datasets.lists.datalist import DATALIST, inference_list
 from common.datasets.lists.domains import domain_datalist
+from common.datasets.lists.output_names import with_output_names
 from common.errors import InputError
 
 __all__ = ["class_names", "images_to_predict", "labelled_cases"]
@@ -31,7 +32,7 @@ def images_to_predict(
 ) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
 
-    A case keeps its ``domain``, where dataset.json gives one.
+    A case keeps its ``domain``, where dataset.json gives one, and has the name of its results.
 
     Args:
         dataset_dir: folder with dataset.json or with images, or one image.
@@ -41,7 +42,8 @@ def images_to_predict(
             instead of the test list.
 
     Raises:
-        InputError: no images, or some that cannot be predicted; the first is named.
+        InputError: no images, or some that cannot be predicted or whose results would have one name; the
+            first is named.
     """
     if source_domains is None:
         listed = inference_list(dataset_dir)
@@ -50,7 +52,7 @@ def images_to_predict(
     cases = flat_map(listed, lambda case: [{key: case[key] for key in ("image", "domain") if key in case}])
     findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
     raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
-    return cases
+    return with_output_names(cases)
 
 
 def labelled_cases(

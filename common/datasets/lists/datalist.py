@@ -14,6 +14,7 @@ from typing import Any
 from common.datasets.check.voxels import IMAGE_SUFFIXES, has_suffix
 from common.datasets.lists.case_list import CaseList, as_lists, places_of
 from common.datasets.lists.holdout import hold_out
+from common.datasets.lists.patients import check_patients
 from common.errors import InputError
 
 __all__ = [
@@ -34,13 +35,13 @@ def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
     Paths become absolute; other keys of an entry are kept, as MONAI's ``load_decathlon_datalist``
     reads them.  The order is that of dataset.json.
 
-    Where dataset.json has no ``validation`` list, the share ``holdout`` of its training cases takes its place
+    Where dataset.json has no ``validation`` list, the last ``holdout`` of its training cases take its place
     (:func:`common.datasets.lists.holdout.hold_out`); with ``holdout=0`` it stays empty.  The test list is
-    never used for this.
+    never used for this.  Cases with the same ``patient`` are never split.
 
     Raises:
         InputError: no folder, no dataset.json, broken JSON, no training case, an entry without an
-            image, or a single training case, which cannot be held out.
+            image, a patient in two lists, or a single training case, which cannot be held out.
     """
     path, description = _located_description(dataset_dir)
     lists = {key: _entries(path, description, key) for key in ("training", "validation", "test")}
@@ -50,6 +51,7 @@ def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
             f"{path}: training has no case; expected a list of "
             f'{{"image": ..., "label": ...}}; make it with  python -m common.datasets list {path.parent}'
         )
+    check_patients(lists, path)
     lists["training"], lists["validation"] = hold_out(training, lists["validation"], holdout, source=path)
     return as_lists(lists)
 

@@ -31,6 +31,8 @@ class PlanOptions:
             mean and sd; "as_is" if the files are scaled already.
         axcodes: the orientation that training works in, one letter per array axis (towards S, P, L).
         unlabelled: training cases may lack a label.
+        lists: the lists whose cases are planned from.  Published protocols often plan from all labelled
+            cases, those to be tested on included: ("training", "test").
 
     Raises:
         InputError: ``label_map`` is not a mapping of integers.
@@ -44,6 +46,7 @@ class PlanOptions:
     intensity: str | None = None
     axcodes: str = "SPL"
     unlabelled: bool = False
+    lists: Sequence[str] = ("training",)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label_map", as_label_map(self.label_map))

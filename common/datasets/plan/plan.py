@@ -85,8 +85,8 @@ def training_plan(
 ) -> dict[str, Any]:
     """Check the lists of a run and plan the training.
 
-    The plan is made of the cases given and of no others; they are read (cached) and checked together with
-    the run's other lists.  Warnings go to the log.
+    The plan is made of the cases given and, if the options name more lists than ``training``, of theirs.
+    All lists of the run are read (cached) and checked together.  Warnings go to the log.
 
     Args:
         cases: that are trained on, each perhaps in several entries (its slices), of which the first counts.
@@ -101,13 +101,13 @@ def training_plan(
     path = cases.folder / DATALIST
     facts = read_facts({**cases.lists, "training": cases.once()})
     declared, modality = labels_of(cases.folder), modality_of(cases.folder)
-    labelled = ["validation"] if options.unlabelled else ["training", "validation"]
+    labelled = ["validation"] if options.unlabelled else ["validation", *options.lists]
     findings = options.findings(facts, labelled=labelled, declared=declared, modality=modality)
     raise_on_findings(findings, path, options=options.as_command_line())
     for one in findings:
         _log.warning("%s. %s", one.line(path), one.repair)
     plan = make_plan(
-        [one for one in facts if one.split == "training"],
+        [one for one in facts if one.split in options.lists],
         mapped_labels(declared, options.label_map) or _numbered_labels(options.classes),
         modality,
         options,
@@ -148,7 +148,7 @@ def _checked_spacing(spacing: Sequence[float]) -> list[float]:
         raise InputError(
             f"spacing = {spacing}; expected three lengths above 0 in mm, such as [3, 0.76, 0.76]"
         )
-    return [round(mm, 4) for mm in lengths]
+    return [round(mm, 6) for mm in lengths]
 
 
 def _schemes(channels: int, modality: Sequence[str], intensity: str | None) -> list[str]:

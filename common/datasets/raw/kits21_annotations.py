@@ -4,6 +4,8 @@ Every instance of a region (each kidney, tumor, cyst) was delineated by several 
 
     case_00000/segmentations/<region>_instance-<i>_annotation-<a>.nii.gz
 
+Instances need not be numbered from 1, nor without gaps: one may have been taken out of a release.
+
 An instance's annotations are combined voxel by voxel, the instances of a region united, and the regions
 painted one over the other: kidney, cyst, tumor, so that a tumor voxel is never something else.  Files of
 ureters, arteries and veins, which early releases have, are not part of the challenge.
@@ -29,6 +31,7 @@ __all__ = [
     "REGIONS",
     "RULES",
     "aggregate",
+    "aggregated_file",
     "annotation_files",
     "case_folders",
     "paint",
@@ -67,11 +70,16 @@ def _is_case(folder: Path) -> bool:
     return bool(_CASE.fullmatch(folder.name)) or (folder / "segmentations").is_dir()
 
 
+def aggregated_file(folder: Path, rule: str) -> Path:
+    """The release's own aggregation of a case by one of ``RULES``; it may not be there."""
+    return folder / f"aggregated_{rule}_seg.nii.gz"
+
+
 def annotation_files(folder: Path) -> Annotations[Path]:
     """The files of a case's ``segmentations``, by region, instance and annotation, each in ascending order.
 
     Raises:
-        InputError: there is no kidney, or instances or annotations are not numbered consecutively from 1.
+        InputError: there is no kidney, or an instance's annotations are not numbered consecutively from 1.
     """
     numbered: dict[str, dict[int, dict[int, Path]]] = {region: {} for region in REGIONS}
     for path in sorted((folder / "segmentations").glob("*.nii.gz")):
@@ -81,11 +89,10 @@ def annotation_files(folder: Path) -> Annotations[Path]:
             numbered[region].setdefault(instance, {})[annotation] = path
     if not numbered["kidney"]:
         raise InputError(
-            f"{folder / 'segmentations'}: no file kidney_instance-1_annotation-1.nii.gz; "
+            f"{folder / 'segmentations'}: no file kidney_instance-<i>_annotation-<a>.nii.gz; "
             f"expected at least one kidney: restore the case from the release"
         )
     for region, instances in numbered.items():
-        _check_numbers(folder, f"instances of {region}", instances)
         for instance, files in instances.items():
             _check_numbers(folder, f"annotations of {region} instance {instance}", files)
     return {

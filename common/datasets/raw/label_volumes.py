@@ -1,4 +1,4 @@
-"""Reading label volumes, and checking them against what they have to be.
+"""Reading volumes of a raw data set, and checking them against what they have to be.
 
 Axes: (X, Y, Z) as in the file; affine (4, 4), voxel index to RAS+ world in mm.
 """
@@ -14,8 +14,9 @@ import numpy as np
 from common.datasets.check.voxels import UnreadableError, read_voxels
 from common.errors import InputError
 
-__all__ = ["Grid", "check_grid", "read_grid", "read_image", "read_label"]
+__all__ = ["Grid", "check_grid", "check_shape", "read_grid", "read_hounsfield", "read_image", "read_label"]
 
+_AIR = -200  # HU; every CT of a body has air and fat below it
 _FARTHEST = 0.1  # of the smallest voxel edge: headers keep affines in float32, and qforms as rotations
 
 
@@ -51,11 +52,11 @@ def read_grid(path: Path) -> Grid:
     return Grid(path, shape, np.asarray(image.affine, dtype=np.float64))
 
 
-def check_grid(found: Grid, expected: Grid) -> None:
-    """Check that two volumes have their voxels at the same places.
+def check_shape(found: Grid, expected: Grid) -> None:
+    """Check that two volumes have equally many voxels along each axis.
 
     Raises:
-        InputError: the shapes differ, or a corner is off by a tenth of a voxel or more.
+        InputError: the shapes differ.
     """
     if found.shape != expected.shape:
         turned = sorted(found.shape) == sorted(expected.shape)
@@ -64,6 +65,15 @@ def check_grid(found: Grid, expected: Grid) -> None:
             f"{found.path}: has the shape {found.shape}; expected {expected.shape}, that of {expected.path}: "
             f"{hint}"
         )
+
+
+def check_grid(found: Grid, expected: Grid) -> None:
+    """Check that two volumes have their voxels at the same places.
+
+    Raises:
+        InputError: the shapes differ, or a corner is off by a tenth of a voxel or more.
+    """
+    check_shape(found, expected)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(found.shape) - 1)
     places = [nib.affines.apply_affine(grid.affine, corners) for grid in (found, expected)]
     apart = float(np.linalg.norm(places[0] - places[1], axis=1).max())
@@ -87,6 +97,22 @@ def read_image(grid: Grid) -> np.ndarray:
     if not np.isfinite(image).all():
         raise InputError(f"{grid.path}: {np.sum(~np.isfinite(image))} voxels are NaN or infinite")
     return image
+
+
+def read_hounsfield(grid: Grid) -> np.ndarray:
+    """The CT behind a header: HU (X, Y, Z), int16 where the values fit, else float32.
+
+    Raises:
+        InputError: as :func:`read_image`, or nothing is as low as air.
+    """
+    image = read_image(grid)
+    if not image.min() < _AIR:
+        raise InputError(
+            f"{grid.path}: its lowest value is {image.min():g}; expected HU, with air far below {_AIR}: "
+            f"stored unsigned or rescaled, download it again"
+        )
+    whole = np.clip(np.rint(image), -32768, 32767).astype(np.int16)
+    return whole if (whole == image).all() else image.astype(np.float32)
 
 
 def read_label(path: Path, *, highest: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import pkgutil
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from common.datasets.raw.raw_case import RawCase, write_case
 from common.errors import InputError
 from common.files import atomic_folder, write_json
 
@@ -28,24 +29,6 @@ _PACKAGE = "common.datasets.public"
 _SUBSETS = {"training": "Tr", "validation": "Tr", "test": "Ts", "unlabelled": "Tr"}
 _NAME = re.compile(r"[^/\\:\x00-\x1f\x7f]+")
 _LONGEST_NAME = 200  # bytes; with a suffix and a temporary prefix a file system takes 255
-_FOLDERS = {"image": "images", "label": "labels"}  # further labels: the key itself
-
-
-@dataclass(frozen=True)
-class RawCase:
-    """One scan.
-
-    Attributes:
-        image: (X, Y, Z).
-        label: (X, Y, Z) of whole numbers.
-        affine: (4, 4), voxel index to RAS+ mm.
-        further_labels: key in dataset.json -> another label (X, Y, Z), such as another annotator's.
-    """
-
-    image: np.ndarray
-    label: np.ndarray
-    affine: np.ndarray
-    further_labels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,7 +52,7 @@ class Reader(ABC):
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
         """Names of the cases of ``training`` and ``test``, in the order of the data set's own lists.
 
-        A reader may give further lists (``unlabelled``), which become lists of dataset.json.
+        A reader may give further lists (``validation``, ``unlabelled``), which become lists of dataset.json.
 
         Args:
             source: the raw download.
@@ -82,6 +65,10 @@ class Reader(ABC):
 
     def domain_of(self, source: Path, case: str) -> str | None:
         """The domain of a case; None where the data set has none."""
+        return None
+
+    def patient_of(self, case: str) -> str | None:
+        """The patient of a case; None where every case is another patient's."""
         return None
 
     @abstractmethod
@@ -130,7 +117,8 @@ def prepare(
         target: a folder that does not exist yet, or an empty one.
         labelled: number of training cases, counted from the first, that get a label; None: all.  (A
             training can choose with ``num_labelled`` too, so all labels can be kept.)
-        validation: number of cases moved from the end of the training list to the validation list.
+        validation: number of cases moved from the end of the training list to the validation list; refused
+            where the data set has a validation list of its own.
         partial: accept an incomplete data set.
         train_domains: for a data set with domains, those to train on instead of the first; all others
             become the test list.
@@ -157,6 +145,8 @@ def prepare(
         entries = _write_cases(reader, source, root, lists, labelled)
         for section, cases in lists.items():
             for entry, case in zip(entries[section], cases, strict=True):
+                patient = reader.patient_of(case)
+                entry.update({"patient": patient} if patient else {})
                 entry.update({"domain": domains[case]} if domains[case] else {})
         order = list(dict.fromkeys(domain for domain in domains.values() if domain))
         numbers = {"numTraining": len(lists["training"]), "numTest": len(lists["test"])}
@@ -209,6 +199,10 @@ def _split(lists: Mapping[str, Sequence[str]], validation: int, labelled: int | 
         raise InputError(
             f"--labelled {labelled}; expected a whole number from 0 to {kept}, the training cases"
         )
+    if validation and "validation" in lists:
+        raise InputError(
+            f"--validation {validation}: this data set has a validation list of its own; leave the option out"
+        )
     held_out = {"validation": training[kept:]} if validation else {}
     others = {section: list(cases) for section, cases in lists.items() if section not in ("training", "test")}
     return {"training": training[:kept], **held_out, "test": list(lists["test"]), **others}
@@ -220,9 +214,9 @@ def _whole(number: Any) -> bool:
 
 def _write_cases(
     reader: Reader, source: Path, root: Path, lists: Mapping[str, Sequence[str]], labelled: int | None
-) -> dict[str, list[dict[str, str]]]:
+) -> dict[str, list[dict[str, Any]]]:
     """Write every case; returns the lists of dataset.json."""
-    entries: dict[str, list[dict[str, str]]] = {section: [] for section in lists}
+    entries: dict[str, list[dict[str, Any]]] = {section: [] for section in lists}
     problems: list[InputError] = []
     for section, index, case in _with_progress(lists):
         try:
@@ -246,20 +240,10 @@ def _with_progress(lists: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, in
 
 def _write_case(
     root: Path, subset: str, case: str, raw: RawCase | RawPicture, keep_label: bool
-) -> dict[str, str]:
+) -> dict[str, Any]:
     if isinstance(raw, RawPicture):
         return _write_picture(root, subset, case, raw, keep_label)
-    import nibabel as nib  # only where something is written
-
-    entry = {}
-    for key, array in {"image": raw.image, "label": raw.label, **raw.further_labels}.items():
-        if key == "image" or keep_label:
-            nifti = nib.Nifti1Image(array, raw.affine)
-            nifti.header.set_xyzt_units("mm")
-            entry[key] = f"{_FOLDERS.get(key, key)}{subset}/{case}.nii.gz"
-            (root / entry[key]).parent.mkdir(exist_ok=True)
-            nib.save(nifti, root / entry[key])
-    return entry
+    return write_case(root, subset, case, raw, keep_label=keep_label)
 
 
 def _write_picture(root: Path, subset: str, case: str, raw: RawPicture, keep_label: bool) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 Label maps are (B, 1, D, H, W) or a list of (1, D, H, W) with whole numbers 0..K-1; their spacing is
 that of the reference's affine.  A class that is in neither map is not counted (NaN).  A class that
-is in only one map gets the worst value: the volume's diagonal as distance, 0 as surface Dice.
+is in only one map gets the worst value: the volume's diagonal as distance, 0 as surface Dice.  The distance
+can leave it out instead.
 
 Sources: 95th percentile of the larger directed surface distance (Huttenlocher et al. 1993, with
 percentile); normalised surface Dice, Nikolov et al. 2018.
@@ -54,11 +55,21 @@ class _PerClassSurfaceMetric(PerClassMetric):
 
 
 class HausdorffDistance95(_PerClassSurfaceMetric):
-    """95 % Hausdorff distance in mm, per case and class, without background."""
+    """95 % Hausdorff distance in mm, per case and class, without background.
+
+    Args:
+        num_classes: K, with background.
+        count_missing: a class that is in one map alone counts, with the volume's diagonal; if not, it is left
+            out (NaN), as in papers that average over the cases with a distance.
+    """
+
+    def __init__(self, num_classes: int, *, count_missing: bool = True) -> None:
+        super().__init__(num_classes)
+        self.count_missing = count_missing
 
     def worst(self, extent: list[float]) -> float:
-        """The diagonal of the volume."""
-        return math.hypot(*extent)
+        """The diagonal of the volume, or NaN."""
+        return math.hypot(*extent) if self.count_missing else math.nan
 
     def compare(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
         """Larger of the two directed 95th percentiles."""

@@ -8,9 +8,13 @@ renamed, so it is whole or absent, even when several processes (one per GPU) ask
 from __future__ import annotations
 
 import errno
+import glob
+import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +27,7 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import write_json
+from common.leftovers import process_runs
 
 __all__ = ["SECTIONS", "WriteCase", "case_generator", "ensure_phantom"]
 
@@ -44,6 +49,7 @@ _PARTIAL = ".partial"
 _FILE_KEYS = ("image", "label", "moving", "fixed", "moving_label", "fixed_label", "field", "operator")
 # (the last is at the top level: it measured all cases)
 _ABANDONED_AFTER_S = 24 * 3600.0  # no build takes a day: what is older was left by a killed process
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def case_generator(seed: int, section: str, index: int) -> np.random.Generator:
@@ -182,7 +188,7 @@ def _what_is_foreign(target: Path, name: str) -> str | None:
 @contextmanager
 def _partial_folder(target: Path) -> Iterator[Path]:
     """A new folder beside ``target``; whatever is left of it is removed when the block ends."""
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{_PARTIAL}")
+    partial = _beside(target)
     try:
         partial.mkdir(parents=True)
     except OSError as error:
@@ -203,13 +209,21 @@ def _cannot_write(target: Path, error: OSError) -> InputError:
     )
 
 
+def _beside(target: Path) -> Path:
+    """A new place that says which process of which machine made it: a folder may be shared by several."""
+    return target.with_name(f".{target.name}.{os.getpid()}_{_HOST}_{uuid.uuid4().hex[:12]}{_PARTIAL}")
+
+
 def _remove_abandoned(target: Path) -> None:
-    for folder in target.parent.glob(f".{target.name}.*{_PARTIAL}"):
+    """Remove what dead processes of this machine have left, and whatever is older than a day."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d+)_{_HOST}_\w+{re.escape(_PARTIAL)}")
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*{_PARTIAL}"):
         try:
             age_s = time.time() - folder.stat().st_mtime
         except FileNotFoundError:
             continue  # its own process has just finished with it
-        if age_s > _ABANDONED_AFTER_S:
+        match = pattern.fullmatch(folder.name)
+        if age_s > _ABANDONED_AFTER_S or (match is not None and not process_runs(int(match[1]))):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -255,7 +269,7 @@ def _publish(partial: Path, target: Path, wanted: Mapping[str, Any]) -> None:
 
 def _remove_phantom(target: Path) -> None:
     """Remove ``target`` in one step, so that nobody sees it half deleted."""
-    old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}{_PARTIAL}")
+    old = _beside(target)
     try:
         os.rename(target, old)
     except FileNotFoundError:

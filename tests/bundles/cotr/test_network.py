@@ -24,7 +24,9 @@ def network() -> CoTr:
 
 
 def test_exact_parameter_count(network):
-    assert count(network) == 41_871_088
+    assert count(network) == 41_872_504
+    with torch.device("meta"):
+        assert count(CoTr(out_channels=12)) == 41_871_088
     assert count(network.encoder) == 20_500_800
     assert count(network.transformer) == 9_316_992
 
@@ -32,10 +34,10 @@ def test_exact_parameter_count(network):
 def test_shapes_of_all_scales(network):
     maps = network.train()(torch.randn(1, 1, 16, 32, 48))
     assert [tuple(m.shape) for m in maps] == [
-        (1, 12, 16, 32, 48),
-        (1, 12, 16, 16, 24),
-        (1, 12, 8, 8, 12),
-        (1, 12, 4, 4, 6),
+        (1, 14, 16, 32, 48),
+        (1, 14, 16, 16, 24),
+        (1, 14, 8, 8, 12),
+        (1, 14, 4, 4, 6),
     ]
 
 
@@ -43,7 +45,7 @@ def test_one_tensor_in_eval_mode(network):
     with torch.no_grad():
         output = network.eval()(torch.randn(2, 1, 16, 32, 32))
     assert isinstance(output, torch.Tensor)
-    assert output.shape == (2, 12, 16, 32, 32)
+    assert output.shape == (2, 14, 16, 32, 32)
 
 
 def test_initialisation(network):

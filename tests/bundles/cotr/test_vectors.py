@@ -15,7 +15,7 @@ from tests.vectors import load
 
 def test_network():
     vector = load("cotr")
-    network = CoTr(axis_order="published")
+    network = CoTr(out_channels=12, axis_order="published")
     network.load_state_dict(from_authors(vector.state))
     network.train()
     for module in network.modules():

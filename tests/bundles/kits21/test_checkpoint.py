@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetOutBlock, UnetUpBlock
 from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
 from common.checkpoints.importing import import_checkpoint
+from common.checkpoints.store import load_weights
 from common.errors import InputError
-from kits21.checkpoint import from_authors, start_from
+from kits21.checkpoint import from_authors, from_earlier, start_from
 from kits21.network import FILTERS, CoarseToFine, RegionUNet
 from tests.contract.bundle import Bundle, Run, Shell
 
@@ -86,6 +88,54 @@ def test_both_compute_the_same(theirs):
         torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
+class Earlier(nn.Module):
+    """One stage as version 0.1.0 had it, made of MONAI's blocks."""
+
+    def __init__(self, inputs: int, outputs: int, filters) -> None:
+        super().__init__()
+        block = {
+            "kernel_size": 3,
+            "norm_name": ("instance", {"affine": True, "eps": 1e-5}),
+            "act_name": ("leakyrelu", {"negative_slope": 0.01}),
+        }
+        steps = list(zip((inputs, *filters), filters, strict=False))
+        self.encoder = nn.ModuleList(
+            UnetBasicBlock(3, *step, stride=2 if stage else 1, **block) for stage, step in enumerate(steps)
+        )
+        self.decoder = nn.ModuleList(
+            UnetUpBlock(3, below, own, stride=1, upsample_kernel_size=2, **block)
+            for own, below in reversed(steps[1:])
+        )
+        self.heads = nn.ModuleList(UnetOutBlock(3, width, outputs) for width in filters[:3])
+
+    def forward(self, x):
+        maps = [x]
+        for down in self.encoder:
+            maps.append(down(maps[-1]))
+        x = maps.pop()
+        for up in self.decoder:
+            x = up(x, maps.pop())
+        return self.heads[0](x)
+
+
+def test_weights_of_version_0_1_0_still_load(tmp_path):
+    """Into both stages by the command's way, and into one stage alone."""
+    filters = (4, 8, 8, 16, 16, 16)
+    torch.manual_seed(0)
+    earlier = nn.ModuleDict({"coarse": Earlier(1, 1, filters), "fine": Earlier(2, 3, filters)}).eval()
+    torch.save(earlier.state_dict(), tmp_path / "model.pt")
+    network = CoarseToFine(filters=filters).eval()
+    load_weights(network, tmp_path / "model.pt", bundle="kits21")
+    single = RegionUNet(2, 3, filters=filters)
+    single.load_state_dict(from_earlier(earlier["fine"].state_dict()))
+    x = torch.rand(1, 2, 64, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(network.fine(x), earlier["fine"](x))
+        torch.testing.assert_close(network.coarse(x[:, :1]), earlier["coarse"](x[:, :1]))
+        torch.testing.assert_close(single.eval()(x), network.fine(x))
+    assert from_earlier(network.state_dict()).keys() == network.state_dict().keys()
+
+
 @pytest.mark.full
 def test_import_by_the_command(theirs, tmp_path):
     file, target = tmp_path / "model_final_checkpoint.model", tmp_path / "model.pt"
@@ -94,7 +144,7 @@ def test_import_by_the_command(theirs, tmp_path):
     told = import_checkpoint("kits21", str(file), str(target), **one_stage)
     assert "--softmax True" in told
     assert torch.load(target, weights_only=True).keys() == RegionUNet(1, 4).state_dict().keys()
-    with pytest.raises(InputError, match=r"missing: coarse\.encoder\.0"):
+    with pytest.raises(InputError, match=r"missing: coarse\.encoder\.stages\.0"):
         import_checkpoint("kits21", str(file), str(tmp_path / "other.pt"))
 
 
@@ -109,7 +159,7 @@ def test_training_starts_from_weights_of_other_data(tmp_path, caplog):
     torch.save(before.state_dict(), tmp_path / "model.pt")
     with caplog.at_level("INFO"):
         start_from(after, tmp_path / "model.pt")
-    assert "of another shape: fine.heads.0.conv.conv.weight" in caplog.text
+    assert "of another shape: fine.heads.0.weight" in caplog.text
     for key, value in after.state_dict().items():
         expected = fresh[key] if key.startswith("fine.heads") else before.state_dict()[key]
         assert torch.equal(value, expected), key

@@ -11,7 +11,7 @@ from monai.losses import DeepSupervisionLoss
 from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
-from kits21.losses import RegionLoss, TwoStageLoss, region_targets
+from kits21.losses import RegionHits, RegionLoss, TwoStageLoss, region_targets
 from kits21.network import CoarseToFine, RegionUNet
 from kits21.regions import NESTING, REGIONS, nesting, region_names
 
@@ -42,7 +42,7 @@ def test_parts_match_the_card(network):
     norms = [m for m in network.fine.modules() if isinstance(m, nn.InstanceNorm3d)]
     assert all(m.affine and m.eps == 1e-5 for m in norms)
     assert {m.negative_slope for m in network.fine.modules() if isinstance(m, nn.LeakyReLU)} == {0.01}
-    weight = network.fine.encoder[-1].conv1.conv.weight
+    weight = network.fine.encoder.stages[-1][0].conv.weight
     expected = math.sqrt(2 / (1 + 0.01**2) / weight[0].numel())
     assert float(weight.detach().std()) == pytest.approx(expected, rel=0.02)  # He, for this leaky ReLU
 
@@ -96,6 +96,27 @@ def test_loss_by_hand():
     entropy = -(t * p.log() + (1 - t) * (1 - p).log()).mean()
     found = RegionLoss()(p.logit().reshape(1, 3, 1, 2, 2), label)
     assert float(found) == pytest.approx(float(dice.mean() + entropy), rel=1e-5)
+
+
+def test_dice_without_smoothing():
+    """As nnU-Net's trainer of regions has it: an absent region costs a whole Dice."""
+    label = torch.tensor([0, 1, 1, 0], dtype=torch.uint8).reshape(1, 1, 1, 2, 2)
+    logits = torch.tensor([[-9.0, 9, 9, -9], [-9.0] * 4, [-9.0] * 4]).reshape(1, 3, 1, 2, 2)
+    entropy = RegionLoss(smooth=0.0).cross_entropy(logits, region_targets(label))
+    assert float(RegionLoss(smooth=0.0)(logits, label) - entropy) == pytest.approx(2 / 3, abs=1e-3)
+    near = torch.tensor(-30.0).expand(1, 3, 1, 2, 2)
+    assert float(RegionLoss(smooth=1e-5)(near, torch.zeros_like(label))) == pytest.approx(0, abs=1e-3)
+    assert torch.isfinite(RegionLoss(smooth=0.0)(near - 200, torch.zeros_like(label)))
+
+
+def test_hits_of_both_variants():
+    label = torch.tensor([0, 1, 2, 3], dtype=torch.uint8).reshape(1, 1, 1, 2, 2)
+    regions = torch.tensor([[9.0, 9, -9, 9], [9.0, 9, -9, -9], [-9.0] * 4]).reshape(1, 3, 1, 2, 2)
+    output = {"pred": {"fine": [regions], "coarse": []}, "label": {"fine": label}}
+    assert RegionHits()(output) == 2  # kidney and mass at labels 1 and 3; mass and tumor nowhere
+    assert RegionHits()({**output, "pred": regions.neg().clamp(max=-1)}) == 0
+    classes = torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 0]), 4).T.reshape(1, 4, 1, 2, 2).float()
+    assert RegionHits(softmax=True)({**output, "pred": {"fine": [classes]}}) == 2
 
 
 def test_both_stages_in_one_call(narrow):

@@ -15,7 +15,7 @@ import common  # noqa: F401 (makes bundles importable)
 from common.datasets.raw.kits21_annotations import aggregate
 from common.errors import InputError
 from kits21.metrics import COLUMNS, score_case
-from kits21.scoring import score_teams
+from kits21.scoring import _rank, score_teams
 from tests.bundles.kits21.kidneys import SPACING, annotations
 from tests.contract.bundle import Bundle, Shell
 
@@ -72,8 +72,6 @@ def test_the_command(challenge):
         *folders,
         "--output_dir",
         out,
-        "--samples",
-        "True",
     )
     told = told.ok()
     assert "scoring: 100%" in told.err
@@ -82,8 +80,8 @@ def test_the_command(challenge):
     board = list(csv.DictReader((out / "leaderboard.csv").open(newline="")))
     assert [row["team"] for row in board] == ["exact", "shifted", "kidneys only"]
     assert [float(row["place"]) for row in board] == [1, 2, 3]
-    # Only the kidneys are exact: both teams share the first two places there.
-    assert [float(row["rank_Dice_kidney"]) for row in board] == [1.5, 3, 1.5]
+    assert [float(row["rank_mean_Dice"]) for row in board] == [1, 2, 3]
+    assert "by the mean of the ranks on mean Dice and mean SD" in told.out
     assert {p.name for p in out.iterdir()} == {
         "leaderboard.csv",
         "leaderboard.txt",
@@ -92,25 +90,28 @@ def test_the_command(challenge):
         "inter_rater.csv",
         *(
             f"{kind}_{team}.csv"
-            for kind in ("scores", "samples")
+            for kind in ("scores", "majority")
             for team in ("exact", "shifted", "kidneys only")
         ),
     }
     for picture in ("scores.png", "places.png"):
         assert np.asarray(Image.open(out / picture).convert("L")).std() > 10
 
-    scores = table(out / "scores_shifted.csv")
+    scores = table(out / "majority_shifted.csv")
     assert list(scores) == [*CASES, "average"]
     for case in CASES:
         expected = score_case(np.roll(truth_of(case), 1, axis=2), truth_of(case), SPACING)
         assert scores[case] == {c: f"{expected[c]:.8f}" for c in COLUMNS}
     mean = np.mean([[float(scores[case][c]) for c in COLUMNS] for case in CASES], axis=0)
     assert [float(scores["average"][c]) for c in COLUMNS] == pytest.approx(mean.tolist(), abs=2e-8)
-    assert set(table(out / "scores_exact.csv")["average"].values()) == {"1.00000000"}
+    assert set(table(out / "majority_exact.csv")["average"].values()) == {"1.00000000"}
     # Nobody agrees with every annotator, nor do the annotators with one another.
-    sampled, raters = table(out / "samples_exact.csv")["average"], table(out / "inter_rater.csv")["average"]
+    sampled, raters = table(out / "scores_exact.csv")["average"], table(out / "inter_rater.csv")["average"]
     for column in COLUMNS:
         assert 0.3 < float(raters[column]) < float(sampled[column]) < 1
+    assert [float(board[0][c]) for c in COLUMNS] == pytest.approx(
+        [float(sampled[c]) for c in COLUMNS], abs=1e-5
+    )
     assert all(0 < float(raters[f"mm_{name}"]) < 4 for name in ("kidney", "masses", "tumor"))
 
 
@@ -125,7 +126,8 @@ def test_the_command_without_predictions(challenge):
 
 
 def run(challenge, teams="teams/shifted", **options):
-    score_teams(challenge / teams, challenge / "release", challenge / "out", **options)
+    """Against the majority, which takes less time."""
+    score_teams(challenge / teams, challenge / "release", challenge / "out", **{"samples": False, **options})
     return challenge / "out"
 
 
@@ -143,7 +145,7 @@ def test_a_single_team_has_no_places(challenge, capsys):
 def test_references_as_a_folder_of_label_maps(challenge):
     for case in CASES:
         save(challenge / "labels" / f"{case}.nii.gz", truth_of(case))
-    score_teams(challenge / "teams" / "shifted", challenge / "labels", challenge / "flat")
+    score_teams(challenge / "teams" / "shifted", challenge / "labels", challenge / "flat", samples=False)
     assert table(challenge / "flat" / "scores_shifted.csv") == table(run(challenge) / "scores_shifted.csv")
 
 
@@ -156,11 +158,49 @@ def test_the_majority_file_of_a_release_is_used(challenge):
 
 def test_teams_as_a_list_and_by_name(challenge):
     folders = [challenge / "teams" / name for name in ("shifted", "exact")]
-    score_teams(folders, challenge / "release", challenge / "out", draws=0)
+    score_teams(folders, challenge / "release", challenge / "out", draws=0, samples=False)
     assert not (challenge / "out" / "places.png").exists()
-    score_teams({"a": folders[0], "b": folders[0]}, challenge / "release", challenge / "tie", draws=10)
+    teams = {"a": folders[0], "b": folders[0]}
+    score_teams(teams, challenge / "release", challenge / "tie", draws=10, samples=False)
     board = list(csv.DictReader((challenge / "tie" / "leaderboard.csv").open(newline="")))
-    assert [(row["team"], float(row["place"])) for row in board] == [("a", 1.5), ("b", 1.5)]
+    assert [(row["team"], float(row["place"])) for row in board] == [("a", 1), ("b", 1)]
+
+
+def test_the_rankings_of_the_program_and_of_the_page(tmp_path, capsys):
+    """By hand: a is ahead in mean Dice, b in five of six columns; c ties with d until the tumor decides."""
+    averages = {
+        "a": [0.99, 0.70, 0.71, 0.6, 0.6, 0.6],
+        "b": [0.60, 0.71, 0.72, 0.7, 0.7, 0.7],
+        "c": [0.50, 0.50, 0.51, 0.3, 0.4, 0.2],
+        "d": [0.51, 0.50, 0.50, 0.3, 0.3, 0.3],
+    }
+    scores = {team: {"x": dict(zip(COLUMNS, row, strict=True))} for team, row in averages.items()}
+
+    def places(by, tie_break):
+        _rank(tmp_path, scores, by, tie_break=tie_break, draws=0, seed=0)
+        rows = csv.DictReader((tmp_path / "leaderboard.csv").open(newline=""))
+        return {row["team"]: [float(row["mean_rank"]), float(row["place"])] for row in rows}
+
+    two = {"a": [1.5, 1], "b": [1.5, 1], "c": [3, 3], "d": [3, 3]}
+    assert places("two_averages", None) == two
+    assert places("two_averages", "Dice_tumor") == {**two, "a": [1.5, 2], "d": [3, 4]}
+    six = places("six_averages", None)
+    assert [six[team][1] for team in "abcd"] == [2, 1, 3.5, 3.5]
+    assert six["b"][0] == pytest.approx((2 + 5 * 1) / 6, abs=1e-5)
+    assert "by the mean of the ranks on six averages" in capsys.readouterr().out
+
+
+def test_the_spacing_is_that_of_the_predictions_file(challenge):
+    """As in the challenge's program: headers may differ a little."""
+    label = np.roll(truth_of(CASES[0]), 2, axis=2)
+    save(challenge / "teams" / "shifted" / f"{CASES[0]}.nii.gz", label, AFFINE @ np.diag([1, 1, 1.002, 1]))
+    found = table(run(challenge) / "scores_shifted.csv")[CASES[0]]
+    own, others = (
+        score_case(label, truth_of(CASES[0]), spacing)
+        for spacing in ((1.002 * SPACING[0], *SPACING[1:]), SPACING)
+    )
+    assert {c: float(found[c]) for c in COLUMNS} == pytest.approx(own, abs=2e-8)
+    assert own != pytest.approx(others, abs=1e-6)
 
 
 def test_a_case_without_a_prediction(challenge):
@@ -256,6 +296,7 @@ def test_all_bad_headers_are_named_at_once(challenge):
     ("options", "told"),
     [
         ({"missing": "zero"}, "expected one of: error, empty"),
+        ({"ranking": "seven"}, "expected one of: two_averages, six_averages"),
         ({"tie_break": "Dice"}, "expected null or one of: Dice_kidney"),
         ({"draws": -1}, "whole number of at least 0"),
         ({"teams": "nowhere"}, "no such folder; give the predictions with --prediction_dir"),

@@ -26,7 +26,7 @@ pytestmark = [
 
 
 def test_the_folder_works_as_it_is(tmp_path):
-    """Uses eight of the forty labels, two of them to choose the weights, then scores all six test scans."""
+    """Trains on eight of the forty labels, chooses on two others, then scores all six test scans."""
     run, shell = Run(LEFED, tmp_path / "a run", tmp_path), Shell(ROOT, tmp_path)
     settings = {**run.base, **LEFED.quick["train"], **COARSE, "dataset_dir": DATA, "num_labelled": 8}
     shell.run([LEFED.config_file("train")], settings).ok()

@@ -8,11 +8,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+from scipy import ndimage
 
 import common  # noqa: F401 (makes bundles importable)
 from common.transforms.slices import TakeSliced, slices_of
-from mcnet_plus.slices import ResizedSliceInferer
+from mcnet_plus.slices import ResizedSliceInferer, ZoomNearestd
 from tests.contract.bundle import ROOT, Bundle, Run, Shell
 from tests.contract.test_training import rows_of
 
@@ -41,21 +43,37 @@ def test_slices_with_and_without_a_label():
     assert set(take({"image": volume, "slice": 0})) == {"image"}
 
 
+@pytest.mark.parametrize(
+    ("shape", "size"), [((216, 256), (256, 256)), ((232, 17), (40, 33)), ((5, 1), (3, 4))]
+)
+def test_resizing_is_scipys(shape, size):
+    """mcnet_plus/docs/method.md#slice-by-slice: corner on corner."""
+    picture = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
+    expected = ndimage.zoom(picture, [new / old for new, old in zip(size, shape, strict=True)], order=0)
+    label = torch.from_numpy(picture)[None]
+    zoom = ZoomNearestd(["image", "label"], size, allow_missing_keys=True)
+    zoomed = zoom({"image": MetaTensor(label, meta={"filename_or_obj": "a"}), "label": label})
+    assert torch.equal(zoomed["label"][0], torch.from_numpy(expected))
+    assert torch.equal(torch.as_tensor(zoomed["image"][0]), zoomed["label"][0])
+    assert zoomed["image"].meta["filename_or_obj"] == "a"
+    assert set(zoom({"image": label})) == {"image"}
+
+
 def test_slice_by_slice_prediction_has_the_volumes_grid():
     """A network that returns its input's sign gets every voxel back in place, although it works at another
-    size.
+    size, twice as large between the corners.
     """
-    blocks = torch.randn(1, 1, 4, 5, 3).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    volume = torch.randn(1, 1, 16, 20, 3)
     sizes = []
 
     def network(x):
         sizes.append(tuple(x.shape))
         return torch.cat([-x, x], dim=1)
 
-    probability = ResizedSliceInferer((32, 40), batch_size=2)(blocks, network)
+    probability = ResizedSliceInferer((31, 39), batch_size=2)(volume, network)
     assert probability.shape == (1, 2, 16, 20, 3)
-    assert sizes == [(2, 1, 32, 40), (1, 1, 32, 40)]
-    assert torch.equal(probability.argmax(1, keepdim=True), (blocks > 0).long())
+    assert sizes == [(2, 1, 31, 39), (1, 1, 31, 39)]
+    assert torch.equal(probability.argmax(1, keepdim=True), (volume > 0).long())
     torch.testing.assert_close(probability.sum(1), torch.ones(1, 16, 20, 3))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from common.bundles import parse_config
 from common.checkpoints.authors import rename_keys
 from common.checkpoints.importing import import_checkpoint
 from common.checkpoints.store import load_weights, read_checkpoint, save_state, state_of
+from common.disk import DiskError
 from common.errors import InputError
 from tests.contract.bundle import ROOT
 from tests.vectors import load
@@ -150,11 +152,11 @@ def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def disk_full(state, file):
-        file.write_bytes(b"half of it")
-        raise OSError("No space left on device")
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", disk_full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskError, match="the disk is full"):
         save_state(network, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path], "no temporary file is left"

@@ -1,4 +1,4 @@
-"""From what authors publish, a link, an archive, a folder, to a bundle's weights, their plan and their origin."""
+"""From a link, an archive or a folder of authors to a bundle's weights, their plan and their origin."""
 
 from __future__ import annotations
 
@@ -103,10 +103,9 @@ def test_a_listed_link_brings_its_options_and_its_plan(listed, served, tmp_path,
     with caplog.at_level(logging.INFO):
         assert load_weights(network, tmp_path / "models" / "model.pt", bundle="mcnet_plus") == []
     said = [record.getMessage() for record in caplog.records if "imported weights" in record.getMessage()]
-    assert said == [
-        f"{tmp_path / 'models' / 'model.pt'}: imported weights (mcnet_plus, left atrium, 8 labelled scans) from "
-        f"{file.url}, sha256 {sha256[:12]}; {file.use}"
-    ]
+    what = "imported weights (mcnet_plus, left atrium, 8 labelled scans)"
+    path = tmp_path / "models" / "model.pt"
+    assert said == [f"{path}: {what} from {file.url}, sha256 {sha256[:12]}; {file.use}"]
 
 
 def test_the_name_of_an_entry_is_enough(listed, tmp_path):
@@ -124,7 +123,7 @@ def test_a_listed_file_is_known_by_its_digest(listed, served, tmp_path):
 def test_another_file_behind_the_link_is_refused_and_not_kept(listed, tmp_path):
     file = listed(git_blob="0" * 40)
     with pytest.raises(
-        InputError, match="git blob is .* list of published weights says 0{40}.*nothing was imported"
+        InputError, match=r"git blob is .* list of published weights says 0{40}.*nothing was imported"
     ):
         imported(tmp_path, entry="atrium")
     assert left(tmp_path) == []
@@ -133,7 +132,7 @@ def test_another_file_behind_the_link_is_refused_and_not_kept(listed, tmp_path):
 
 def test_a_digest_of_the_users(served, tmp_path):
     file = served[1]
-    with pytest.raises(InputError, match="sha256 is .*--sha256 says abc"):
+    with pytest.raises(InputError, match=r"sha256 is .*--sha256 says abc"):
         imported(tmp_path, source=str(file), sha256="ABC", **SMALL)
     assert file.is_file(), "the user's own file stays"
     told = imported(tmp_path, source=str(file), sha256=identity_of(file).sha256, **SMALL)
@@ -143,7 +142,7 @@ def test_a_digest_of_the_users(served, tmp_path):
 def test_weights_that_are_there_stay(served, tmp_path):
     imported(tmp_path, source=str(served[1]), **SMALL)
     before = (tmp_path / "models" / "model.pt").read_bytes()
-    with pytest.raises(InputError, match="is there already.*move model.pt and plan.json away together"):
+    with pytest.raises(InputError, match=r"is there already.*move model\.pt and plan\.json away together"):
         imported(tmp_path, source=str(served[1]), **SMALL)
     assert (tmp_path / "models" / "model.pt").read_bytes() == before
     (tmp_path / "models" / "model.pt").unlink()

@@ -11,9 +11,9 @@ from common.checkpoints.published import options_of, published_weights, sources
 from common.errors import InputError
 
 
-@pytest.mark.parametrize("bundle", bundle_names())
-def test_every_list_is_complete(bundle):
-    known = published_weights(bundle)
+@pytest.mark.parametrize("name", bundle_names())
+def test_every_list_is_complete(name):
+    known = published_weights(name)
     assert known.about
     names = [file.name for file in known.files]
     assert len(set(names)) == len(names)
@@ -28,15 +28,15 @@ def test_every_list_is_complete(bundle):
         assert (file.dice is None) == (not file.dataset)
         assert options_of(file.options) or not file.options
         assert options_of(file.evaluate_options) or not file.evaluate_options
-        default = parse_config(bundle).get("plan#default")
+        default = parse_config(name).get("plan#default")
         assert set(file.plan) | set(file.test_plan) <= {*default, "image_size"}
 
 
 @pytest.mark.parametrize(
-    ("bundle", "files"), [("mcnet_plus", 6), ("vptta", 2), ("grata", 1), ("kits21", 1), ("lefed", 1)]
+    ("name", "files"), [("mcnet_plus", 6), ("vptta", 2), ("grata", 1), ("kits21", 1), ("lefed", 1)]
 )
-def test_numbers_of_files(bundle, files):
-    assert len(published_weights(bundle).files) == files
+def test_numbers_of_files(name, files):
+    assert len(published_weights(name).files) == files
 
 
 def test_the_six_files_of_mcnet_plus_have_their_digests_and_scores():
@@ -54,10 +54,10 @@ def test_the_six_files_of_mcnet_plus_have_their_digests_and_scores():
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("bundle", bundle_names())
-def test_the_options_build_a_network(bundle):
-    for file in published_weights(bundle).files:
-        assert parse_config(bundle, **options_of(file.options)).get_parsed_content("network_def").state_dict()
+@pytest.mark.parametrize("name", bundle_names())
+def test_the_options_build_a_network(name):
+    for file in published_weights(name).files:
+        assert parse_config(name, **options_of(file.options)).get_parsed_content("network_def").state_dict()
 
 
 def test_sources_prints_what_there_is():

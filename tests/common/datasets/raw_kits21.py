@@ -36,6 +36,14 @@ class RawKits21:
         name = f"{region}_instance-{instance}_annotation-{annotation}.nii.gz"
         return self.folder(number) / "segmentations" / name
 
+    def aggregated(self, number: int, rule: str) -> Path:
+        return self.folder(number) / f"aggregated_{rule}_seg.nii.gz"
+
+    def aggregate(self, number: int) -> None:
+        """Add the release's aggregated files."""
+        for rule, last in (("AND", 6), ("MAJ", 7), ("OR", 8)):
+            save(self.aggregated(number, rule), box(1, last) + box(4, last))
+
     def image(self, number: int) -> np.ndarray:
         return np.random.RandomState(number).randint(-1000, 300, (6, 9, 10)).astype(np.float64)
 

@@ -7,14 +7,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from common.datasets.raw.published_lists import published_lists
+
 
 class RawLeftAtrium:
-    """The public distribution's layout with tiny scans of random numbers."""
+    """The public distribution's layout with tiny scans of random numbers: the first of each list."""
 
     def __init__(self, root: Path, training: int, test: int) -> None:
         self.root, self.data = root, root / "data"
-        self.training = [f"TRAIN{i:015d}" for i in reversed(range(training))]  # not in alphabetical order
-        self.test = [f"TEST{i:016d}" for i in range(test)]
+        lists = published_lists("la2018")
+        self.training, self.test = lists["training"][:training], lists["test"][:test]
         self.scans = self.data / "2018LA_Seg_Training Set"
         for index, case in enumerate(self.training + self.test):
             self.write(case, **self.arrays(index))

@@ -44,6 +44,31 @@ def test_tie_break():
     assert rank_teams(same, tie_break=1).place.tolist() == [1.5, 1.5, 3]
 
 
+def test_the_lowest_rank_of_a_tie():
+    scores = from_averages([[0.9, 0.4], [0.8, 0.5], [0.8, 0.1], [0.1, 0.4]])
+    ranking = rank_teams(scores, ties="min")
+    assert ranking.ranks.tolist() == [[1, 2], [2, 1], [2, 4], [4, 2]]
+    assert ranking.mean_rank.tolist() == [1.5, 1.5, 3, 3]
+    assert ranking.place.tolist() == [1, 1, 3, 3]
+    assert rank_teams(scores, ties="min", tie_break=1).place.tolist() == [2, 1, 4, 3]
+    drawn = bootstrap_ranking(from_averages([[0.9], [0.9], [0.5]]), draws=3, ties="min")
+    assert (drawn.places == [1, 1, 3]).all()
+    assert drawn.frequency.tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]
+
+
+def test_groups_of_metrics_are_ranked_by_their_mean():
+    """Metric by metric the second team is ahead in two of three; by their mean the first is."""
+    scores = from_averages([[0.9, 0.5, 0.5, 0.4], [0.5, 0.6, 0.6, 0.3]])
+    assert rank_teams(scores).place.tolist() == [1.5, 1.5]
+    ranking = rank_teams(scores, groups=[(0, 1, 2), (3,)])
+    assert ranking.ranks.tolist() == [[1, 1], [2, 2]]
+    assert ranking.averages.shape == (2, 4)
+    assert rank_teams(scores, groups=[(1, 2)], higher_is_better=False).place.tolist() == [1, 2]
+    even = from_averages([[0.1, 0.2, 0.6], [0.3, 0.3, 0.3]])  # sums in floating point differ in the last bit
+    assert rank_teams(even, groups=[(0, 1, 2)]).place.tolist() == [1.5, 1.5]
+    assert rank_teams(even, groups=[(0, 1, 2)], tie_break=2).place.tolist() == [1, 2]
+
+
 def test_distances_are_better_when_smaller():
     scores = from_averages([[0.9, 5.0], [0.8, 9.0]])
     assert rank_teams(scores, higher_is_better=[True, False]).place.tolist() == [1, 2]

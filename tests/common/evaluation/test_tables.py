@@ -50,6 +50,20 @@ def test_case_table_means_deviations_and_counts(tmp_path, capsys):
     assert "mean over classes" in capsys.readouterr().out
 
 
+def test_the_mean_of_the_classes_that_a_paper_reports(tmp_path):
+    """Over the cases of each class, then over the classes: not the mean of the cases' means."""
+    table = CaseTable(tmp_path, {1: "liver", 2: "spleen", 3: "gland"}, show=False, reported=2)
+    for name in ("/data/a.nii.gz", "/data/b.nii.gz"):
+        table.collect(seen(name))
+    dice = torch.tensor([[0.9, 0.5, 0.1], [0.7, math.nan, 0.2]])
+    table.write(SimpleNamespace(state=SimpleNamespace(metric_details={"dice": dice})))
+    rows = list(csv.DictReader((tmp_path / "evaluation_summary.csv").open(newline="")))
+    assert rows[-2]["name"] == "mean of the first 2 classes"
+    assert float(rows[-2]["dice_mean"]) == pytest.approx((0.8 + 0.5) / 2)
+    assert rows[-2]["dice_cases"] == "2"
+    assert rows[-1]["name"] == "mean over classes"
+
+
 def test_case_table_is_in_the_order_of_the_paths(tmp_path):
     """Processes deliver their cases in turns; values stay with their case."""
     table = CaseTable(tmp_path, {1: "liver"}, show=False)

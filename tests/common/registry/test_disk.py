@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from common.downloads.disk import explained_disk_errors
+from common.disk import explained_disk_errors
 from common.errors import InputError
 from common.registry.index import index
 from common.registry.pack import pack

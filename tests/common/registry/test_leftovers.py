@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from common.downloads.download import Patience
+from common.leftovers import remove_leftovers
 from common.registry.fetch import get
 from common.registry.index import index
-from common.registry.leftovers import remove_leftovers
 from common.registry.pack import pack
 from tests.common.registry import toy
 

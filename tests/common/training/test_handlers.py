@@ -19,8 +19,10 @@ from common.training.guards import (
     GradientClipping,
     NonFiniteLossStop,
     RestartWhenStuck,
+    foreground_hits,
 )
 from common.training.history import RunHistory
+from common.training.numbers import line_of_numbers
 from common.training.progress import Progress
 from common.training.resuming import ResumePoint
 from common.training.seeding import EpochSeed
@@ -93,16 +95,30 @@ def test_gradients_are_clipped_to_the_norm():
     assert norms == pytest.approx([0.5] * 4, rel=1e-3)
 
 
-@pytest.mark.parametrize(("best", "restarts"), [(0.0, True), (0.2, False)])
-def test_restart_when_nothing_was_learnt(best, restarts):
-    evaluator = SimpleNamespace(state=SimpleNamespace(best_metric=best))
+@pytest.mark.parametrize(
+    ("found", "restarts"),
+    [({}, True), ({3: 1}, False), ({1: 5}, True), ({5: 5}, True)],  # iteration -> hits; epoch 2 has 3 and 4
+)
+def test_restart_when_nothing_was_learnt(found, restarts):
     network = torch.nn.Linear(2, 2)
     resets = []
     network.reset_parameters = lambda: resets.append(True)
-    trainer = make_trainer([RestartWhenStuck(evaluator, epoch=2, momentum=0.95)], epochs=3, network=network)
+    counted = iter(range(1, 100))
+    guard = RestartWhenStuck(epoch=2, momentum=0.95, hits=lambda output: found.get(2 + next(counted), 0))
+    trainer = make_trainer([guard], epochs=3, network=network)
     trainer.run()
     assert bool(resets) is restarts
     assert trainer.optimizer.param_groups[0]["momentum"] == (0.95 if restarts else 0.9)
+    assert next(counted) == (2 if found.get(3) else 3), "only that epoch, and no further than needed"
+
+
+def test_foreground_is_hit_where_its_class_is_the_likeliest():
+    logits = torch.zeros(1, 3, 1, 4)
+    logits[0, [0, 1, 1, 2], 0, range(4)] = 1.0  # classes 0, 1, 1, 2
+    label = torch.tensor([[[[0, 1, 2, 2]]]])
+    coarser = torch.full((1, 3, 1, 2), torch.nan)
+    assert foreground_hits({"pred": [logits, coarser], "label": label}) == 2
+    assert foreground_hits({"pred": logits, "label": torch.zeros_like(label)}) == 0
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -183,6 +199,43 @@ def test_recipes_that_train_on_every_case_keep_what_they_say(which, kept, tmp_pa
     make_trainer([EndWithWeights(evaluator, network, path, which=which)], network=network).run()
     assert ("weight" in torch.load(path, weights_only=True)) is kept
     assert "no case to validate on" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("held_out", "which", "line"),
+    [
+        (1, "best", "training on 4 cases, choosing weights on 1"),
+        (0, "best", "training on 4 cases, keeping the last weights"),
+        (0, "last", "training on 4 cases, keeping the last weights"),
+        (0, "lowest_loss", "training on 4 cases, keeping the weights of the lowest loss"),
+    ],
+)
+def test_a_training_says_how_many_cases_it_sees(held_out, which, line, tmp_path, capsys):
+    evaluator = make_evaluator([0.5])
+    evaluator.data_loader = SimpleNamespace(dataset=[{"image": "v.nii"}] * held_out)
+    end = EndWithWeights(evaluator, torch.nn.Linear(1, 1), tmp_path / "model.pt", which=which)
+    end.tell(SimpleNamespace(data_loader=SimpleNamespace(dataset=SimpleNamespace(data=list(range(4))))))
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_the_numbers_tell_labels_patients_and_slices():
+    def frames(patients, frames, slices, **label):
+        return [
+            {"image": f"{patients}_{p}_{f}", "patient": f"{patients}_{p}", "slice": s, **label}
+            for p in range(patients)
+            for f in range(frames)
+            for s in range(slices)
+        ]
+
+    items = frames(7, 2, 3, label="l.nii.gz") + frames(5, 2, 4)
+    assert line_of_numbers(items, [{"image": "a"}, {"image": "b"}], "best") == (
+        "training on 14 labelled cases (7 patients, 42 slices) and 10 unlabelled (5 patients, 40 slices), "
+        "choosing weights on 2"
+    )
+    pairs = [{"fixed": "a", "moving": "b"}] * 3
+    assert line_of_numbers(pairs, frames(2, 2, 1), "best") == (
+        "training on 3 cases, choosing weights on 4 (2 patients)"
+    )
 
 
 def test_weights_of_the_last_validation(tmp_path):
@@ -294,11 +347,10 @@ def test_a_restart_of_a_stuck_training_survives_a_resume(tmp_path):
     def trainer_of(network, *, epochs, resume):
         trainer = make_trainer(network=network, epochs=epochs)
         evaluator = make_evaluator([])
-        evaluator.state.best_metric = 0.0
         parts = {"network": network, "optimizer": trainer.optimizer}
         # The order of a recipe that adds the restart to a list which ends with the resume point.
         ResumePoint(tmp_path / "c.pt", parts=parts, evaluator=evaluator, resume=resume).attach(trainer)
-        RestartWhenStuck(evaluator, epoch=1, momentum=0.95).attach(trainer)
+        RestartWhenStuck(epoch=1, momentum=0.95, hits=lambda output: 0).attach(trainer)
         return trainer
 
     trainer_of(Net(2, 2), epochs=1, resume=False).run()

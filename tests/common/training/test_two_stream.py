@@ -41,10 +41,28 @@ def test_an_epoch_is_one_pass_over_the_labelled_cases():
     assert batches(sampler, 1) != batches(sampler, 2), "shuffled anew"
 
 
-def test_unlabelled_rounds_continue_across_epochs():
-    sampler = TwoStreamBatchSampler(cases(4, 10), labelled=2, unlabelled=5)
-    drawn = [i for epoch in (1, 2) for batch in batches(sampler, epoch) for i in batch[2:]]
-    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(4, 14))
+def test_unlabelled_cases_are_shuffled_anew_at_every_pass():
+    """mcnet_plus/docs/method.md#batches: with 8 labelled scans, four steps see 8 of the 72 others."""
+    sampler = TwoStreamBatchSampler(cases(8, 72), labelled=2, unlabelled=2, iterations=8)
+    drawn = [i for batch in batches(sampler) for i in batch[2:]]
+    first, second = drawn[:8], drawn[8:]
+    assert len(set(first)) == len(set(second)) == 8
+    assert first != second
+    seen = {i for epoch in range(1, 200) for batch in batches(sampler, epoch) for i in batch[2:]}
+    assert seen == set(range(8, 80))
+    repeats = sum(len(set(drawn)) < 16 for drawn in _pairs_of_passes(sampler))
+    assert repeats > 30, "rounds that go on from pass to pass would seldom meet a case twice in two passes"
+
+
+def _pairs_of_passes(sampler):
+    return ([i for batch in batches(sampler, epoch) for i in batch[2:]] for epoch in range(1, 101))
+
+
+def test_a_pass_with_too_few_unlabelled_cases_takes_further_rounds():
+    sampler = TwoStreamBatchSampler(cases(8, 3), labelled=2, unlabelled=3)
+    for epoch in (1, 2):
+        for batch in batches(sampler, epoch):
+            assert sorted(batch[2:]) == [8, 9, 10]
 
 
 def test_a_pass_drops_an_incomplete_batch():

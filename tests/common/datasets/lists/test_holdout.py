@@ -21,7 +21,7 @@ def case_list(number: int, section: str = "training") -> CaseList:
 
 @pytest.mark.parametrize(
     ("number", "share", "held"),
-    [(2, 0.2, 1), (7, 0.2, 1), (8, 0.2, 2), (13, 0.2, 3), (4, 0.5, 2), (3, 0.01, 1)],
+    [(2, 0.2, 1), (7, 0.2, 1), (8, 0.2, 2), (13, 0.2, 3), (4, 0.5, 2), (3, 0.01, 1), (9, 4, 4), (9, 1, 1)],
 )
 def test_the_last_share_is_held_out(number, share, held):
     cases = list(range(number))
@@ -41,6 +41,16 @@ def test_nothing_left_to_train_on(number, share):
     with pytest.raises(InputError, match=says) as told:
         hold_out([0] * number, [], share, source="D/dataset.json", counted="scans")
     assert "\n" not in str(told.value)
+
+
+def test_all_cases_of_a_patient_are_held_out_together():
+    cases = [{"patient": name} for name in "aabbbc"]
+    for number, held in ((1, "c"), (2, "bbbc"), (3, "bbbc"), (4, "bbbc")):
+        training, validation = hold_out(cases, [], number, source="x")
+        assert "".join(case["patient"] for case in validation) == held
+        assert training + validation == cases
+    with pytest.raises(InputError, match=r"too few training cases \(6\) to hold out 5 for validation"):
+        hold_out(cases, [], 5, source="x")
 
 
 def test_held_out_cases_keep_their_places():

@@ -49,6 +49,23 @@ def test_ct_numbers_are_those_of_numpy_over_the_training_cases_alone(tiny):
     assert plan["spacing"] == [3, 2, 1]
 
 
+def test_other_lists_are_planned_from_on_request(tiny):
+    """As published protocols do that plan from all labelled cases, those to be tested on included."""
+    lists = read_datalist(tiny.root)
+    plan = training_plan(lists["training"], options(lists=("training", "validation")))
+    pooled = np.concatenate([tiny.image(i)[tiny.label() > 0] for i in range(4)])
+    assert plan["intensity"][0]["mean"] == pytest.approx(pooled.mean(), abs=0.006)
+    assert plan["cases"] == 4
+
+
+def test_a_spacing_given_keeps_six_decimals(tiny):
+    assert planned(tiny.root, spacing=[0.78126, 0.78125, 0.7812512])["spacing"] == [
+        0.78126,
+        0.78125,
+        0.781251,
+    ]
+
+
 def test_voxels_mapped_to_background_are_not_foreground(tiny):
     plan = planned(tiny.root, classes=2, label_map={2: 0})
     pooled = np.concatenate([tiny.image(i)[tiny.label() == 1] for i in range(3)])
@@ -183,7 +200,7 @@ def test_the_plan_uses_only_the_given_cases(tiny, tmp_path):
     for some, numbers in ((cases[1:3], (1, 2)), (cases[:1] + cases[3:], (0, 3))):
         plan = plan_of_cases(some, options(), save_as=tmp_path / "plan.json")
         assert (plan["cases"], plan["intensity"][0]["mean"]) == (2, mean_of(tiny, *numbers))
-    lists = semi_supervised_datalist(tiny.root, num_labelled=2, num_unlabelled=1)
+    lists = semi_supervised_datalist(tiny.root, num_labelled=1, num_unlabelled=1)
     plan = training_plan(lists["training"], options(unlabelled=True))
     assert plan["cases"] == 2, "one labelled, one unlabelled; the other two are held out and left out"
     assert plan["intensity"][0]["mean"] == mean_of(tiny, 0)
@@ -218,9 +235,9 @@ def test_hidden_labels_are_never_opened(tiny):
     """Their files may as well be broken."""
     for case in tiny.training[2:]:
         (tiny.root / case["label"]).write_text("not an image")
-    hidden = semi_supervised_datalist(tiny.root, num_labelled=2)["training"]
+    hidden = semi_supervised_datalist(tiny.root, num_labelled=2, holdout=0)["training"]
     plan = training_plan(hidden, options(unlabelled=True))
-    assert plan["cases"] == 3, "one labelled case is held out, the unlabelled ones count"
+    assert plan["cases"] == 4, "the unlabelled ones count"
     with pytest.raises(InputError, match=r"training\[2\]\.label = .* not an image"):
         training_plan(semi_supervised_datalist(tiny.root)["training"], options(unlabelled=True))
 

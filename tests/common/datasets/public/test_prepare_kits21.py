@@ -96,6 +96,16 @@ def _no_image(raw):
     (raw.folder(1) / "imaging.nii.gz").unlink()
 
 
+def _another_version(raw):
+    raw.aggregate(1)
+    save(raw.aggregated(1, "OR"), box(1, 7) + box(4, 7))
+
+
+def _aggregated_turned(raw):
+    raw.aggregate(1)
+    save(raw.aggregated(1, "MAJ"), (box(1, 7) + box(4, 7)).transpose(2, 0, 1))
+
+
 def _empty(raw):
     for path in (raw.folder(1) / "segmentations").iterdir():
         save(path, np.zeros((6, 9, 10), np.uint8))
@@ -107,7 +117,9 @@ BAD = {
     _values: r"annotation-2.nii.gz: has the values 0, 2; expected whole numbers from 0 to 1",
     _cut_off: r"kidney_instance-1_annotation-1.nii.gz: (is truncated|cannot be read)",
     _one_missing: r"annotations of kidney instance 1 have the numbers \[1, 3\]; expected \[1, 2\]",
-    _no_kidney: "no file kidney_instance-1_annotation-1.nii.gz",
+    _no_kidney: "no file kidney_instance-<i>_annotation-<a>.nii.gz",
+    _another_version: "aggregated_OR_seg.nii.gz: differs from its annotations, .* in 20 voxels; .*version",
+    _aggregated_turned: r"aggregated_MAJ_seg.nii.gz: has the shape \(10, 6, 9\)",
     _unsigned: "its lowest value is 2[0-9]; expected HU",
     _nan: "1 voxels are NaN or infinite",
     _no_image: "imaging.nii.gz: not there, 1 of 3 cases",
@@ -131,3 +143,31 @@ def test_files_are_in_the_order_of_their_numbers(raw):
         f"cyst_instance-{number}_annotation-1.nii.gz" for number in range(1, 11)
     ]
     assert [len(one) for one in found["kidney"]] == [3]
+
+
+def test_instances_need_not_be_numbered_from_1(raw, tmp_path):
+    """One kidney of two was taken out of the release, and the first tumor."""
+    for region in ("kidney", "tumor"):
+        for a in (1, 2, 3):
+            path = raw.annotation(1, region, annotation=a)
+            path.rename(raw.annotation(1, region, instance=3, annotation=a))
+    assert make(raw, tmp_path)["training"] == 3
+    labels = [nib.load(tmp_path / "out" / "labelsTr" / f"case_0000{n}.nii.gz") for n in (0, 1)]
+    assert np.array_equal(*(np.asarray(label.dataobj) for label in labels))
+
+
+def test_the_releases_own_labels_are_the_same(raw, tmp_path):
+    raw.aggregate(0)
+    raw.aggregate(1)
+    shutil.rmtree(raw.folder(1) / "segmentations")  # the aggregated files alone
+    shutil.rmtree(raw.folder(2) / "segmentations")
+    raw.aggregate(2)
+    for rule in ("OR", "AND"):
+        raw.aggregated(2, rule).unlink()
+    assert make(raw, tmp_path)["training"] == 3
+    first, second, third = json.loads((tmp_path / "out" / "dataset.json").read_text())["training"]
+    assert set(first) == set(second) == {"image", "label", "label_or", "label_and"}
+    assert set(third) == {"image", "label"}
+    for key in ("label", "label_or", "label_and"):
+        arrays = [np.asarray(nib.load(tmp_path / "out" / e[key]).dataobj) for e in (first, second)]
+        assert np.array_equal(*arrays), key

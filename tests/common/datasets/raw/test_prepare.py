@@ -51,6 +51,15 @@ def test_the_whole_distribution(tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["la2018"]
 
 
+def test_a_scan_without_its_file(raw, tmp_path):
+    raw.path(raw.test[0]).unlink()
+    assert make(raw, tmp_path) == {"training": 3, "test": 1}
+    whole = RawLeftAtrium(tmp_path / "whole", training=80, test=20)
+    whole.path(whole.test[0]).unlink()
+    with pytest.raises(InputError, match=r"UPT6DX9IQY9JAZ7HJKA7 is not there; 1 of the 100 published cases"):
+        prepare("la2018", whole.root, tmp_path / "other")
+
+
 def test_source_may_be_the_folder_with_the_lists(raw, tmp_path):
     assert prepare("la2018", raw.data, tmp_path / "out", partial=True) == {"training": 3, "test": 2}
 
@@ -148,12 +157,8 @@ def test_all_bad_files_are_named_in_one_run(raw, tmp_path):
     assert all(str(raw.path(case)) in str(error.value) for case in (raw.training[0], raw.test[1]))
 
 
-def _without_list(raw):
-    (raw.data / "train.list").unlink()
-
-
-def _without_test_list(raw):
-    (raw.data / "test.list").unlink()
+def _without_scans(raw):
+    raw.scans.rename(raw.data / "elsewhere")
 
 
 def _common_id(raw):
@@ -163,6 +168,11 @@ def _common_id(raw):
 
 def _twice(raw):
     raw.training.append(raw.training[0])
+    raw.write_lists()
+
+
+def _other_order(raw):
+    raw.training.reverse()
     raw.write_lists()
 
 
@@ -177,12 +187,12 @@ def _id_without_folder(raw):
 
 
 BAD_LISTS = {
-    _without_list: r"neither train\.list nor data/train\.list",
-    _without_test_list: r"test\.list: cannot be read",
-    _common_id: r"1 of its ids are also in train\.list",
-    _twice: "twice",
-    _no_ids: r"test\.list: has 0 ids; expected 20",
-    _id_without_folder: r"ABSENT/mri_norm2\.h5: not there, .* 1 of 6 ids",
+    _without_scans: r"neither '2018LA_Seg_Training Set' nor 'data/",
+    _common_id: r"test\.list: names '06SR5RBREL16DQ6M8LWS', which the published list does not",
+    _twice: r"train\.list: has 4 ids; expected the 80 published ids, once each and in their order",
+    _other_order: r"train\.list: has 3 ids; expected the 80 published ids, once each and in their order",
+    _no_ids: r"test\.list: has 0 ids; expected the 20 published ids",
+    _id_without_folder: r"train\.list: names 'ABSENT', which the published list does not",
 }
 
 
@@ -198,8 +208,13 @@ def test_bad_lists(raw, tmp_path, spoil, told):
 
 
 def test_a_partial_data_set_must_be_requested(raw, tmp_path):
-    with pytest.raises(InputError, match=r"train\.list: has 3 ids; expected 80: .* --partial true"):
+    with pytest.raises(InputError, match=r"train\.list: has 3 ids; expected the 80 .* --partial true"):
         make(raw, tmp_path, partial=False)
+    for name in ("train.list", "test.list"):
+        (raw.data / name).unlink()
+    with pytest.raises(InputError, match=r"95 of the 100 published cases .* --partial true"):
+        make(raw, tmp_path, partial=False)
+    assert make(raw, tmp_path) == {"training": 3, "test": 2}, "the lists are known"
 
 
 @pytest.mark.parametrize("options", [{"labelled": 4}, {"labelled": -1}, {"labelled": 3, "validation": 1},
@@ -275,5 +290,5 @@ def test_real_scans_round_trip(tmp_path):
 
 def test_every_name_that_prepare_takes_is_a_data_set():
     """A helper beside the readers would be offered as one."""
-    assert {"kits21", "la2018", "optic", "polyp", "prostate"} <= set(known_datasets())
+    assert {"acdc", "bcv", "kits21", "la2018", "optic", "polyp", "prostate"} <= set(known_datasets())
     assert all(isinstance(find_reader(name), Reader) for name in known_datasets())

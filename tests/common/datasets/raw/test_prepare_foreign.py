@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from common.datasets.raw.prepare import prepare
+from common.datasets.raw import prepare as module
+from common.datasets.raw.prepare import RawCase, Reader, prepare
 from common.errors import InputError
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 
@@ -27,23 +28,37 @@ def refusal(raw, tmp_path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["../../evil", "..", ".", "a/b", "a\\b", "x" * 201, "C:evil", "a\x1bb"])
+class Listing(Reader):
+    """A reader that believes a list."""
+
+    description = {"name": "foreign"}
+
+    def __init__(self, section: str, name: str) -> None:
+        self.lists = {"training": ["a"], "test": ["b"]}
+        self.lists[section].append(name)
+
+    def list_cases(self, source, *, partial):
+        return self.lists
+
+    def read(self, source, case):
+        return RawCase(np.zeros((2, 2, 2), np.uint8), None, np.eye(4))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil", "..", ".", "a/b", "a\\b", "x" * 201, "C:evil", "a\x1bb", "/somewhere/else"]
+)
 @pytest.mark.parametrize("section", ["training", "test"])
-def test_invalid_file_names(raw, tmp_path, section, name):
-    """Even though a file exists where the reader would look."""
-    raw.write(name, **raw.arrays(0))
-    getattr(raw, section)[1] = name
-    raw.write_lists()
+def test_invalid_file_names(raw, tmp_path, monkeypatch, section, name):
+    monkeypatch.setattr(module, "find_reader", lambda _: Listing(section, name))
     assert f"{name[:80]!r}; expected a file's name" in refusal(raw, tmp_path)
 
 
-def test_absolute_name(raw, tmp_path):
-    """Joined to a folder, an absolute name would replace it."""
-    outside = tmp_path / "elsewhere"
-    raw.write(str(outside), **raw.arrays(0))
-    raw.training[0] = str(outside)
+@pytest.mark.parametrize("name", ["../../evil", "a\x1bb", "x" * 201])
+def test_a_name_of_no_published_case_is_not_looked_for(raw, tmp_path, name):
+    raw.write(name, **raw.arrays(0))
+    raw.training[1] = name
     raw.write_lists()
-    assert "expected a file's name" in refusal(raw, tmp_path)
+    assert f"names {name[:80]!r}, which the published list does not" in refusal(raw, tmp_path)
 
 
 def rewrite(raw, make) -> None:
@@ -117,7 +132,7 @@ def _number(file, raw):
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (_huge, "image has shape (100000, 100000, 88); expected 1 to 1024 voxels along each axis"),
+        (_huge, "image has shape (100000, 100000, 88); expected 1 to 1024 voxels along each of"),
         (_huge_label, "label has shape (1099511627776, 1, 88); expected 1 to 1024"),
         (_dangling, "label is a link elsewhere (SoftLink)"),
         (_soft, "label is a link elsewhere (SoftLink)"),

@@ -61,6 +61,13 @@ def test_a_class_in_one_map_is_the_worst_and_in_neither_has_no_value():
     assert math.isnan(nsd[2])
 
 
+def test_a_class_in_one_map_can_be_left_out():
+    apart = value(HausdorffDistance95(3, count_missing=False), box(3, 7, 1), box(3, 7, 2))
+    assert torch.isnan(apart).all()
+    both = value(HausdorffDistance95(2, count_missing=False), box(3, 7), box(3, 7))
+    assert both.tolist() == [0]
+
+
 def test_the_mean_skips_missing_values():
     metric = HausdorffDistance95(3)
     metric(y_pred=[box(4, 8), box(3, 7)], y=[box(3, 7), box(3, 7)])

@@ -1,0 +1,102 @@
+"""ACDC: cine MR of 100 hearts, each at the end of diastole and of systole.
+
+Raw layout, as the challenge distributes it::
+
+    database/training/patient001/Info.cfg                         the lines "ED: 1" and "ES: 12" among others
+    database/training/patient001/patient001_frame01.nii.gz        the end of diastole
+    database/training/patient001/patient001_frame01_gt.nii.gz     0 to 3
+    database/training/patient001/patient001_frame12.nii.gz        the end of systole
+    ...
+
+Cases are called as in the lists of SSL4MIS: ``patient001_frame01`` is the end of diastole and
+``patient001_frame02`` that of systole, whatever their numbers in the film.  These lists divide the 100
+public training patients into 70, 10 and 20; both frames of a patient are in one list, next to each other.
+Images are written as they are, on their own grid.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from common.datasets.raw.label_volumes import check_grid, read_grid, read_image, read_label
+from common.datasets.raw.prepare import RawCase, Reader
+from common.datasets.raw.published_lists import cases_present, numbers_beside, published_lists
+from common.errors import InputError
+
+__all__ = ["READER"]
+
+_PHASES = {"frame01": "ED", "frame02": "ES"}
+_SUFFIXES = (".nii.gz", ".nii")
+_LABELS = ("background", "right ventricle", "myocardium", "left ventricle")
+
+
+class _Acdc(Reader):
+    """Reads two frames of every patient."""
+
+    description = {
+        "name": "ACDC",
+        "description": (
+            "Right ventricle, myocardium and left ventricle in cine MR, end of diastole (frame01) and end of "
+            "systole (frame02) of 100 patients, divided as in SSL4MIS."
+        ),
+        "reference": "Bernard et al., IEEE Trans. Medical Imaging 37, 2018, doi:10.1109/TMI.2018.2837502",
+        "tensorImageSize": "3D",
+        "modality": {"0": "MR"},
+        "labels": {str(value): name for value, name in enumerate(_LABELS)},
+    }
+
+    def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
+        """The published 140, 20 and 40 frames, in their order."""
+        root = _root(source)
+        lists = published_lists("acdc")
+        return cases_present(lists, lambda case: _file(root, case), partial=partial, source=source)
+
+    def patient_of(self, case: str) -> str:
+        """``patient001`` of ``patient001_frame02``."""
+        return case.partition("_")[0]
+
+    def read(self, source: Path, case: str) -> RawCase:
+        """One frame with its label."""
+        path = _file(_root(source), case)
+        grid = read_grid(path)
+        truth = path.with_name(path.name.replace(".nii", "_gt.nii", 1))
+        check_grid(read_grid(truth), grid)
+        label = read_label(truth, highest=len(_LABELS) - 1)
+        if not label.any():
+            raise InputError(f"{truth}: nothing is labelled; expected a heart: download it again")
+        slices = numbers_beside("acdc", "training").get(case, grid.shape[2])
+        if grid.shape[2] != slices:
+            raise InputError(
+                f"{path}: has {grid.shape[2]} slices; expected {slices}, as the published list has "
+                f"of {case}: download it again"
+            )
+        return RawCase(image=read_image(grid), label=label, affine=grid.affine)
+
+
+READER = _Acdc()
+
+
+def _root(source: Path) -> Path:
+    """The folder with the patients' folders."""
+    for below in (".", "training", "database/training", "ACDC/database/training"):
+        if any((source / below).glob("patient[0-9]*")):
+            return source / below
+    raise InputError(
+        f"{source}: has no folders patient001, patient002, ..., nor has its 'database/training'; expected "
+        f"ACDC's release: correct --source"
+    )
+
+
+def _file(root: Path, case: str) -> Path:
+    """The image of a case, or where it was looked for."""
+    patient, _, frame = case.partition("_")
+    info = root / patient / "Info.cfg"
+    if not info.is_file():
+        return info
+    number = re.search(rf"^\s*{_PHASES[frame]}\s*:\s*(\d+)", info.read_text(encoding="utf-8"), re.MULTILINE)
+    if number is None:
+        raise InputError(f"{info}: has no line '{_PHASES[frame]}: <number>'; download it again")
+    name = f"{patient}_frame{int(number[1]):02d}"
+    found = [root / patient / f"{name}{suffix}" for suffix in _SUFFIXES]
+    return next((path for path in found if path.is_file()), found[0])

@@ -1,0 +1,1 @@
+"""BA-Net: a U-Net with a second decoder that finds boundaries and guides the first, and its authors' keys."""

@@ -1,0 +1,1 @@
+"""The plain U-Net of nnU-Net, and the keys of its authors' checkpoints."""
