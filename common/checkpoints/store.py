@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
 import os
 import pickle
 import re
@@ -14,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from common.bundles import bundle_folder, bundle_package
+from common.checkpoints.origin import origin_of
 from common.checkpoints.stamp import Stamp, stamped
 from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
@@ -28,17 +31,22 @@ __all__ = [
     "state_of",
 ]
 
+logger = logging.getLogger(__name__)
+
 # Where training programs keep the network's state dict inside a checkpoint.
 _STATE_KEYS = ("state_dict", "network_weights", "model_state_dict", "model", "net", "network")
 
 
-def _numpy_scalars() -> list[Any]:
-    """What a pickled NumPy number consists of: harmless, and found in nnU-Net's ``plot_stuff``."""
+def _harmless() -> list[Any]:
+    """What training programs save beside tensors and can run nothing: NumPy's numbers, as in nnU-Net's
+    ``plot_stuff``, and the parsed command line.
+    """
     import numpy as np
     from numpy._core import multiarray
 
     dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "b1")]
-    return [(multiarray.scalar, "numpy.core.multiarray.scalar"), multiarray.scalar, np.dtype, *dtypes]
+    numbers = [(multiarray.scalar, "numpy.core.multiarray.scalar"), multiarray.scalar, np.dtype, *dtypes]
+    return [*numbers, argparse.Namespace]
 
 
 def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
@@ -57,7 +65,7 @@ def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
     if source.suffix == ".safetensors":
         return _read_safetensors(source)
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
+        with torch.serialization.safe_globals(_harmless()):
             return torch.load(source, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))  # else not a pickle by torch.save
@@ -201,13 +209,18 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
 def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
+    Of imported weights the log says in one line what they are and where they come from.
     Where the bundle's ``checkpoint.py`` has a ``from_earlier``, weights of its earlier versions fit too.
 
     Raises:
         InputError: the file is missing (the message says how to get one), damaged, or of another network.
     """
     require_weights(path, bundle=bundle)
-    state = _renamed(state_of(read_checkpoint(path), path), bundle)
+    checkpoint = read_checkpoint(path)
+    origin = origin_of(checkpoint)
+    if origin is not None:
+        logger.info("%s: %s", path, origin.line())
+    state = _renamed(state_of(checkpoint, path), bundle)
     return load_state(network, state, path, partial=partial)
 
 

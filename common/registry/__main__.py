@@ -8,8 +8,8 @@ from pathlib import Path
 
 from common.bundles import bundle_folder, bundle_names
 from common.commands import run_commands
+from common.downloads.download import Patience
 from common.errors import InputError, printable
-from common.registry.download import Patience
 from common.registry.entries import facts_of, split_key
 from common.registry.fetch import get as fetch
 from common.registry.fetch import read_index

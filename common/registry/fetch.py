@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from common.disk import explained_disk_errors
+from common.downloads.download import Patience, as_url, download, read_small
 from common.errors import InputError
 from common.json_file import parse_json
 from common.leftovers import remove_leftovers, temporary_beside
 from common.registry.archive import unpack
-from common.registry.download import Patience, as_url, download, read_small
 from common.registry.entries import key_of, newest, split_key, zip_name
 from common.registry.lock import Pin, add_pin, digest_of, read_lock
 from common.registry.verify import require_digest, verify

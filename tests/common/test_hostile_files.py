@@ -36,12 +36,12 @@ from common.datasets.check.facts_cache import load_cached, save_cached, stamp
 from common.datasets.raw.h5_arrays import read_h5_scan
 from common.datasets.raw.label_volumes import read_grid, read_image, read_label
 from common.datasets.raw.picture_lists import _read_list
+from common.downloads.connection import ascii_url
+from common.downloads.download import Patience, as_url
 from common.errors import InputError
 from common.evaluation.tables import read_rows
 from common.pictures import read_label_picture, read_picture
 from common.registration.field_file import read_field
-from common.registry.connection import ascii_url
-from common.registry.download import Patience, as_url
 from common.registry.fetch import read_index
 from common.registry.lock import read_lock
 from common.registry.verify import verify
