@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import pickle
 import re
@@ -14,12 +13,14 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from common.bundles import bundle_folder, bundle_package
 from common.checkpoints.origin import origin_of
 from common.checkpoints.stamp import Stamp, stamped
 from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
+from common.processes import rank
 
 __all__ = [
     "load_state",
@@ -30,8 +31,6 @@ __all__ = [
     "save_state",
     "state_of",
 ]
-
-logger = logging.getLogger(__name__)
 
 # Where training programs keep the network's state dict inside a checkpoint.
 _STATE_KEYS = ("state_dict", "network_weights", "model_state_dict", "model", "net", "network")
@@ -209,7 +208,7 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
 def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
-    Of imported weights the log says in one line what they are and where they come from.
+    Of imported weights one line is printed: what they are and where they come from.
     Where the bundle's ``checkpoint.py`` has a ``from_earlier``, weights of its earlier versions fit too.
 
     Raises:
@@ -218,8 +217,8 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     require_weights(path, bundle=bundle)
     checkpoint = read_checkpoint(path)
     origin = origin_of(checkpoint)
-    if origin is not None:
-        logger.info("%s: %s", path, origin.line())
+    if origin is not None and rank() == 0:
+        tqdm.write(f"{path}: {origin.line()}")
     state = _renamed(state_of(checkpoint, path), bundle)
     return load_state(network, state, path, partial=partial)
 

@@ -18,7 +18,7 @@ from common.phantoms import atrium
 from tests.common.downloads.servers import serving
 
 WIDTHS = "--network_def#widths [2,2,2,2,2]"
-EVALUATE = "--patch_size [32,16,16] --stride [16,16,16] --device cpu"
+EVALUATE = "--patch_size [32,16,16] --stride [16,16,16] --num_labelled 2 --device cpu"
 
 
 @pytest.fixture
@@ -167,13 +167,16 @@ def test_a_bundle_without_listed_scores():
 
 
 @pytest.mark.full
-def test_the_whole_way_with_a_real_evaluation(published, tmp_path):
+def test_the_whole_way_with_a_real_evaluation(published, tmp_path, capfd):
     """Fetched, imported, evaluated on a phantom by the bundle's own configs; untrained weights score low."""
     published()
     data = atrium.make(
-        tmp_path / "LA", training=2, labelled=2, validation=1, test=1, shape=(32, 24, 16), spacing=(4.0,) * 3
+        tmp_path / "LA", training=4, labelled=2, validation=1, test=1, shape=(32, 24, 16), spacing=(4.0,) * 3
     )
     with pytest.raises(
         InputError, match=r"1 of 2 score otherwise than published: a: Dice 0\.\d+, published Dice 0\.9000"
     ):
         acceptance.accept("mcnet_plus", target=str(tmp_path / "kept"), la2018=str(data))
+    said = [line for line in capfd.readouterr().err.splitlines() if "imported weights (" in line]
+    assert len(said) == 1
+    assert "model.pt: imported weights (mcnet_plus, an atrium) from http://127.0.0.1:" in said[0]

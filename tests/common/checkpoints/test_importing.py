@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import logging
 import zipfile
 from pathlib import Path
 
@@ -89,7 +88,7 @@ def left(tmp_path):
     return sorted(path.name for path in (tmp_path / "models").glob("*")) if tmp_path.exists() else []
 
 
-def test_a_listed_link_brings_its_options_and_its_plan(listed, served, tmp_path, caplog):
+def test_a_listed_link_brings_its_options_and_its_plan(listed, served, tmp_path, capsys):
     file = listed()
     told = imported(tmp_path, source=file.url)
     sha256 = identity_of(served[1]).sha256
@@ -101,9 +100,9 @@ def test_a_listed_link_brings_its_options_and_its_plan(listed, served, tmp_path,
     assert (plan["stride"], plan["patch_size"], plan["classes"]) == ([4, 4, 4], [112, 112, 80], 2)
 
     network = parse_config("mcnet_plus", **SMALL).get_parsed_content("network_def")
-    with caplog.at_level(logging.INFO):
-        assert load_weights(network, tmp_path / "models" / "model.pt", bundle="mcnet_plus") == []
-    said = [record.getMessage() for record in caplog.records if "imported weights" in record.getMessage()]
+    capsys.readouterr()
+    assert load_weights(network, tmp_path / "models" / "model.pt", bundle="mcnet_plus") == []
+    said = capsys.readouterr().out.splitlines()
     what = "imported weights (mcnet_plus, left atrium, 8 labelled scans)"
     path = tmp_path / "models" / "model.pt"
     assert said == [f"{path}: {what} from {file.url}, sha256 {sha256[:12]}; {file.use}"]
