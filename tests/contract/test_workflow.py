@@ -29,7 +29,7 @@ OWN = {
     "adaptation_lr": "training writes it into the plan that inference reads",
     "adapted_part": "training writes it into the plan that inference reads",
     "run": "each does its own work",
-    "branches": "those of the weights, from the plan",
+    "branches": "training writes it into the plan that inference reads",
 }
 
 
