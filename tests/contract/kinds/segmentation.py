@@ -85,7 +85,9 @@ def test_evaluation_writes_both_tables(bundle, make_run, shell):
     assert {row["name"] for row in tables["cases"]} == bundle.scored
     names = [row["name"] for row in tables["summary"]]
     assert set(names[:classes]) == bundle.scored
-    assert all(name.startswith("mean o") for name in names[classes:]), "a paper's own mean may come first"
+    assert all(name.startswith(("mean of ", "mean over ")) for name in names[classes:]), (
+        "a paper's own mean may come first"
+    )
     assert all(0 <= float(row["dice"]) <= 1 for row in tables["cases"] if row["dice"])
     assert tables["summary"][-1]["name"] == "mean over classes"
     assert "mean over classes" in told.out
