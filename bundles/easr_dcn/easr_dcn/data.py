@@ -29,7 +29,15 @@ from common.datasets.lists.output_names import with_output_names
 from common.datasets.lists.patients import patients_of
 from common.errors import InputError
 
-__all__ = ["PAIRINGS", "check_folder", "entries_of", "pair_datalist", "pairs_of", "pairs_to_register", "structures"]
+__all__ = [
+    "PAIRINGS",
+    "check_folder",
+    "entries_of",
+    "pair_datalist",
+    "pairs_of",
+    "pairs_to_register",
+    "structures",
+]
 
 PAIRINGS = {
     "atlas": "training: every two scans; validation and test: onto the first training scan",

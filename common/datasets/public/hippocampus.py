@@ -50,7 +50,9 @@ class _Hippocampus(Reader):
         cases = sorted(_listed(root / "dataset.json"))
         kept = len(cases) - len(cases) // 5
         lists = {"training": cases[:kept], "test": cases[kept:]}
-        return cases_present(lists, lambda case: _file(root, "imagesTr", case), partial=partial, source=source)
+        return cases_present(
+            lists, lambda case: _file(root, "imagesTr", case), partial=partial, source=source
+        )
 
     def read(self, source: Path, case: str) -> RawCase:
         """One crop with its label."""
@@ -85,7 +87,9 @@ def _listed(path: Path) -> list[str]:
         entries = json.loads(path.read_text(encoding="utf-8"))["training"]
         names = [PurePosixPath(entry["image"]).name for entry in entries]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: its list 'training' cannot be read ({error!r}); download it again") from error
+        raise InputError(
+            f"{path}: its list 'training' cannot be read ({error!r}); download it again"
+        ) from error
     cases = [name.removesuffix(".gz").removesuffix(".nii") for name in names if name[:1] not in "._"]
     if len(cases) < 5:
         raise InputError(f"{path}: names {len(cases)} training cases; expected all of the release")

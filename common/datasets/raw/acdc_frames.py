@@ -49,7 +49,9 @@ def read_frame(path: Path) -> tuple[Grid, np.ndarray]:
     grid = read_grid(path)
     truth = path.with_name(path.name.replace(".nii", "_gt.nii", 1))
     if not truth.is_file():
-        raise InputError(f"{truth}: is not there; early copies lack the truth of testing: download ACDC again")
+        raise InputError(
+            f"{truth}: is not there; early copies lack the truth of testing: download ACDC again"
+        )
     check_grid(read_grid(truth), grid)
     label = read_label(truth, highest=len(LABELS) - 1)
     if not label.any():

@@ -37,7 +37,9 @@ def line_of_start(overlay, raw, dataset, tmp_path, **overrides):
     prepare(dataset, raw, tmp_path / dataset)
     run = Run(BUNDLE, tmp_path / "a run", tmp_path / dataset)
     files = [BUNDLE.config_file(kind) for kind in ("train", "paper", overlay)]
-    told = Shell(ROOT, tmp_path).run(files, {**run.places, **TINY, "dataset_dir": run.phantom, **overrides}).ok()
+    told = (
+        Shell(ROOT, tmp_path).run(files, {**run.places, **TINY, "dataset_dir": run.phantom, **overrides}).ok()
+    )
     (row,) = rows_of(run)
     assert float(row["loss"]) > 0
     assert run.weights.is_file()
@@ -62,7 +64,9 @@ def test_acdc(tmp_path):
     line = line_of_start("acdc", write_acdc_pairs(tmp_path / "raw"), "acdc_pairs", tmp_path, **CUT)
     assert line == "training on 100 pairs of 200 scans, keeping the last weights"
     lists = pair_datalist(tmp_path / "acdc_pairs", holdout=0, pairing="patients")
-    patients = [tuple(case[role].split("/")[-1][:10] for role in ("moving", "fixed")) for case in lists["test"]]
+    patients = [
+        tuple(case[role].split("/")[-1][:10] for role in ("moving", "fixed")) for case in lists["test"]
+    ]
     assert len(patients) == 100, "both directions"
     assert all(one == other for one, other in patients)
     assert len({case["moving"] for case in lists["test"]}) == 100
@@ -136,7 +140,9 @@ def test_crop_or_pad(size):
         assert cut.shape[1:] == tuple(size)
         at = tuple(n // 2 for n in size)
         assert cut[(0, *at)] == image[(0, *voxel)]
-        world = [one.affine @ torch.tensor([*place, 1.0]).double() for one, place in ((cut, at), (image, voxel))]
+        world = [
+            one.affine @ torch.tensor([*place, 1.0]).double() for one, place in ((cut, at), (image, voxel))
+        ]
         torch.testing.assert_close(*world)
     same = CropOrPadd("fixed", size=None)({"fixed": image, "centre": [0, 0, 0]})
     assert same["fixed"] is image
