@@ -19,8 +19,8 @@ class CropOrPadd(MapTransform):
     Args:
         keys: of images (1, *S) with an affine.
         size: voxels along each axis; None leaves the images as they are.
-        centre: key under which the case may have a place, x, y, z in RAS+ mm, that becomes voxel ``size // 2``
-            (to the nearest voxel).  Without it voxel ``n // 2`` of the image becomes that.
+        centre: key under which the case may have a place, x, y, z in RAS+ mm; the voxel nearest to it becomes
+            voxel ``size // 2``.  Without it voxel ``n // 2`` of the image becomes that.
     """
 
     def __init__(self, keys: KeysCollection, *, size: Sequence[int] | None, centre: str = "centre") -> None:

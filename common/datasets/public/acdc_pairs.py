@@ -5,7 +5,8 @@ Raw layout, as the challenge distributes it (:mod:`common.datasets.public.acdc`)
     database/training/patient001/{Info.cfg, patient001_frame01.nii.gz, patient001_frame01_gt.nii.gz, ...}
     database/testing/patient101/{...}
 
-``patient001_frame01`` is the end of diastole (ED), ``patient001_frame02`` that of systole, next to each other.
+``patient001_frame01`` is the end of diastole (ED), ``patient001_frame02`` that of systole, one after the
+other.
 Images are written as they are, on their own grid.  Each entry names its ``stage`` and, in ``centre``, the
 middle of the box of the heart's labels at ED, x, y, z in RAS+ mm, the same for both frames of a patient.
 """

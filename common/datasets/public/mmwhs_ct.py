@@ -96,7 +96,8 @@ def _structures(path: Path) -> np.ndarray:
     unknown = sorted(set(np.unique(codes).tolist()) - {0, *_CODES})
     if unknown or not codes.any():
         raise InputError(
-            f"{path}: has the codes {unknown or [0]}; expected 0 and some of {sorted(_CODES)}: download it again"
+            f"{path}: has the codes {unknown or [0]}; expected 0 and some of {sorted(_CODES)}: download it "
+            f"again"
         )
     label = np.zeros(codes.shape, np.uint8)
     for code, value in _CODES.items():

@@ -51,8 +51,8 @@ class _Oasis(Reader):
         subjects = [subject for subject in _subjects(source) if _files(source, subject)[0].is_file()]
         if len(subjects) != _SUBJECTS and not (partial and len(subjects) > _TEST):
             raise InputError(
-                f"{source}: holds {len(subjects)} subjects with aligned scans; expected {_SUBJECTS}: complete "
-                f"the download, or prepare fewer (more than {_TEST}, which are for testing) with  --partial true"
+                f"{source}: {len(subjects)} subjects have aligned scans; expected {_SUBJECTS}: complete "
+                f"the download, or prepare fewer (more than the {_TEST} for testing) with  --partial true"
             )
         return {"training": subjects[:-_TEST], "test": subjects[-_TEST:]}
 

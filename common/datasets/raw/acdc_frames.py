@@ -1,4 +1,4 @@
-"""The labelled frames in ACDC's release: ``patient001_frame01`` is the end of diastole, ``_frame02`` of systole."""
+"""Frames of ACDC's release: ``patient001_frame01`` is the end of diastole, ``_frame02`` systole's."""
 
 from __future__ import annotations
 

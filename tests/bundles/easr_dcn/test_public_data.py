@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_oasis(tmp_path):
     assert line == "training on 77421 pairs of 394 scans, keeping the last weights"
     test = pair_datalist(tmp_path / "oasis", holdout=0, pairing="neighbours")["test"]
     assert len(test) == 19
-    assert all(one["fixed"] == other["moving"] for one, other in zip(test, test[1:], strict=False))
+    assert all(one["fixed"] == other["moving"] for one, other in itertools.pairwise(test))
     assert [case["moving"] for case in pairs_to_register(tmp_path / "oasis", pairing="neighbours")] == [
         case["moving"] for case in test
     ]
