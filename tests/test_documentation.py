@@ -58,6 +58,8 @@ RAW = {
 }
 #: Comparisons that take hours by design; tests/benchmarks runs them with a small budget.
 BUDGETED = re.compile(r"benchmarks\.comparisons\.")
+#: Commands that need the internet, or files of authors; tests/common/checkpoints runs them on a local server.
+PUBLISHED = re.compile(r"common\.checkpoints (?:import|accept)\b")
 COMMAND = re.compile(r"^    (?:python|torchrun) .*", re.MULTILINE)
 
 
@@ -121,7 +123,7 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         return {"output_dir": folder / f"scores of {len(command)} letters"}
     kinds = [kind for kind in bundle.quick.get("configs", {}) if kind in bundle.quick]
     own_kinds = [kind for kind in kinds if f"{kind}.json" in command]
-    place = "paper" if "paper.json" in command else "own" if re.search("DIR|SIGNALS", command) else "phantom"
+    place = "paper" if "paper.json" in command else "own" if re.search("DIR|SIGNALS", command) else "run"
     place = "_".join([place, *own_kinds])
     settings = {"output_dir": folder / place / "eval", "ckpt_dir": folder / place / "models"}
     if not re.search("|".join(["DIR", "SIGNALS", *RAW]), command):
@@ -161,7 +163,7 @@ class Reader:
         self.places |= released
 
     def run(self, command: str) -> None:
-        if BUDGETED.search(command):
+        if BUDGETED.search(command) or PUBLISHED.search(command):
             return
         if f"bundles/{self.bundle.name}/" in command or "common." in command:
             words = [*shlex.split(self.as_typed(command))[1:]]
@@ -176,7 +178,7 @@ class Reader:
         words = rf"\b({'|'.join(named)})\b"  # all at once: a path may contain one of the placeholders
         run = re.sub(words, lambda found: shlex.quote(str(named[found[1]])), run)
         if "_export" in command:  # of the weights that the printed training has saved elsewhere
-            models = shlex.quote(str(self.folder / "phantom" / "models"))
+            models = shlex.quote(str(self.folder / "run" / "models"))
             run = run.replace(f"bundles/{self.bundle.name}/models", models)
         return run
 

@@ -22,7 +22,7 @@ def config(folder, name):
 
 def test_class_and_channel_counts_of_the_training_are_written_to_the_configs(tmp_path):
     """``--num_classes 5`` was an option of the training; MONAI Label reads only the files."""
-    plan = {"channels": 2, "classes": 3, "labels": {"0": "nothing", "1": "Kidney"}}
+    plan = {"intensity": [], "channels": 2, "classes": 3, "labels": {"0": "nothing", "1": "Kidney"}}
     folder = unpacked(tmp_path, plan)
     fit_to_weights(folder)
     for kind in ("train", "inference"):
@@ -31,7 +31,7 @@ def test_class_and_channel_counts_of_the_training_are_written_to_the_configs(tmp
     assert formats["inputs"]["image"]["num_channels"] == 2
     assert formats["outputs"]["pred"]["num_channels"] == 3
     assert formats["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "Kidney", "2": "class 2"}
-    assert "num_classes" not in config(folder, "paper"), "an overlay keeps what it does not change out"
+    assert "in_channels" not in config(folder, "paper"), "an overlay keeps what it does not change out"
 
 
 def test_without_a_plan_the_published_settings_are_asked_for_and_nothing_else_is_changed(tmp_path):
