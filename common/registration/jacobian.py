@@ -16,8 +16,8 @@ def jacobian_determinant(displacement: Tensor, *, differences: str = "central") 
 
     Args:
         displacement: (B, d, *S) in voxels, d = 2 or 3, at least two voxels along every axis.
-        differences: "central", one-sided at the borders, (B, *S); "replicated", central with the values at the
-            border repeated beyond it, so half the one-sided difference there, (B, *S): what SimpleITK's
+        differences: "central", one-sided at the borders, (B, *S); "replicated", central with the border
+            repeated beyond it, so half the one-sided difference there, (B, *S): what SimpleITK's
             DisplacementFieldJacobianDeterminant computes on a grid of unit spacing; or "forward",
             (B, *S - 1), without the last voxel of each axis.
 
