@@ -43,7 +43,7 @@ def _counted(items: Sequence[Any], noun: str = "") -> str:
     """Cases, and in brackets what there is another number of; or pairs and their scans."""
     if len(items) and all(isinstance(item, Mapping) and {"moving", "fixed"} <= item.keys() for item in items):
         scans = {str(item[role]) for item in items for role in ("moving", "fixed")}
-        return f"{len(items)} pairs of {len(scans)} scans"
+        return f"{len(items)} pair{'s' if len(items) > 1 else ''} of {len(scans)} scans"
     first = {_image_of(item, number): item for number, item in enumerate(items)}
     cases, patients = len(first), count_patients(list(first.values()))
     further = [f"{patients} patients"] if patients < cases else []

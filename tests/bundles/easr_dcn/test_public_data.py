@@ -16,6 +16,7 @@ from common.bundles import parse_config
 from common.datasets.lists.case_list import CaseList
 from common.datasets.raw.prepare import prepare
 from common.errors import InputError
+from common.training.numbers import line_of_numbers
 from easr_dcn.data import pair_datalist, pairs_to_register
 from easr_dcn.grid import CropOrPadd
 from easr_dcn.sampling import RandomPartners
@@ -183,3 +184,10 @@ def test_unknown_pairing_is_refused(tmp_path):
     for function in (pair_datalist, pairs_to_register):
         with pytest.raises(InputError, match="--pairing both; expected one of: atlas"):
             function(tmp_path, pairing="both")
+
+
+def test_pairs_and_their_scans_are_counted(tmp_path):
+    _, cases = scans(tmp_path, 5)
+    assert line_of_numbers(cases, [], "last") == "training on 10 pairs of 5 scans, keeping the last weights"
+    listed = [{"moving": "a", "fixed": "b"}]
+    assert line_of_numbers(cases, listed, "best").endswith("5 scans, choosing weights on 1 pair of 2 scans")
