@@ -11,7 +11,13 @@ import sys
 from collections.abc import Iterable
 from types import TracebackType
 
-__all__ = ["InputError", "note_folders", "root_input_error", "show_input_errors_as_one_line"]
+__all__ = [
+    "InputError",
+    "note_folders",
+    "printable",
+    "root_input_error",
+    "show_input_errors_as_one_line",
+]
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -20,6 +26,16 @@ _folders: list[str] = []
 
 class InputError(ValueError):
     """Something outside the code is wrong: a file, a value in a config, an option."""
+
+
+def printable(text: str, *, kept: str = "") -> str:
+    """The text with escapes for what is not seen: control codes, changes of direction, lone surrogates.
+
+    Args:
+        text: from outside: a name in an index, a file's content quoted in an error.
+        kept: characters to leave as they are.
+    """
+    return "".join(one if one.isprintable() or one in kept else ascii(one)[1:-1] for one in text)
 
 
 def root_input_error(error: BaseException | None) -> InputError | None:
@@ -62,6 +78,6 @@ def show_input_errors_as_one_line() -> None:
         if cause is None:
             previous(kind, error, trace)
         else:
-            print(f"error: {cause}", file=sys.stderr)
+            print("error:", printable(str(cause), kept="\n"), file=sys.stderr)
 
     sys.excepthook = hook

@@ -11,11 +11,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from common.errors import InputError
 
-__all__ = ["label_channel", "open_upright", "picture_problem", "read_label_picture", "read_picture"]
+__all__ = [
+    "label_channel",
+    "open_picture",
+    "open_upright",
+    "picture_problem",
+    "read_label_picture",
+    "read_picture",
+]
 
 _TO_RGB = frozenset(["RGB", "RGBA", "RGBX", "L", "LA", "P", "PA", "1", "YCbCr"])
 _GREY = frozenset(["L", "LA", "1"])
@@ -28,7 +35,11 @@ _REPAIR_DEPTH = "scale its values to 0..255 and save as 8-bit PNG"
 
 
 def open_upright(path: str | Path) -> Image.Image:
-    """The picture, turned as its EXIF orientation says; its first frame where there are several."""
+    """The picture, turned as its EXIF orientation says; its first frame where there are several.
+
+    Raises:
+        Exception: whatever Pillow raises; see :func:`open_picture`.
+    """
     with Image.open(path) as picture:
         picture.load()
         return ImageOps.exif_transpose(picture)
@@ -59,7 +70,7 @@ def read_picture(path: str | Path, channels: int = 3) -> Image.Image:
     Raises:
         InputError: it cannot be read, or would need a decision; see :func:`picture_problem`.
     """
-    picture = _opened(path)
+    picture = open_picture(path)
     problem = picture_problem(picture.mode, channels)
     if problem is not None:
         found, expected, repair = problem
@@ -76,7 +87,7 @@ def read_label_picture(path: str | Path) -> np.ndarray:
     Raises:
         InputError: it cannot be read, or is a colour picture.
     """
-    values = label_channel(np.asarray(_opened(path)))
+    values = label_channel(np.asarray(open_picture(path)))
     if values is None:
         raise InputError(
             f"{path}: is a colour picture; expected one channel of class numbers: save each pixel's class "
@@ -93,11 +104,16 @@ def label_channel(stored: np.ndarray) -> np.ndarray | None:
     return colours[..., 0] if (colours == colours[..., :1]).all() else None
 
 
-def _opened(path: str | Path) -> Image.Image:
+def open_picture(path: str | Path) -> Image.Image:
+    """As :func:`open_upright`.
+
+    Raises:
+        InputError: it is missing or cannot be read.
+    """
     try:
         return open_upright(path)
     except FileNotFoundError as error:
         raise InputError(f"{path}: is missing; correct the path, or copy the file there") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow's readers raise a dozen kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: cannot be read as a picture ({reason}); save it as 8-bit PNG") from error

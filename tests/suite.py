@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.of_bundles import bundle_of
 from tests.seconds import Seconds, slowness, take_of_all_tests, used, used_with_warm_start
@@ -22,6 +23,10 @@ from tests.selection import Selection, bundle_names, samples, select
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "tests" / "last_full.txt"
 SECONDS = ROOT / "tests" / "last_full_seconds.json"
+
+# Made-up files for the readers: the same few in every run, many others before a release.
+settings.register_profile("quick", max_examples=25, derandomize=True, deadline=None, database=None)
+settings.register_profile("all", max_examples=2000, deadline=None, database=None)
 
 seconds = Seconds()
 _chosen: dict[str, Any] = {}
@@ -39,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose once, in the process that distributes the tests."""
+    settings.load_profile("all" if config.getoption("--full") == "all" else "quick")
     if hasattr(config, "workerinput"):
         _chosen.update(config.workerinput["chosen"])
         return

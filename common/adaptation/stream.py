@@ -139,9 +139,16 @@ class StreamInferer(Inferer):
         state, self._waiting = self._waiting, None
         try:
             self.restore_own(state)
-            self.images = int(state["images"])
-        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            self.images = _counted(state["images"])
+        except Exception as error:  # each method raises what it likes about a state of another kind
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise InputError(
-                f"state of a stream: it does not fit this config ({type(error).__name__}: "
-                f"{str(error).splitlines()[0]}); go on with the settings that the stream began with"
+                f"state of a stream: it does not fit this config ({type(error).__name__}: {reason}); "
+                "go on with the settings that the stream began with"
             ) from error
+
+
+def _counted(images: Any) -> int:
+    if type(images) is not int or images < 0:
+        raise ValueError(f"images = {images!r} is no number of images")
+    return images

@@ -13,7 +13,7 @@ from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
 from common.adaptation.stream import StreamInferer
-from common.checkpoints.store import read_checkpoint
+from common.checkpoints.store import read_checkpoint, require_finite
 from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
 
@@ -24,9 +24,20 @@ logger = logging.getLogger(__name__)
 
 def _read(path: Path) -> dict[str, Any]:
     state = read_checkpoint(path)
-    if not isinstance(state, Mapping) or not {"inferer", "domain", "predicted"} <= set(state):
+    if not isinstance(state, Mapping) or not _is_state(state):
         raise InputError(f"{path}: not the state of a stream; start anew without --resume")
+    require_finite(state, path)
     return dict(state)
+
+
+def _is_state(state: Mapping[str, Any]) -> bool:
+    predicted, inferer = state.get("predicted"), state.get("inferer")
+    return (
+        isinstance(inferer, Mapping)
+        and isinstance(predicted, list)
+        and all(isinstance(file, str) for file in predicted)
+        and isinstance(state.get("domain", 0), str | None)
+    )
 
 
 def _file(image: Any) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from torch import nn
 
 from common.checkpoints.authors import rename_keys
-from common.checkpoints.safetensors_file import read_safetensors
 from common.checkpoints.store import load_state, read_checkpoint, state_of
 
 __all__ = ["start_encoder"]
@@ -44,9 +43,7 @@ def start_encoder(encoder: nn.Module, weights: str | Path | None) -> str:
         logger.warning(told)
         return told
     path = Path(weights)
-    safe = path.suffix == ".safetensors"
-    state = read_safetensors(path) if safe else state_of(read_checkpoint(path), path)
-    state = rename_keys(state, [(r"^module\.", "")])
+    state = rename_keys(state_of(read_checkpoint(path), path), [(r"^module\.", "")])
     classifier = [key for key in state if key.startswith("fc.")]
     used = {key: value for key, value in state.items() if key not in classifier}
     # Files from before PyTorch 0.4.1 lack the batch counters, which nothing here reads.

@@ -25,6 +25,7 @@ __all__ = [
     "CHECKPOINT",
     "PLAN",
     "WEIGHTS",
+    "discard",
     "find_plan",
     "foreign_plan",
     "is_taken",
@@ -66,6 +67,12 @@ def promote(path: str | Path) -> bool:
     os.replace(staged(path), path)
     _remove_if_empty(path.parent / _UNFINISHED)
     return True
+
+
+def discard(path: str | Path) -> None:
+    """Remove what is staged for a file."""
+    staged(path).unlink(missing_ok=True)
+    _remove_if_empty(staged(path).parent)
 
 
 def _remove_if_empty(folder: Path) -> None:

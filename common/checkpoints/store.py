@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import re
@@ -10,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from common.bundles import bundle_folder, bundle_package
+from common.checkpoints.origin import origin_of
 from common.checkpoints.stamp import Stamp, stamped
 from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
+from common.processes import rank
 
 __all__ = [
     "load_state",
     "load_weights",
     "read_checkpoint",
+    "require_finite",
     "require_weights",
     "save_state",
     "state_of",
@@ -30,17 +36,20 @@ __all__ = [
 _STATE_KEYS = ("state_dict", "network_weights", "model_state_dict", "model", "net", "network")
 
 
-def _numpy_scalars() -> list[Any]:
-    """What a pickled NumPy number consists of: harmless, and found in nnU-Net's ``plot_stuff``."""
+def _harmless() -> list[Any]:
+    """What training programs save beside tensors and can run nothing: NumPy's numbers, as in nnU-Net's
+    ``plot_stuff``, and the parsed command line.
+    """
     import numpy as np
     from numpy._core import multiarray
 
     dtypes = [type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4", "b1")]
-    return [(multiarray.scalar, "numpy.core.multiarray.scalar"), multiarray.scalar, np.dtype, *dtypes]
+    numbers = [(multiarray.scalar, "numpy.core.multiarray.scalar"), multiarray.scalar, np.dtype, *dtypes]
+    return [*numbers, argparse.Namespace]
 
 
 def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
-    """Whatever ``torch.save`` put into a file, on the CPU.
+    """Whatever ``torch.save`` put into a file, or the tensors of a ``.safetensors`` file, on the CPU.
 
     Args:
         source: the file.
@@ -52,8 +61,10 @@ def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
     source = Path(source)
     if not source.is_file():
         raise InputError(f"{source}: there is no such file")
+    if source.suffix == ".safetensors":
+        return _read_safetensors(source)
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
+        with torch.serialization.safe_globals(_harmless()):
             return torch.load(source, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))  # else not a pickle by torch.save
@@ -63,8 +74,15 @@ def read_checkpoint(source: str | Path, *, trust: bool = False) -> Any:
             f"{source}: holds a Python object ({wanted.group(1)}) besides tensors, and loading it could run "
             "code. If you trust where the file comes from, repeat with --trust true"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged bytes make unpickling raise anything: IndexError, struct.error, ...
         raise InputError(f"{source}: not a PyTorch checkpoint, or a damaged one") from error
+
+
+def _read_safetensors(source: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(source)
+    except Exception as error:  # its own error, and those of torch about shapes and kinds of numbers
+        raise InputError(f"{source}: not a safetensors file, or a damaged one ({error})") from error
 
 
 def state_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
@@ -78,11 +96,33 @@ def state_of(checkpoint: Any, source: str | Path) -> dict[str, Tensor]:
         *(checkpoint.get(k) for k in _STATE_KEYS if isinstance(checkpoint, Mapping)),
     ):
         if isinstance(candidate, Mapping) and candidate:
-            tensors = {k: v for k, v in candidate.items() if isinstance(v, Tensor)}
+            tensors = {k: v for k, v in candidate.items() if isinstance(k, str) and isinstance(v, Tensor)}
             if len(tensors) == len(candidate):
                 return tensors
     held = ", ".join(map(str, checkpoint)) if isinstance(checkpoint, Mapping) else type(checkpoint).__name__
     raise InputError(f"{source}: found no network weights in it; it holds: {held[:200]}")
+
+
+def require_finite(value: Any, source: str | Path, place: str = "") -> None:
+    """Prove that no tensor holds NaN or infinity, in a state dict, or in mappings and lists of these.
+
+    Args:
+        value: what a checkpoint holds, or a part of it.
+        source: named in messages.
+        place: the keys that lead to ``value``.
+
+    Raises:
+        InputError: the first such tensor is named; with such weights every prediction is worthless.
+    """
+    if isinstance(value, Tensor):
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(
+                f"{source}: {place} holds NaN or infinity; expected finite numbers: the training that wrote "
+                "it diverged, or the file is damaged. Take an earlier one, or train again"
+            )
+    elif isinstance(value, Mapping | list | tuple):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            require_finite(item, source, f"{place}.{key}" if place else str(key))
 
 
 def _some(keys: Sequence[str]) -> str:
@@ -118,7 +158,8 @@ def load_state(
         What was not loaded, one line each; empty unless ``partial``.
 
     Raises:
-        InputError: keys are missing, left over, or of another shape (and not ``partial``).
+        InputError: keys are missing, left over, or of another shape (and not ``partial``), or values are
+            not finite.
     """
     missing, left_over, reshaped = _differences(network, state)
     notes = [
@@ -141,7 +182,12 @@ def load_state(
         raise InputError(
             f"{source}: not one of its {len(state)} keys fits this network; it is of another one"
         )
-    network.load_state_dict(fitting, strict=False)
+    try:
+        require_finite(fitting, source)
+        network.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:  # a sparse or quantised tensor, or one without numbers (meta)
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise InputError(f"{source}: cannot be copied into this network ({reason})") from error
     return notes
 
 
@@ -162,13 +208,18 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
 def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
+    Of imported weights one line is printed: what they are and where they come from.
     Where the bundle's ``checkpoint.py`` has a ``from_earlier``, weights of its earlier versions fit too.
 
     Raises:
         InputError: the file is missing (the message says how to get one), damaged, or of another network.
     """
     require_weights(path, bundle=bundle)
-    state = _renamed(state_of(read_checkpoint(path), path), bundle)
+    checkpoint = read_checkpoint(path)
+    origin = origin_of(checkpoint)
+    if origin is not None and rank() == 0:
+        tqdm.write(f"{path}: {origin.line()}")
+    state = _renamed(state_of(checkpoint, path), bundle)
     return load_state(network, state, path, partial=partial)
 
 

@@ -17,6 +17,7 @@ from monai.utils import string_list_all_gather
 from torch import Tensor
 
 from common.datasets.lists.output_names import distinct_names
+from common.errors import InputError
 from common.files import write_text
 
 __all__ = ["CaseTable", "format_table", "read_rows", "write_rows"]
@@ -43,10 +44,35 @@ def _cell(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def read_rows(path: str | Path) -> list[dict[str, float | None]]:
-    """Read back a table of numbers; empty cells become None."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{k: float(v) if v else None for k, v in row.items()} for row in csv.DictReader(file)]
+def read_rows(path: str | Path, needed: Sequence[str] = ()) -> list[dict[str, float | None]]:
+    """Read back a table of numbers; empty cells become None.
+
+    Args:
+        path: as :func:`write_rows` wrote it.
+        needed: columns in which every row must have a finite number.
+
+    Raises:
+        InputError: it cannot be read, or a cell is no number, or empty where one is needed.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [_numbers(row) for row in csv.DictReader(file)]
+        for row in rows:
+            lacking = [column for column in needed if not math.isfinite(row.get(column) or 0.0)]
+            lacking += [column for column in needed if row.get(column) is None]
+            if lacking:
+                raise ValueError(f"a row without a number for {lacking[0]}")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(
+            f"{path}: cannot be read as a table of numbers ({error}); move it away, and the table begins anew"
+        ) from error
+    return rows
+
+
+def _numbers(row: Mapping[str, str | None]) -> dict[str, float | None]:
+    if None in row:
+        raise ValueError("a row with more cells than the heading")
+    return {column: float(cell) if cell else None for column, cell in row.items()}
 
 
 def format_table(rows: Sequence[Row]) -> str:

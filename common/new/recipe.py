@@ -32,6 +32,7 @@ _GAPS = {
     "phantom are a demonstration.",
     "authors": "Method of (to fill: the paper's authors); implementation by the Method Zoo maintainers",
     "data_source": "The embedded phantom '{phantom}'; the paper: (to fill: its data sets)",
+    "published_weights": {"about": "to fill: whose weights these are, or where none were found", "files": []},
     "references": ["to fill: the paper, as one cites it"],
 }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
+from common.json_file import read_json
 
 __all__ = ["PARTS", "Layer", "layers_of", "pins_of"]
 
@@ -50,19 +50,11 @@ def pins_of(requirements: Path) -> dict[str, str]:
 
 
 def _layer(path: Path, source: str) -> Layer:
-    def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                raise InputError(f"{source}: {key} stands there twice in one mapping; keep one")
-            found[key] = value
-        return found
-
     try:
-        sections = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=without_twins)
+        sections = read_json(path)
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror})") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise InputError(f"{source}: is not JSON ({error})") from error
     if not isinstance(sections, dict):
         raise InputError(f"{source}: expected a mapping of sections, found a {type(sections).__name__}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import atomic_path
+from common.nifti import open_nifti, reading_nifti
 
 __all__ = ["read_field", "write_field"]
 
@@ -47,12 +48,15 @@ def read_field(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """The field (X, Y, Z, 3) in mm along R, A, S, and the affine (4, 4) of its grid.
 
     Raises:
-        InputError: the file holds no vectors of three components.
+        InputError: it cannot be read, or holds no vectors of three components.
     """
-    nifti = nib.load(path)
-    if nifti.ndim != 5 or nifti.shape[3:] != (1, 3) or int(nifti.header["intent_code"]) != _INTENT:
+    nifti = open_nifti(path)
+    with reading_nifti(path):
+        intent = int(nifti.header["intent_code"])
+    if nifti.ndim != 5 or nifti.shape[3:] != (1, 3) or intent != _INTENT:
         raise InputError(
-            f"{path}: shape {nifti.shape}, intent {int(nifti.header['intent_code'])}; expected a field of "
+            f"{path}: shape {nifti.shape}, intent {intent}; expected a field of "
             f"(X, Y, Z, 1, 3) with intent {_INTENT}"
         )
-    return np.asarray(nifti.dataobj)[:, :, :, 0] * _RAS_TO_LPS, nifti.affine
+    with reading_nifti(path):
+        return np.asarray(nifti.dataobj)[:, :, :, 0] * _RAS_TO_LPS, nifti.affine

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from common.bundles import bundle_folder, bundle_names
 from common.commands import run_commands
-from common.errors import InputError
-from common.registry.download import Patience
+from common.downloads.download import Patience
+from common.errors import InputError, printable
 from common.registry.entries import facts_of, split_key
 from common.registry.fetch import get as fetch
 from common.registry.fetch import read_index
 from common.registry.index import index as write_index
 from common.registry.lock import LOCK
 from common.registry.pack import pack as pack_one
-from common.registry.text_table import aligned, printable
+from common.registry.text_table import aligned
 from common.registry.verify import verify as verify_one
 from common.registry.zoo_checks import check_bundle, require_packages
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
+import lzma
 import re
 import shutil
 import stat
@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from common.errors import InputError
+from common.json_file import parse_json
 
 __all__ = [
     "check_members",
@@ -36,8 +37,15 @@ _LARGEST_TEXT = 16 << 20
 # Ours are stored as they are; source code and JSON shrink about tenfold, so a hundredfold is a bomb.
 _MOST_GROWTH = 100
 _CHUNK = 1 << 20
-# Besides BadZipFile; a NotImplementedError is an unknown compression or version.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError)
+# What reading a damaged zip raises, besides ValueError and OSError.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(
+        RuntimeError,
+        OverflowError,
+        IndexError,
+    ),  # a password, an unknown compression, a size too large
+)
 
 
 def digests(path: str | Path) -> dict[str, Any]:
@@ -201,8 +209,8 @@ def read_metadata(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     member = f"{name}/configs/metadata.json"
     text = read_text(archive, member)
     try:
-        metadata = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        metadata = parse_json(text)
+    except ValueError as error:
         raise InputError(f"{archive.filename}: {member} is not JSON ({error})") from error
     if not isinstance(metadata, dict):
         raise InputError(f"{archive.filename}: {member} is no JSON object")

@@ -118,12 +118,32 @@ def _text(path: Path, entry: Entry, versions: Sequence[str]) -> dict[str, str]:
             f"--index {shlex.quote(entry['source'].removesuffix(path.name))} "
             f"--version {entry['version']} --bundle_dir ."
         ),
+        "authors": _authors_weights(name, entry["authors_weights"]),
     }
+
+
+def _authors_weights(name: str, files: Sequence[Mapping[str, str]]) -> str:
+    """What the authors of a method published, with their links; empty where that is nothing."""
+    if not files:
+        return ""
+    items = "".join(
+        f"<li>{_link(file['what'], file['link'])}. Terms: {html.escape(file['terms'])}</li>" for file in files
+    )
+    listing = _command(f"python -m common.checkpoints sources {name}")
+    return f"<p>Weights that the authors published, and how to import them:</p>\n{listing}\n<ul>{items}</ul>"
+
+
+def _link(text: str, target: str) -> str:
+    """A link to the web; only the text where the target is anything else."""
+    shown = html.escape(text)
+    is_web = target.startswith(("https://", "http://"))
+    return f'<a href="{html.escape(target)}" rel="noopener noreferrer">{shown}</a>' if is_web else shown
 
 
 def _tile(entry: Entry, text: Mapping[str, str], pictures: Mapping[str, str]) -> str:
     chips = [*(value for key in ("modality", "dimensions", "paradigm") for value in _values(entry, key))]
     chips.append("with weights" if entry["weights"] else "no weights: train it")
+    chips += ["authors' weights"] if entry["authors_weights"] else []
     preview = pictures.get("preview.png") or next(iter(pictures.values()), None)
     return _TILE.format(
         **text,
@@ -191,6 +211,7 @@ _CARD = """<dialog id="card-{name}" aria-label="Model card of {name}">
 {download}
 <p>Checked against the index, from a checkout of Method Zoo:</p>
 {get}
+{authors}
 <p class="digest">Version {version}{older}. SHA-256 <code>{sha256}</code></p></section>
 {pages}
 </dialog>"""

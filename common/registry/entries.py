@@ -63,7 +63,8 @@ def facts_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What people search for, from a bundle's ``metadata.json``.
 
     ``paradigm`` (default "supervised") and ``reference`` (a short one; by default the first of
-    ``references``) are our own additions to it.
+    ``references``) are our own additions to it, as is ``published_weights``: those of the method's authors
+    that people can get.
     """
     image = next(iter(metadata["network_data_format"]["inputs"].values()))
     pred = next(iter(metadata["network_data_format"]["outputs"].values()))
@@ -75,4 +76,9 @@ def facts_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "dimensions": len(image["spatial_shape"]),
         "paradigm": metadata.get("paradigm", "supervised"),
         "reference": metadata.get("reference") or next(iter(metadata.get("references", [])), ""),
+        "authors_weights": [
+            {key: file[key] for key in ("name", "what", "link", "terms")}
+            for file in metadata.get("published_weights", {}).get("files", [])
+            if file.get("obtainable", True)
+        ],
     }

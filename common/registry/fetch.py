@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from common.disk import explained_disk_errors
+from common.downloads.download import Patience, as_url, download, read_small
 from common.errors import InputError
+from common.json_file import parse_json
 from common.leftovers import remove_leftovers, temporary_beside
 from common.registry.archive import unpack
-from common.registry.download import Patience, as_url, download, read_small
 from common.registry.entries import key_of, newest, split_key, zip_name
 from common.registry.lock import Pin, add_pin, digest_of, read_lock
 from common.registry.verify import require_digest, verify
@@ -39,8 +39,8 @@ def read_index(place: str, patience: Patience | None = None) -> tuple[str, dict[
         url = f"{url.rstrip('/')}/{_INDEX}"
     content = read_small(url, patience or Patience())
     try:
-        index = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        index = parse_json(content)
+    except ValueError as error:
         raise InputError(f"{url}: is not JSON ({error}); expected a {_INDEX}") from error
     if not isinstance(index, dict) or not all(isinstance(entry, dict) for entry in index.values()):
         raise InputError(f"{url}: is no index; expected an object of <name>_v<version> -> entry")

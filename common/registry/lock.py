@@ -6,7 +6,6 @@ of the zip: one that was replaced there, with an index to match, is refused.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from common.errors import InputError
 from common.files import write_json
+from common.json_file import read_json
 from common.registry.entries import key_of
 
 __all__ = ["LOCK", "Pin", "add_pin", "digest_of", "read_lock"]
@@ -48,10 +48,10 @@ def read_lock(path: Path) -> dict[str, Pin]:
         InputError: the file cannot be read, or is no lock file.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a lock file ({error}); {_REPAIR}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: is no lock file; {_REPAIR}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import io
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import Any, BinaryIO
 
 from common.bundles import bundle_folder
 from common.checkpoints.staging import PLAN, WEIGHTS, settle
+from common.datasets.plan.plan_file import read_plan
 from common.errors import InputError
 from common.files import atomic_path
 from common.folder_lock import locked
+from common.json_file import read_json
 from common.registry.entries import zip_name
 from common.registry.weights import check_models
 
@@ -58,7 +59,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
 
     Raises:
         InputError: no such bundle, its files or its metadata are incomplete, its weights are no weights or
-            have another plan beside them, or the folder cannot be written; nothing is written then.
+            have another plan beside them, its plan is none, or the folder cannot be written; nothing is
+            written then.
     """
     root = Path(root)
     folder = bundle_folder(name, root=root)
@@ -69,6 +71,8 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
     settle(folder / "models" / WEIGHTS)
     members = _members(folder, name, root / "common")
+    if f"models/{PLAN}" in members:
+        read_plan(folder / "models" / PLAN)
     check_models(folder / "models")
     with locked(path.parent, "packing"), atomic_path(path, durable=True) as temporary:
         _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
@@ -80,7 +84,7 @@ def _metadata_of(folder: Path) -> dict[str, Any]:
         if not (folder / file).is_file():
             raise InputError(f"{folder / file}: there is no such file; a packed bundle needs it")
     try:
-        return json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        return read_json(folder / "configs" / "metadata.json")
     except ValueError as error:
         raise InputError(f"{folder}/configs/metadata.json: is not JSON ({error})") from error
 

@@ -54,7 +54,7 @@ def _listed(folder: Path) -> set[str]:
         return set()
     except UnicodeDecodeError as error:
         raise InputError(f"{folder / _LIST}: is damaged; move it away, with what index made there") from error
-    return {line for line in lines if line and _stays_below(line)}
+    return {line for line in lines if line and "\0" not in line and _stays_below(line)}
 
 
 def _stays_below(file: str) -> bool:

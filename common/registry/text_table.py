@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["aligned", "printable"]
+from common.errors import printable
+
+__all__ = ["aligned"]
 
 _LONGEST = 400
-
-
-def printable(text: str) -> str:
-    """The text with escapes for what is not seen: control codes, changes of direction, lone surrogates."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> str:

@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.datasets.plan.plan_file import parse_plan
 from common.errors import InputError
-from common.registry.archive import check_members, common_version, digests, open_zip, read_metadata
+from common.registry.archive import (
+    check_members,
+    common_version,
+    digests,
+    open_zip,
+    read_metadata,
+    read_text,
+)
 from common.registry.entries import split_key, zip_name
 from common.registry.weights import check_packed_models
 
@@ -41,6 +49,9 @@ def verify(path: str | Path, entry: Mapping[str, Any] | None = None) -> dict[str
         damaged = archive.testzip()
         if damaged:
             raise InputError(f"{path}: {damaged} is damaged; fetch or pack it again")
+        plan = f"{name}/models/plan.json"
+        if plan in archive.namelist():
+            parse_plan(read_text(archive, plan), f"{path}: {plan}")
         check_packed_models(archive, name)
     if entry is not None:
         require_digest(path, entry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from common.checkpoints.staging import PLAN, WEIGHTS, find_plan, foreign_plan
 from common.checkpoints.stamp import plan_digest, stamp_of
 from common.checkpoints.state_file import read_outline
 from common.errors import InputError
+from common.json_file import parse_json
 from common.registry.archive import read_text
 
 __all__ = ["check_models", "check_packed_models"]
@@ -46,8 +46,8 @@ def check_packed_models(archive: zipfile.ZipFile, name: str) -> None:
         raise foreign_plan(shown, stamp, f"and {plan} is not there")
     text = read_text(archive, plan)
     try:
-        found = plan_digest(json.loads(text))
-    except (ValueError, RecursionError) as error:
+        found = plan_digest(parse_json(text))
+    except (ValueError, AttributeError) as error:
         raise InputError(f"{archive.filename}: {plan} is not JSON ({error})") from error
     if found != stamp.plan:
         raise foreign_plan(shown, stamp, f"but {plan} is another plan")

@@ -53,7 +53,8 @@ class RunHistory:
         """Open the table, with the rows up to the epoch from which the run goes on."""
         table = self.run.place(self.folder / "metrics.csv")
         if self.run.resume and table.is_file():
-            self.rows = [row for row in read_rows(table) if row["epoch"] <= trainer.state.epoch]
+            rows = read_rows(table, needed=("epoch", "seconds"))
+            self.rows = [row for row in rows if row["epoch"] <= trainer.state.epoch]
         self.seconds_before = self.rows[-1]["seconds"] if self.rows else 0.0
         self.started = time.monotonic()
 

@@ -11,10 +11,10 @@ from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
 
 from common.checkpoints.staging import WEIGHTS, staged
-from common.checkpoints.store import read_checkpoint
 from common.checkpoints.writing import write_checkpoint
 from common.errors import InputError
 from common.training.run import TrainingRun
+from common.training.run_state import read_run_state
 
 __all__ = ["ResumePoint"]
 
@@ -63,7 +63,10 @@ class ResumePoint:
     def _restore_scaler(self, trainer: Engine) -> None:
         """The gradient scaler of mixed precision, which the trainer makes after its handlers."""
         if self.scaler_state is not None and trainer.scaler is not None:
-            trainer.scaler.load_state_dict(self.scaler_state)
+            try:
+                trainer.scaler.load_state_dict(self.scaler_state)
+            except Exception as error:
+                raise InputError(f"{self.path}: its scaler is damaged; start anew without resume") from error
 
     def save(self, trainer: Engine) -> None:
         """Write the state of the epoch that has just ended."""
@@ -103,9 +106,7 @@ class ResumePoint:
         if not path.is_file():
             logger.warning("%s is not there: nothing to resume, starting from the beginning", path)
             return
-        state = read_checkpoint(path)
-        if "run" not in state:
-            raise InputError(f"{path}: not the state of a run; it holds {', '.join(map(str, state))[:200]}")
+        state = read_run_state(path)
         run, self.scaler_state = state["run"], state.get("scaler")
         if run["epoch"] >= trainer.state.max_epochs:
             raise InputError(
@@ -116,9 +117,10 @@ class ResumePoint:
         for name, part in self.parts.items():
             try:
                 part.load_state_dict(state[name])
-            except (KeyError, RuntimeError, ValueError) as error:
+            except Exception as error:  # each part raises what it likes about a state of another kind
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise InputError(
-                    f"{path}: its {name} does not fit this config ({str(error).splitlines()[0]}); "
+                    f"{path}: its {name} does not fit this config ({reason}); "
                     "resume with the config that the run began with, or start anew without --resume"
                 ) from error
         trainer.state.epoch, trainer.state.iteration = run["epoch"], run["iteration"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,15 @@ class KeepLowestLoss:
         return {"lowest": self.lowest}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on from a lowest loss."""
-        self.lowest = state["lowest"]
+        """Go on from a lowest loss.
+
+        Raises:
+            ValueError: it is no number.
+        """
+        lowest = state["lowest"]
+        if not isinstance(lowest, float | int) or math.isnan(lowest):
+            raise ValueError(f"lowest = {lowest!r} is no loss")
+        self.lowest = lowest
 
 
 class EndWithWeights:

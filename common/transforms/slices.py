@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import torch
 from monai.config import KeysCollection
@@ -22,6 +21,7 @@ from common.datasets.check.facts import read_facts
 from common.datasets.check.label_values import as_label_map
 from common.datasets.lists.case_list import flat_map
 from common.errors import InputError
+from common.nifti import open_nifti, reading_nifti
 from common.tensors.plain import plain
 
 __all__ = [
@@ -63,10 +63,13 @@ def labelled_slices_of(
 
 def _labelled(file: Any, nothing: Sequence[int]) -> list[int] | None:
     """Numbers of the slices with any other value than these; None if the label cannot be read."""
+    if not isinstance(file, str):
+        return None
     try:
-        label = nib.load(file)
-        voxels = ~np.isin(np.asanyarray(label.dataobj), nothing)
-    except (TypeError, OSError, EOFError, nib.filebasedimages.ImageFileError):
+        label = open_nifti(file)
+        with reading_nifti(file):
+            voxels = ~np.isin(np.asanyarray(label.dataobj), nothing)
+    except InputError:
         return None
     orientation = io_orientation(label.affine)
     axis = list(orientation[:, 0]).index(2)

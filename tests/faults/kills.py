@@ -134,9 +134,10 @@ def repeat(name: str, work: Work, folder: Path, go_on: Callable[[], None]) -> in
 
 
 def is_moved(folder: Path, name: str) -> bool:
-    """Whether a training has moved an earlier one's file aside: ``models/x`` to ``models_previous/x``."""
+    """Whether trainings have moved a file aside: ``models/x`` to ``models_previous/x``, then to ``_2/x``."""
     place = Path(name)
-    return any((folder / f"{place.parts[0]}_previous").rglob(place.name))
+    first = place.parts[0].partition("_previous")[0]
+    return any(folder.glob(f"{first}_previous*/**/{place.name}"))
 
 
 def bundle_work(shell: Shell, run: Run, kind: str, **more: object) -> Work:

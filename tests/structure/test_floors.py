@@ -15,10 +15,10 @@ COMMON = ROOT / "common"
 FLOORS = (
     ("errors", "processes", "tensors"),
     ("disk", "leftovers"),
-    ("commands", "config_walk", "files", "folder_lock"),
-    ("config_booleans",),
+    ("commands", "config_walk", "files", "folder_lock", "json_file"),
+    ("config_booleans", "downloads", "schema"),
     ("bundles",),
-    ("checkpoints", "kernels", "pictures"),
+    ("checkpoints", "kernels", "nifti", "pictures"),
     ("blocks", "losses"),
     ("datasets", "networks", "registration"),
     ("evaluation", "phantoms", "transforms"),

@@ -15,6 +15,7 @@ from typing import Any
 from common.bundles import bundle_folder, bundle_names, parse_config
 from common.checkpoints.store import require_weights
 from common.datasets import class_names, inference_list
+from common.datasets.plan.plan_file import read_plan
 from common.errors import InputError
 from common.files import write_json, write_text
 from common.registry.pack import pack
@@ -98,9 +99,12 @@ def fit_to_weights(bundle: Path) -> None:
 
     On the command line they are options (``--num_classes 5``, or ``--plan published`` for imported weights,
     which have no plan), which MONAI Label does not hand over.
+
+    Raises:
+        InputError: the plan beside the weights is none, or has a value that is not allowed.
     """
     plan_file = bundle / "models" / "plan.json"
-    plan = json.loads(plan_file.read_text(encoding="utf-8")) if plan_file.is_file() else {}
+    plan = read_plan(plan_file) if plan_file.is_file() else {}
     counts = {"in_channels": plan.get("channels"), "num_classes": plan.get("classes")}
     counts = {key: value for key, value in counts.items() if value is not None}
     for file in sorted((bundle / "configs").glob("*.json")):

@@ -39,9 +39,10 @@ def read_signal(path: str | Path) -> np.ndarray:
         )
     try:
         array = _array(path)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except Exception as error:  # NumPy's and Pillow's readers raise a dozen kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise InputError(
-            f"{path}: cannot be read ({str(error).splitlines()[0][:120]}); expected real numbers in a NumPy "
+            f"{path}: cannot be read ({reason}); expected real numbers in a NumPy "
             "array, a table of numbers separated by commas, or a grey PNG"
         ) from error
     if np.iscomplexobj(array) or not np.issubdtype(array.dtype, np.number):

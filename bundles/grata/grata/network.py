@@ -142,3 +142,7 @@ class GraTaNet(ResNetUNet):
         """
         x = functional.relu(deepest)
         return {name: branch(x) for name, branch in self.branches.items()}
+
+    def branch(self, name: str, image: Tensor) -> Tensor:
+        """The output of one branch for an image (B, in_channels, H, W), as in :meth:`auxiliary`."""
+        return self.branches[name](functional.relu(self.encode(image)[-1]))

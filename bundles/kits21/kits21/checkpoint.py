@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 AFTER_IMPORT = (
     "These weights are one stage with softmax: give --network_def#_target_ kits21.network.RegionUNet "
-    "--softmax True to inference.json too, and write the spacing and intensities of their plans.pkl into "
-    "its plan."
+    "--softmax True to inference.json too. Spacing, patch and intensities are those of the plans.pkl beside "
+    "them, or else the published ones: see plan.json."
 )
 
 _STAGE = r"^((?:coarse\.|fine\.)?)"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.bundles import bundle_folder
 from common.errors import InputError
+from common.json_file import read_json
 
 __all__ = ["BundleNeeds", "needs_of"]
 
@@ -43,7 +43,7 @@ def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
     """
     path = bundle_folder(bundle, root=root) / "configs" / "metadata.json"
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
+        metadata = read_json(path)
         formats = metadata["network_data_format"]
         image = formats["inputs"]["image"]
         classes = formats["outputs"]["pred"].get("channel_def")
@@ -54,7 +54,7 @@ def needs_of(bundle: str, *, root: Path | None = None) -> BundleNeeds:
             metadata.get("paradigm") == "semi-supervised",
             metadata.get("data_check"),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: cannot be read as metadata ({type(error).__name__}: {error}); expected "
             f"network_data_format with inputs.image and outputs.pred: use --num_classes and --in_channels"

@@ -12,7 +12,13 @@ from common.datasets.check.facts import CaseFacts
 from common.datasets.check.findings import Finding
 from common.datasets.check.image_rules import image_findings
 from common.datasets.check.label_rules import label_findings
-from common.datasets.check.label_values import as_label_map, mapped, repair_for_values, shown_values
+from common.datasets.check.label_values import (
+    as_label_map,
+    mapped,
+    mapped_labels,
+    repair_for_values,
+    shown_values,
+)
 from common.datasets.check.rules import Rules
 
 __all__ = ["check_cases"]
@@ -59,10 +65,32 @@ def check_cases(
         labelled=labelled,
         everywhere=frozenset(value for value in mapped(values, label_map) if value == int(value)),
     )
-    findings = [*_declared_labels(rules), *_unused_values(facts, rules), *_nothing_labelled(facts, rules)]
+    findings = [
+        *_twin_names(rules),
+        *_declared_labels(rules),
+        *_unused_values(facts, rules),
+        *_nothing_labelled(facts, rules),
+    ]
     for one in facts:
         findings += [*image_findings(one, rules), *label_findings(one, rules)]
     return [*findings, *_repeated_files(facts)]
+
+
+def _twin_names(rules: Rules) -> Iterator[Finding]:
+    """Tables, curves and legends tell classes apart by their names."""
+    by_name: dict[str, list[float]] = {}
+    for value, name in mapped_labels(rules.declared, rules.label_map).items():
+        by_name.setdefault(" ".join(name.split()), []).append(value)
+    for name, values in by_name.items():
+        if len(values) > 1:
+            yield Finding(
+                case="",
+                file="",
+                key="labels",
+                found=f"has the name {name!r} for the values {shown_values(values)}",
+                expected="a name of its own for each class",
+                repair="rename them in dataset.json, or make them one class with  --label_map",
+            )
 
 
 def _declared_labels(rules: Rules) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Facts of a case on disk, valid while path, size and date of its files stay the same.
 
 One small JSON file per case, named by a hash of the paths, so that a changed case replaces its own
-entry.  A cache that cannot be read or written is ignored; nothing depends on it.
+entry.  A cache that cannot be read or written, or was changed, is ignored; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from common.files import write_text
 
 __all__ = ["load_cached", "save_cached", "stamp"]
 
-_VERSION = 2  # raise it when the meaning of what is stored changes
+_VERSION = 3  # raise it when the meaning of what is stored changes
 
 
 def stamp(image: tuple[str, ...], label: tuple[str, ...]) -> list[list[int]] | None:
@@ -36,6 +36,8 @@ def load_cached(image: tuple[str, ...], label: tuple[str, ...]) -> dict[str, Any
         current = stamp(image, label)
         if current is None or entry["version"] != _VERSION or entry["stamp"] != current:
             return None
+        if entry["digest"] != _digest(entry["facts"]):
+            return None
         return _with_tuples(entry["facts"])
     except (OSError, RuntimeError, ValueError, KeyError, TypeError):
         return None
@@ -45,11 +47,15 @@ def save_cached(
     image: tuple[str, ...], label: tuple[str, ...], files: list[list[int]], facts: dict[str, Any]
 ) -> None:
     """Store facts of files that had the stamp ``files`` before they were read, if possible."""
-    entry = {"version": _VERSION, "stamp": files, "facts": facts}
     try:
+        entry = {"version": _VERSION, "stamp": files, "digest": _digest(facts), "facts": facts}
         write_text(_path(image, label), json.dumps(entry))
     except (OSError, RuntimeError, InputError):
         return
+
+
+def _digest(facts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _path(image: tuple[str, ...], label: tuple[str, ...]) -> Path:

@@ -46,6 +46,8 @@ def repair_file(error: str) -> str:
     """What to do about a file that cannot be read, by its ``error`` in the facts."""
     if error == "is missing":
         return "correct the path in dataset.json (relative to its folder), or copy the file there"
+    if "the memory" in error:
+        return "crop or resample it, or use a machine with more memory"
     if "truncated" in error or error == "is empty":
         return "copy or download the file again"
     if error == "is a colour picture":

@@ -16,6 +16,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from common.nifti import ClaimError, require_claimed
 from common.pictures import open_upright
 
 __all__ = ["IMAGE_SUFFIXES", "UnreadableError", "Voxels", "has_suffix", "read_voxels", "stem_of"]
@@ -88,8 +89,12 @@ def read_voxels(file: str | Path) -> Voxels:
         if path.stat().st_size == 0:
             raise UnreadableError("is empty")
         return _read_picture(path) if path.name.lower().endswith(_PICTURES) else _read_nifti(path)
-    except (UnreadableError, MemoryError):
+    except UnreadableError:
         raise
+    except ClaimError as error:
+        raise UnreadableError(f"is truncated or damaged: it {error}") from error
+    except MemoryError as error:
+        raise UnreadableError("is larger than the memory that is free") from error
     except Exception as error:  # the readers raise a dozen kinds; each one is a finding about the file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, EOFError | zlib.error) or _TRUNCATED.search(reason) or _is_cut_gzip(path):
@@ -112,6 +117,7 @@ def _is_cut_gzip(path: Path) -> bool:
 
 def _read_nifti(path: Path) -> Voxels:
     image = nib.load(path)
+    require_claimed(path, image.shape, image.get_data_dtype())
     stored = np.asanyarray(image.dataobj.get_unscaled())
     _demand_numbers(stored)
     shape = stored.shape[:3]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from common.datasets.lists.case_list import CaseList, as_lists, places_of
 from common.datasets.lists.holdout import hold_out
 from common.datasets.lists.patients import check_patients
 from common.errors import InputError
+from common.json_file import parse_json
+from common.schema import Schema
 
 __all__ = [
     "DATALIST",
@@ -28,6 +31,7 @@ __all__ = [
 ]
 
 DATALIST = "dataset.json"
+_SCHEMA = Schema(Path(__file__).with_name("dataset_schema.json"))
 
 
 def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
@@ -128,10 +132,10 @@ def modality_of(dataset_dir: str | Path) -> list[str]:
 
 
 def read_description(dataset_dir: str | Path) -> dict[str, Any]:
-    """The whole of dataset.json as it stands.
+    """The whole of dataset.json as it stands, checked against ``dataset_schema.json``; not to be changed.
 
     Raises:
-        InputError: no folder, no dataset.json, or broken JSON.
+        InputError: no folder, no dataset.json, broken JSON, or a value that is not allowed.
     """
     return _located_description(dataset_dir)[1]
 
@@ -156,27 +160,26 @@ def _located_description(dataset_dir: str | Path) -> tuple[Path, dict[str, Any]]
             f"{path}: not there; expected the list of cases: make it from folders of images and labels "
             f"with  python -m common.datasets list {folder}"
         )
+    anew = f"make the file anew with  python -m common.datasets list {folder} --overwrite"
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        return path, _parsed(path.read_bytes(), path, f"correct it by hand, or {anew}")
+    except InputError:
+        raise
     except (ValueError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read ({error}); expected JSON: correct that place, or make the file anew "
-            f"with  python -m common.datasets list {folder} --overwrite"
+            f"{path}: cannot be read ({error}); expected JSON: correct that place, or {anew}"
         ) from error
-    if not isinstance(description, dict):
-        raise InputError(
-            f'{path}: is a JSON {type(description).__name__}; expected an object with "training" and "test" '
-            f"lists: make it anew with  python -m common.datasets list {folder} --overwrite"
-        )
-    return path, description
+
+
+@lru_cache(maxsize=8)  # a run asks for the lists, the labels, the modality and more
+def _parsed(content: bytes, path: Path, repair: str) -> dict[str, Any]:
+    description = parse_json(content)
+    _SCHEMA.check(description, path, repair)
+    return description
 
 
 def _entries(path: Path, description: dict[str, Any], key: str) -> CaseList:
     listed = description.get(key) or []
-    if not isinstance(listed, list):
-        raise InputError(
-            f"{path}: {key} is a {type(listed).__name__}; expected a list of cases: correct it by hand"
-        )
     plain = key == "test" and all(isinstance(entry, str) for entry in listed)
     if not plain:
         _demand_images(path, key, listed)

@@ -18,6 +18,7 @@ from common.datasets.check.voxels import has_suffix, stem_of
 from common.datasets.lists.datalist import DATALIST
 from common.errors import InputError
 from common.files import write_json
+from common.schema import without_mark
 
 __all__ = ["Listing", "write_datalist"]
 
@@ -160,7 +161,7 @@ def _description(
         names = [modality] * channels if isinstance(modality, str) else [str(name) for name in modality]
     is_volume = any(len(one.image.shape) == 3 for one in facts)
     return {
-        "name": folder.name,
+        "name": without_mark(folder.name),
         "tensorImageSize": "3D" if is_volume else "2D",
         "modality": {str(channel): name for channel, name in enumerate(names)},
         "labels": {

@@ -6,7 +6,6 @@ same numbers.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +21,12 @@ from common.datasets.check.label_values import mapped_labels
 from common.datasets.lists.case_list import CaseList
 from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_description
 from common.datasets.plan.options import PlanOptions
+from common.datasets.plan.plan_file import check_plan, read_plan
 from common.datasets.plan.target_spacing import target_spacing
 from common.errors import InputError
 from common.files import write_json
 from common.processes import rank
+from common.schema import without_mark
 
 __all__ = ["load_plan", "make_plan", "training_plan"]
 
@@ -116,9 +117,10 @@ def training_plan(
         mapped_labels(declared, options.label_map) or _numbered_labels(options.classes),
         modality,
         options,
-        dataset=str(read_description(cases.folder).get("name") or cases.folder.name),
+        dataset=str(read_description(cases.folder).get("name") or without_mark(cases.folder.name)),
     )
     plan |= {"channels": options.channels, "classes": options.classes, **(inference or {})}
+    check_plan(plan, path)
     if save_as is not None and rank() == 0:
         _write_plan(Path(save_as), plan)
     return plan
@@ -154,7 +156,7 @@ def load_plan(
         _log.warning("%s: used with the published settings, not with a plan of its own", weights)
         return default
     if file is not None:
-        return _read_plan(file)
+        return read_plan(file)
     if default and weights.is_file() and not published:
         raise InputError(
             f"{weights}: comes with no plan (no plan.json beside it), so nothing says which spacing, "
@@ -162,18 +164,6 @@ def load_plan(
             "--plan published; if not, put the plan.json there that was written with them"
         )
     return default
-
-
-def _read_plan(path: Path) -> dict[str, Any]:
-    try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        if not {"intensity", "labels"} <= plan.keys():
-            raise ValueError("no intensity or no labels")
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{path}: is no plan ({error}); expected the JSON that training writes: train again, or remove it"
-        ) from error
-    return plan
 
 
 def _checked_spacing(spacing: Sequence[float]) -> list[float]:

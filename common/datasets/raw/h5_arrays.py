@@ -41,7 +41,9 @@ def read_h5_scan(path: Path, check: Callable[[str, Any], None]) -> tuple[np.ndar
                     f"is it a file of another data set?"
                 )
             image, label = (_array(path, key, file, check) for key in _KEYS)
-    except (OSError, RuntimeError, KeyError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # damaged files make h5py raise a dozen kinds
         raise InputError(f"{path}: cannot be read as HDF5 ({error}); download it again") from error
     _check_values(path, image, label)
     return image, label

@@ -13,6 +13,7 @@ import numpy as np
 
 from common.datasets.check.voxels import UnreadableError, read_voxels
 from common.errors import InputError
+from common.nifti import open_nifti, reading_nifti
 
 __all__ = ["Grid", "check_grid", "check_shape", "read_grid", "read_hounsfield", "read_image", "read_label"]
 
@@ -40,10 +41,7 @@ def read_grid(path: Path) -> Grid:
     Raises:
         InputError: not a volume with three axes, or not a NIfTI file.
     """
-    try:
-        image = nib.load(path)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
-        raise InputError(f"{path}: cannot be read as NIfTI ({error}); write it again") from error
+    image = open_nifti(path)
     shape = tuple(int(n) for n in image.shape)
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -90,10 +88,8 @@ def read_image(grid: Grid) -> np.ndarray:
     Raises:
         InputError: the file cannot be read, or holds NaN or infinite values.
     """
-    try:
-        image = np.asanyarray(nib.load(grid.path).dataobj).reshape(grid.shape)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{grid.path}: cannot be read ({error}); download it again") from error
+    with reading_nifti(grid.path):
+        image = np.asanyarray(open_nifti(grid.path).dataobj).reshape(grid.shape)
     if not np.isfinite(image).all():
         raise InputError(f"{grid.path}: {np.sum(~np.isfinite(image))} voxels are NaN or infinite")
     return image

@@ -28,7 +28,7 @@ import numpy as np
 
 from common.datasets.raw.prepare import RawCase, RawPicture, Reader
 from common.errors import InputError
-from common.pictures import open_upright, read_picture
+from common.pictures import open_picture, read_picture
 
 __all__ = ["PictureListReader", "read_mask"]
 
@@ -140,10 +140,7 @@ def read_mask(mask_file: Path, image: np.ndarray, image_file: Path) -> np.ndarra
     Raises:
         InputError: it cannot be read, or has another size.
     """
-    try:
-        mask = np.asarray(open_upright(mask_file).convert("RGB"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{mask_file}: cannot be read as a mask ({error}); download it again") from error
+    mask = np.asarray(open_picture(mask_file).convert("RGB"))
     if mask.shape != image.shape:
         raise InputError(
             f"{mask_file}: has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {image_file.name} "
@@ -209,7 +206,7 @@ def _read_list(file: Path) -> list[tuple[str, str | None]]:
             columns = [name.strip() for name in table.fieldnames or []]
             table.fieldnames = columns
             rows = [(row["image"].strip(), (row.get("mask") or "").strip() or None) for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, AttributeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, AttributeError, TypeError) as error:
         raise InputError(
             f"{file}: cannot be read as a list ({error}); expected the header image,mask"
         ) from error

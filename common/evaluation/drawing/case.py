@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 from common.evaluation.drawing.overlays import draw_colour_picture, draw_slices
-from common.pictures import open_upright
+from common.pictures import open_picture
 from common.tensors.nested import nested_label
 
 __all__ = ["draw_case"]
@@ -44,5 +44,5 @@ def draw_case(
     arrays = {row: np.asarray(label.cpu())[0] for row, label in maps.items()}
     if columns_first:
         arrays = {row: array.T for row, array in arrays.items()}
-    picture = np.asarray(open_upright(file).convert("RGB"))
+    picture = np.asarray(open_picture(file).convert("RGB"))
     draw_colour_picture(picture, arrays, names, path, title=title)

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from common.files import write_json
+from common.json_file import read_json
 from common.leftovers import process_runs
 
 __all__ = ["SECTIONS", "WriteCase", "case_generator", "ensure_phantom"]
@@ -113,7 +114,7 @@ def _checked_labelled(labelled: int, training: int) -> int:
 def _read_phantom(target: Path) -> dict[str, Any] | None:
     """``dataset.json`` of a folder that was made here, else None."""
     try:
-        dataset = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
+        dataset = read_json(target / "dataset.json")
     except (OSError, ValueError):
         return None
     return dataset if isinstance(dataset, dict) and isinstance(dataset.get("phantom"), dict) else None
@@ -121,8 +122,14 @@ def _read_phantom(target: Path) -> dict[str, Any] | None:
 
 def _listed_files(dataset: Mapping[str, Any]) -> set[str]:
     """The relative paths in the three lists, and those of files for all cases, in one spelling."""
-    entries = [dataset, *(entry for section in SECTIONS for entry in dataset.get(section, []))]
-    return {str(PurePosixPath(entry[key])) for entry in entries for key in _FILE_KEYS if key in entry}
+    found = (entry.get(key) for entry in [dataset, *_entries(dataset)] for key in _FILE_KEYS)
+    return {str(PurePosixPath(file)) for file in found if isinstance(file, str)}
+
+
+def _entries(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
+    lists = [dataset.get(section) for section in SECTIONS]
+    listed = [entry for entries in lists if isinstance(entries, list) for entry in entries]
+    return [entry for entry in listed if isinstance(entry, dict)]
 
 
 def _is_whole(target: Path, wanted: Mapping[str, Any]) -> bool:
@@ -134,8 +141,7 @@ def _is_whole(target: Path, wanted: Mapping[str, Any]) -> bool:
 
 def _annotations(dataset: Mapping[str, Any]) -> set[str]:
     """The relative paths of single annotators' files."""
-    entries = [entry for section in SECTIONS for entry in dataset.get(section, [])]
-    return {str(PurePosixPath(file)) for entry in entries for file in entry.get("annotations", [])}
+    return {str(PurePosixPath(file)) for entry in _entries(dataset) for file in entry.get("annotations", [])}
 
 
 def _refuse_foreign(target: Path, name: str) -> None:

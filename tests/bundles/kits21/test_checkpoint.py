@@ -8,7 +8,7 @@ from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetOutBlock, Un
 from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
-from common.checkpoints.authors import import_checkpoint
+from common.checkpoints.importing import import_checkpoint
 from common.checkpoints.store import load_weights
 from common.errors import InputError
 from kits21.checkpoint import from_authors, from_earlier, start_from

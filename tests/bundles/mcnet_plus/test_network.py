@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
-from common.checkpoints.authors import import_checkpoint
+from common.checkpoints.importing import import_checkpoint
 from common.networks.vnet.network import VNet
 from mcnet_plus.checkpoint import from_authors
 from mcnet_plus.network import MCNetPlus2d, MCNetPlus3d

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import json
 import subprocess
 import sys
 
@@ -12,7 +13,9 @@ import pytest
 import torch
 
 from common.bundles import parse_config
-from common.checkpoints.authors import import_checkpoint, rename_keys
+from common.checkpoints.authors import rename_keys
+from common.checkpoints.importing import import_checkpoint
+from common.checkpoints.stamp import plan_digest, read_stamp
 from common.checkpoints.store import load_weights, read_checkpoint, save_state, state_of
 from common.disk import DiskError
 from common.errors import InputError
@@ -76,8 +79,8 @@ def test_weights_that_were_there_move_away_with_their_plan(nnunet_file, publishe
         (target.parent / name).write_text(f"earlier {name}")
     told = import_checkpoint("cotr", str(nnunet_file()), str(target))
     assert f"the earlier weights and their plan are now in {tmp_path}/models_previous" in told
-    assert "they come with no plan: predict with --plan published" in told
-    assert [file.name for file in target.parent.iterdir()] == ["model.pt"]
+    assert sorted(file.name for file in target.parent.iterdir()) == ["model.pt", "plan.json"]
+    assert read_stamp(target).plan == plan_digest(json.loads(target.with_name("plan.json").read_text()))
     for name in ("model.pt", "plan.json", "checkpoint.pt"):
         assert (tmp_path / "models_previous" / name).read_text() == f"earlier {name}"
 

@@ -13,7 +13,7 @@ from common.errors import InputError
 from common.networks.pranet.network import PraNet
 from common.networks.res2net.network import Res2Net
 from common.networks.resnet_unet.network import ResNetUNet
-from tests.common.checkpoints.test_safetensors_file import write
+from tests.common.checkpoints.test_safetensors import write
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ def test_the_index_is_sorted_and_has_the_keys_of_a_published_one():
         "dimensions": 3,
         "paradigm": "semi-supervised",
         "reference": "Two, 2021",
+        "authors_weights": [],
     }
 
 

@@ -13,12 +13,27 @@ import pytest
 
 from common.registry.index import index
 from common.registry.pack import pack
+from tests.common.downloads.servers import serving
 from tests.common.registry import toy
-from tests.common.registry.servers import serving
 from tests.common.registry.webdriver import CHROMIUM, CONTROL, DRIVER, FLAGS, LEFT, browser
 
+#: Of which one can be had, and one link leads nowhere good.
+PUBLISHED = {
+    "about": "of the authors",
+    "files": [
+        {"name": "a", "what": "<b>CT</b>", "link": "https://example.org/a?b=1&c=2", "terms": "MIT"},
+        {
+            "name": "b",
+            "what": "lost",
+            "link": "https://example.org/lost",
+            "terms": "MIT",
+            "obtainable": False,
+        },
+        {"name": "c", "what": "MR", "link": "javascript:alert(1)", "terms": "MIT"},
+    ],
+}
 BUNDLES = {
-    "organs": {"name": "Organs in abdomens", "modality": "CT"},
+    "organs": {"name": "Organs in abdomens", "modality": "CT", "published_weights": PUBLISHED},
     "discs": {"name": "Discs", "modality": "fundus", "dimensions": 2, "paradigm": "domain adaptation"},
     "brains": {"task": "Brain registration", "modality": "T1, T2", "reference": "Curie & Bohr, 1921"},
 }
@@ -67,6 +82,19 @@ def page(dist):
 def test_one_tile_for_each_bundle(page, dist):
     assert [tile["id"] for tile in page.of("article")] == sorted(BUNDLES)
     assert "Version 0.1.0; also 0.0.9." in (dist / "index.html").read_text()
+
+
+def test_weights_of_the_authors_are_shown_with_their_links(dist):
+    text = (dist / "index.html").read_text()
+    assert text.count("<li>authors&#x27; weights</li>") == 1
+    shown = text.partition('id="card-organs"')[2].partition("</dialog>")[0]
+    link = '<a href="https://example.org/a?b=1&amp;c=2" rel="noopener noreferrer">&lt;b&gt;CT&lt;/b&gt;</a>'
+    assert f"<li>{link}. Terms: MIT</li><li>MR. Terms: MIT</li>" in shown
+    assert "common.checkpoints sources organs" in shown
+    assert "example.org/lost" not in text
+    assert text.count("common.checkpoints sources") == 1 + text.count(
+        'aria-label="Copy the command python -m common.checkpoints'
+    )
 
 
 def test_nothing_comes_from_elsewhere(page, dist):
@@ -120,7 +148,8 @@ def test_everything_has_a_name_for_a_screen_reader(page):
     assert all("alt" in image for image in page.of("img"))
     assert all(dialog["aria-label"] for dialog in page.of("dialog"))
     labels = [button["aria-label"] for button in page.of("button") if button.get("class") == "copy"]
-    assert len(labels) == 3 * len(BUNDLES)
+    weights = sum("published_weights" in metadata for metadata in BUNDLES.values())
+    assert len(labels) == 3 * len(BUNDLES) + weights
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
 

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
+from common.downloads import connection
+from common.downloads.download import Patience, read_small
 from common.errors import InputError
-from common.registry import connection
-from common.registry.download import Patience, read_small
 from common.registry.fetch import get, read_index
+from tests.common.downloads.servers import Handler, serving
 from tests.common.registry import toy
-from tests.common.registry.servers import Handler, serving
 
 QUICK = Patience(timeout=0.4, attempts=2, pause=0.01)
 INDEX, ZIP = "/bundle_index.json", "/toy_v0.1.0.zip"

@@ -34,6 +34,7 @@ def test_entry(tmp_path):
             "dimensions": 3,
             "paradigm": "supervised",
             "reference": "Nobody N. Toys. 2020",
+            "authors_weights": [],
             "weights": True,
             "common": "0.1.0",
         }
@@ -51,6 +52,7 @@ def test_facts_prefer_what_the_metadata_says():
         "dimensions": 2,
         "paradigm": "federated",
         "reference": "Toys, 2020",
+        "authors_weights": [],
     }
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from common.downloads.download import Patience
 from common.leftovers import remove_leftovers
-from common.registry.download import Patience
 from common.registry.fetch import get
 from common.registry.index import index
 from common.registry.pack import pack

@@ -7,9 +7,9 @@ import os
 
 import pytest
 
+from common.downloads.download import Patience
 from common.errors import InputError
 from common.registry.archive import digests
-from common.registry.download import Patience
 from common.registry.fetch import get
 from common.registry.index import index
 from common.registry.pack import pack

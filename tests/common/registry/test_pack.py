@@ -56,7 +56,8 @@ def test_same_files_same_bytes(tmp_path):
     with zipfile.ZipFile(first) as archive:  # nothing of today, of the machine, or of its zlib
         kinds = {(m.date_time, m.external_attr >> 16, m.compress_type) for m in archive.infolist()}
     assert kinds == {((1980, 1, 1, 0, 0, 0), 0o100644, zipfile.ZIP_STORED)}
-    (other / "bundles/toy/models/plan.json").write_text("{ }")
+    plan = other / "bundles/toy/models/plan.json"
+    plan.write_text(f"{plan.read_text()} ")
     assert pack("toy", tmp_path / "dist 2", root=other).read_bytes() != first.read_bytes()
 
 
@@ -103,10 +104,14 @@ def test_incomplete_bundle(spoil, message, tmp_path):
     assert not (tmp_path / "dist").exists() or not os.listdir(tmp_path / "dist")
 
 
-PLAN = {"spacing": [1, 1, 1]}
+PLAN = {"intensity": [{"scheme": "zscore"}], "labels": {}, "spacing": [1, 1, 1]}
 STAMP = Stamp("a run", plan_digest(PLAN))
 WRONG_MODELS = {
-    "another plan": (toy.weights(STAMP), '{"spacing": [2, 1, 1]}', "plan.json is another plan"),
+    "another plan": (
+        toy.weights(STAMP),
+        json.dumps({**PLAN, "spacing": [2, 1, 1]}),
+        "plan.json is another plan",
+    ),
     "no plan": (toy.weights(STAMP), None, "plan.json is not there"),
     "no weights": (b"weights " * 2000, json.dumps(PLAN), "not a PyTorch checkpoint"),
     "code": (toy.saved({"weight": Evil()}), json.dumps(PLAN), r"posix.getcwd\) that could run code"),

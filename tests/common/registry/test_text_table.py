@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.registry.text_table import aligned, printable
+from common.registry.text_table import aligned
 
 
 def test_columns_are_aligned_and_nothing_trails():
@@ -12,8 +12,3 @@ def test_columns_are_aligned_and_nothing_trails():
 def test_cells_are_cut_and_shown_without_escapes():
     assert aligned([("a\tb", 1), ("x" * 1000, None)]).splitlines()[0].split() == [r"a\tb", "1"]
     assert len(aligned([("x" * 1000,)])) == 403
-
-
-def test_printable():
-    assert printable("Dice 0.9, naïve 心") == "Dice 0.9, naïve 心"
-    assert printable("\x1b[31m\x9b\u202e\n\ud800") == r"\x1b[31m\x9b\u202e\n\ud800"

@@ -24,7 +24,7 @@ from common.files import write_json
 from common.registry.fetch import get
 from common.registry.index import index
 from common.registry.pack import pack
-from tests.common.registry.servers import HubHandler, Server, serving
+from tests.common.downloads.servers import HubHandler, Server, serving
 from tests.contract.bundle import ROOT, Bundle, Shell, Told, words_of
 from tests.contract.test_network import shape_of
 

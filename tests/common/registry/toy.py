@@ -134,7 +134,7 @@ def _bundle(name: str, changed: dict[str, Any]) -> dict[str, str | bytes]:
         "docs/preview.png": png(64, 36),
         f"{name}/__init__.py": INIT,
         "models/model.pt": weights(),
-        "models/plan.json": "{}",
+        "models/plan.json": '{"intensity": [{"scheme": "zscore"}], "labels": {}}',
         "models/checkpoint.pt": b"optimizer",
         "models/model_previous.pt": b"old",
         "data/case.nii": b"scan",

@@ -22,7 +22,7 @@ def config(folder, name):
 
 def test_class_and_channel_counts_of_the_training_are_written_to_the_configs(tmp_path):
     """``--num_classes 5`` was an option of the training; MONAI Label reads only the files."""
-    plan = {"channels": 2, "classes": 3, "labels": {"0": "nothing", "1": "Kidney"}}
+    plan = {"intensity": [], "channels": 2, "classes": 3, "labels": {"0": "nothing", "1": "Kidney"}}
     folder = unpacked(tmp_path, plan)
     fit_to_weights(folder)
     for kind in ("train", "inference"):

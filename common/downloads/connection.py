@@ -204,13 +204,13 @@ def ascii_url(url: str) -> str:
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host = host if host.isascii() else host.encode("idna").decode()
+        path, query = (urllib.parse.quote(p, safe=string.punctuation) for p in (parts.path, parts.query))
     except ValueError as error:
         raise InputError(f"{url}: is no URL ({error})") from error
     if parts.scheme not in ("http", "https") or not host:
         raise InputError(f"{url}: expected a URL of http or https, with a host")
     place = f"[{host}]" if ":" in host else host
     place = place if port is None else f"{place}:{port}"
-    path, query = (urllib.parse.quote(part, safe=string.punctuation) for part in (parts.path, parts.query))
     return urllib.parse.urlunsplit((parts.scheme, place, path, query, ""))
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from common.downloads.connection import ExcessError, Meter, SlowError, open_url
 from common.errors import InputError
-from common.registry.connection import ExcessError, Meter, SlowError, open_url
 
-__all__ = ["Patience", "as_url", "download", "read_small"]
+__all__ = ["Patience", "Transfer", "as_url", "download", "read_small"]
 
 _CHUNK = 1 << 16
 _SMALL = 4 << 20  # an index of thousands of bundles
@@ -73,7 +73,7 @@ def read_small(url: str, patience: Patience) -> bytes:
         InputError: it cannot be fetched, or is not small.
     """
     parts: list[bytes] = []
-    _Transfer(url, patience, most=_SMALL).into(parts.append, parts.clear)
+    Transfer(url, patience, most=_SMALL).into(parts.append, parts.clear)
     return b"".join(parts)
 
 
@@ -96,13 +96,13 @@ def download(url: str, target: Path, size: int, patience: Patience) -> None:
             file.truncate()
             bar.reset(total=size)
 
-        received = _Transfer(url, patience, most=size).into(write, restart)
+        received = Transfer(url, patience, most=size).into(write, restart)
     if received != size:
         raise InputError(f"{url}: has {received} bytes, the index says {size}; nothing was kept")
 
 
 @dataclass
-class _Transfer:
+class Transfer:
     """One file, over no more connections than patience allows."""
 
     url: str
@@ -137,13 +137,14 @@ class _Transfer:
 
     def _chunks(self, restart: Callable[[], object]) -> Iterator[bytes]:
         meter = Meter(self.patience.timeout, self.patience.slowest)
-        headers = {"User-Agent": "method-zoo"}
-        if self.received:
-            headers["Range"] = f"bytes={self.received}-"
+        headers = {"User-Agent": "method-zoo", **(self.range_headers() if self.received else {})}
         try:
             with open_url(self.url, headers, meter) as response:
-                if self.received and not self._goes_on(response):
+                if self.received and not self.goes_on(response):
                     self._start_over(restart)
+                    if response.status == 206:
+                        raise _BrokenError("the server sent another part than the one asked for")
+                self.answered(response)
                 meter.allow_body(self.most - self.received)
                 yield from _body(response)
         except ExcessError as error:
@@ -162,7 +163,14 @@ class _Transfer:
         self.received = 0
         restart()
 
-    def _goes_on(self, response: http.client.HTTPResponse) -> bool:
+    def range_headers(self) -> dict[str, str]:
+        """What to ask for, to go on where the last answer ended; nothing to start over."""
+        return {"Range": f"bytes={self.received}-"}
+
+    def answered(self, response: http.client.HTTPResponse) -> None:
+        """Look at an answer before its body is read."""
+
+    def goes_on(self, response: http.client.HTTPResponse) -> bool:
         """Whether the body begins where the last one ended."""
         found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
         return response.status == 206 and found is not None and found.group(1) == str(self.received)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.checkpoints.safetensors_file import read_safetensors
+from common.checkpoints.store import read_checkpoint as read_safetensors
 from common.errors import InputError
 
 
@@ -60,7 +60,27 @@ def test_header_that_does_not_fit_the_bytes(tmp_path, change):
         read_safetensors(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", b"\xff" * 40, (2).to_bytes(8, "little") + b"[]"])
+ONE = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+
+
+def framed(header: bytes, numbers: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + numbers
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"abc",
+        b"\xff" * 40,
+        framed(b"[]"),
+        framed(b"[" * 100_000),
+        (2**63).to_bytes(8, "little") + b"{}",
+        framed(b"{" + ONE + b"}", b"0" * 5),  # a hole at the end
+        framed(b"{" + ONE + b"," + ONE.replace(b'"a"', b'"b"') + b"}", b"0" * 4),  # an overlap
+        framed(b"{" + ONE + b"," + ONE.replace(b"[0,4]", b"[4,8]") + b"}", b"0" * 8),  # one key twice
+    ],
+)
 def test_other_files(tmp_path, content):
     (tmp_path / "x.safetensors").write_bytes(content)
     with pytest.raises(InputError, match="damaged"):

@@ -1,0 +1,1 @@
+"""Bounded, resumable downloads: connections, files, and what a full disk says."""
