@@ -18,6 +18,7 @@ from tests.common.datasets.raw_kits21 import RawKits21
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
 from tests.common.datasets.raw_prostate import raw_prostate
+from tests.common.datasets.raw_registration import write_acdc_pairs
 from tests.common.datasets.raw_volumes import (
     published,
     write_acdc,
@@ -47,6 +48,7 @@ RAW = {
     "ACDC": lambda folder: write_acdc(folder, published("acdc", 8)),
     "BCV": lambda folder: RawBcv(folder, numbers=(1, 2, 32), shape=(20, 20, 10)),
     "BRATS": lambda folder: write_brats2019(folder, published("brats2019", 4)),
+    "CINE": lambda folder: write_acdc_pairs(folder, [1, 2, 101]),
     "KITS21": lambda folder: RawKits21(folder, cases=5),
     "LA2018": lambda folder: RawLeftAtrium(folder, training=4, test=1),
     "OPTIC": raw_optic,

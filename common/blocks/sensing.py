@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["BASES", "basis_matrix", "gaussian_operator"]
+__all__ = ["BASES", "basis_matrix", "gaussian_operator", "measurement_noise"]
 
 BASES = ("identity", "dct", "haar", "daubechies2")
 
@@ -64,3 +64,19 @@ def gaussian_operator(measurements: int, length: int, *, seed: int, unit_columns
     if unit_columns:
         phi /= np.linalg.norm(phi, axis=0)
     return torch.from_numpy(phi)
+
+
+def measurement_noise(
+    clean: np.ndarray, snr_db: float, rng: np.random.Generator, *, shared: bool = True
+) -> np.ndarray:
+    """Normal noise of the shape of ``clean`` (M,) or (M, W), by each column's deviation (divisor M - 1).
+
+    Args:
+        clean: measurements without noise.
+        snr_db: deviation of the measurements over that of the noise, in decibel.
+        rng: generator.
+        shared: one vector (M,) for all columns, which only its size fits to each; otherwise one for each.
+    """
+    size = clean.std(axis=0, ddof=1, keepdims=True) * 10 ** (-snr_db / 20)
+    drawn = rng.standard_normal((len(clean), *(1 if shared else width for width in clean.shape[1:])))
+    return size * drawn

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, pstdev, stdev
 from typing import Any
 
 import torch
@@ -108,6 +108,8 @@ class CaseTable:
         show: print the summary.
         metrics: names of the metrics in these tables, with equal numbers of classes; all by default.
         reported: how many classes, from the first, the paper averages over; None: no such row.
+        population: the summary's standard deviation is that of the population (divided by the number of
+            cases) instead of the sample's.
     """
 
     def __init__(
@@ -119,9 +121,10 @@ class CaseTable:
         show: bool = True,
         metrics: Sequence[str] | None = None,
         reported: int | None = None,
+        population: bool = False,
     ) -> None:
         self.folder, self.names, self.stem, self.show = Path(folder), dict(names), stem, show
-        self.metrics, self.reported = metrics, reported
+        self.metrics, self.reported, self.population = metrics, reported, population
         self.cases: list[str] = []
         self.domains: list[str] = []
 
@@ -192,6 +195,9 @@ class CaseTable:
             rows.append({"domain": name, "cases": len(domains)} | values)
         return rows
 
+    def _spread(self, values: Sequence[float]) -> float:
+        return pstdev(values) if self.population and values else _spread(values)
+
     def _summary(self, details: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         columns = next(iter(details.values())).shape[1]
         series = [
@@ -208,7 +214,7 @@ class CaseTable:
             for metric, values in details.items():
                 found = [x for x in pick(values).tolist() if not math.isnan(x)]
                 row[f"{metric}_mean"] = fmean(found) if found else math.nan
-                row[f"{metric}_sd"] = stdev(found) if len(found) > 1 else math.nan
+                row[f"{metric}_sd"] = self._spread(found)
                 row[f"{metric}_cases"] = len(found)
             rows.append(row)
         return rows

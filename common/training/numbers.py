@@ -15,7 +15,8 @@ def line_of_numbers(training: Sequence[Any], validation: Sequence[Any], which: s
     """Such as "training on 80 cases, choosing weights on 10".
 
     Unlabelled cases, patients of several cases and slices are counted where there are any: "training on 14
-    labelled cases (7 patients, 136 slices) and 126 unlabelled (63 patients, 1176 slices)".
+    labelled cases (7 patients, 136 slices) and 126 unlabelled (63 patients, 1176 slices)".  Pairs of scans
+    are counted as such: "training on 100 pairs of 200 scans, keeping the last weights".
 
     Args:
         training: entries of dataset.json, or the items that were made of them.
@@ -39,7 +40,10 @@ def _is_unlabelled(item: Any) -> bool:
 
 
 def _counted(items: Sequence[Any], noun: str = "") -> str:
-    """Cases, and in brackets what there is another number of."""
+    """Cases, and in brackets what there is another number of; or pairs and their scans."""
+    if len(items) and all(isinstance(item, Mapping) and {"moving", "fixed"} <= item.keys() for item in items):
+        scans = {str(item[role]) for item in items for role in ("moving", "fixed")}
+        return f"{len(items)} pair{'s' if len(items) > 1 else ''} of {len(scans)} scans"
     first = {_image_of(item, number): item for number, item in enumerate(items)}
     cases, patients = len(first), count_patients(list(first.values()))
     further = [f"{patients} patients"] if patients < cases else []

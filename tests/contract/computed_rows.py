@@ -20,14 +20,15 @@ __all__ = ["ROWS", "compute"]
 Row = Callable[[Resolved, str], Any]
 
 
-def epochs(config: Resolved, _: str = "all") -> int:
-    """As the trainer counts them."""
-    return config.value(config.node("train#trainer#max_epochs"))
+def epochs(config: Resolved, cases: str = "all") -> int:
+    """As the trainer counts them; with that many cases in a pass where that decides."""
+    stand_ins = {} if cases == "all" else {"train#sampler": range(int(cases))}
+    return Resolved(config.raw, stand_ins).value(config.node("train#trainer#max_epochs"))
 
 
 def iterations(config: Resolved, cases: str) -> int:
     """Until the end."""
-    return epochs(config) * per_epoch(config, cases)
+    return epochs(config, cases) * per_epoch(config, cases)
 
 
 def per_epoch(config: Resolved, cases: str) -> int:
@@ -61,11 +62,11 @@ def lr(config: Resolved, when: str) -> float:
 
     A stand-in of one weight is optimised, and the scheduler stepped as ``LrScheduleHandler`` does.
     """
-    count = epochs(config)
-    epoch = {"half": count // 2, "end": count - 1}.get(when)
     optimizer = _built(config.node("optimizer"), config, params=[torch.nn.Parameter(torch.zeros(1))])
     if config.at("train#handlers#LrScheduleHandler") is not ABSENT:
         assert config.at("train#handlers#LrScheduleHandler#epoch_level") in (ABSENT, True)
+        count = epochs(config)
+        epoch = {"half": count // 2, "end": count - 1}.get(when)
         scheduler = _built(config.node("lr_scheduler"), config, optimizer=optimizer)
         for _ in range(int(when) if epoch is None else epoch):
             optimizer.step()

@@ -8,7 +8,8 @@ A list of ``dataset.json`` holds pairs, or single scans, on one grid or on diffe
     {"training": [{"image": "a.nii.gz", "label": ...}, {"image": "b.nii.gz"}, ...], "test": ["c.nii.gz"]}
 
 Every two single scans form a training pair; those of validation and test are moved onto the first training
-scan, the atlas.  Without a validation list the last fifth of the training entries is held out.
+scan, the atlas, or are paired by another rule of :data:`PAIRINGS`.  Without a validation list the last fifth
+of the training entries is held out.
 """
 
 from __future__ import annotations
@@ -25,11 +26,28 @@ from common.datasets.lists.case_list import CaseList, as_lists, places_of
 from common.datasets.lists.datalist import DATALIST, labels_of, read_description
 from common.datasets.lists.holdout import hold_out
 from common.datasets.lists.output_names import with_output_names
+from common.datasets.lists.patients import patients_of
 from common.errors import InputError
 
-__all__ = ["check_folder", "pair_datalist", "pairs_of", "pairs_to_register", "structures"]
+__all__ = [
+    "PAIRINGS",
+    "check_folder",
+    "entries_of",
+    "pair_datalist",
+    "pairs_of",
+    "pairs_to_register",
+    "structures",
+]
+
+PAIRINGS = {
+    "atlas": "training: every two scans; validation and test: onto the first training scan",
+    "neighbours": "training: every two scans; validation and test: each scan onto the next of its list",
+    "patients": "every two scans of one patient; in validation and test in both directions",
+}
+"""How single scans become pairs; listed pairs stay as they are."""
 
 SECTIONS = ("training", "validation", "test")
+_BETWEEN = " onto "  # the places of two scans
 _ROLES = ("moving", "fixed")
 _KEYS = ("image", "label", "moving", "fixed", "moving_label", "fixed_label", "field")
 _EXAMPLE = '{"moving": "a.nii.gz", "fixed": "b.nii.gz"} or {"image": "a.nii.gz"}'
@@ -37,11 +55,17 @@ _EXAMPLE = '{"moving": "a.nii.gz", "fixed": "b.nii.gz"} or {"image": "a.nii.gz"}
 Case = dict[str, Any]
 
 
-def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
+def pair_datalist(
+    dataset_dir: str | Path, *, holdout: float = 0.2, pairing: str = "atlas"
+) -> dict[str, CaseList]:
     """The pairs of a data set under ``training``, ``validation`` and ``test``, every file checked.
+
+    The two scans of a training pair come in the order of the list; ``RandSwapd`` exchanges them.  Where they
+    name the ``centre`` (x, y, z in RAS+ mm) of what they show, a training pair has that of its fixed scan.
 
     Args:
         dataset_dir: folder with dataset.json.
+        pairing: one of :data:`PAIRINGS`.
         holdout: share of the training entries to hold out if there is no validation list
             (:func:`common.datasets.lists.holdout.hold_out`).
 
@@ -49,6 +73,7 @@ def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
         InputError: the lists cannot be read, or files in them; see :func:`check_folder`.
     """
     folder = Path(dataset_dir).absolute()
+    _check_pairing(pairing)
     entries = _entries(folder)
     _raise(_problems(entries), folder)
     atlas = _first_scan(entries["training"])
@@ -59,22 +84,26 @@ def pair_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
         source=folder / DATALIST,
         counted="training pairs or scans",
     )
-    lists = {"training": _training_pairs(training)}
+    lists = {"training": _training_pairs(training, within_patients=pairing == "patients")}
     if not lists["training"]:
         raise InputError(
-            f"{folder / DATALIST}: training leaves no pair; expected a pair, or two scans, beside what "
+            f"{folder / DATALIST}: training leaves no pair; expected a pair, or two scans"
+            f"{' of one patient' if pairing == 'patients' else ''}, beside what "
             'is held out for validation: add cases or a "validation" list'
         )
     for section in ("validation", "test"):
-        lists[section] = entries[section].flat_map(lambda entry: [_onto(entry, atlas, folder)])
+        lists[section] = _scored_pairs(entries[section], pairing, atlas, folder)
     return as_lists(lists)
 
 
-def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = None) -> list[Case]:
+def pairs_to_register(
+    dataset_dir: str | Path, *, fixed: str | Path | None = None, pairing: str = "atlas"
+) -> list[Case]:
     """The pairs to register: a data set's test list (or validation list, without one), or a folder of scans.
 
     Args:
         dataset_dir: folder with dataset.json or with scans.
+        pairing: one of :data:`PAIRINGS`, for a data set's list if ``fixed`` is not given.
         fixed: scan onto which all single scans are moved; by default a data set's first training scan, or a
             folder's first scan by name.
 
@@ -82,11 +111,13 @@ def pairs_to_register(dataset_dir: str | Path, *, fixed: str | Path | None = Non
         InputError: there are none, or some cannot be read, or the results of two would have one name.
     """
     folder = Path(dataset_dir).absolute()
+    _check_pairing(pairing)
     given = {"image": str(Path(fixed).absolute())} if fixed is not None else None
     if (folder / DATALIST).is_file():
         entries = _entries(folder)
         atlas = given or _first_scan(entries["training"])
-        chosen = entries["test"] or entries["validation"]
+        listed = entries["test"] or entries["validation"]
+        chosen = listed if given else _scored_pairs(listed, pairing, atlas, folder)
     elif folder.is_dir():
         files = sorted(str(file) for file in folder.iterdir() if has_suffix(file) and file.is_file())
         atlas = given or ({"image": files[0]} if files else None)
@@ -152,17 +183,60 @@ def _entries(folder: Path) -> dict[str, CaseList]:
     return found
 
 
-def _training_pairs(entries: CaseList) -> CaseList:
+def _check_pairing(pairing: str) -> None:
+    if pairing not in PAIRINGS:
+        rules = "; ".join(f"{name} ({rule})" for name, rule in PAIRINGS.items())
+        raise InputError(f"--pairing {pairing}; expected one of: {rules}")
+
+
+def _training_pairs(entries: CaseList, *, within_patients: bool) -> CaseList:
     """The listed pairs, then every pair of single scans; such a pair has two places in dataset.json."""
     pairs = entries.flat_map(lambda entry: [entry] if "moving" in entry else [])
-    singles = entries.flat_map(lambda entry: [entry] if "image" in entry else [])
-    placed = list(zip(singles, singles.places, strict=True))
-    twos = list(itertools.combinations(placed, 2))
+    placed = _singles(entries)
+    twos = [
+        (one, other)
+        for one, other in itertools.combinations(placed, 2)
+        if one[2] == other[2] or not within_patients
+    ]
     return pairs + CaseList(
-        [_pair(one, other) for (one, _), (other, _) in twos],
+        [_pair(one, other, centred=True) for (one, *_), (other, *_) in twos],
         entries.folder,
-        [f"{one} onto {other}" for (_, one), (_, other) in twos],
+        [f"{one}{_BETWEEN}{other}" for (_, one, _), (_, other, _) in twos],
     )
+
+
+def _scored_pairs(entries: CaseList, pairing: str, atlas: Case | None, folder: Path) -> CaseList:
+    """The listed pairs, then the single scans, paired by the rule."""
+    if pairing == "atlas":
+        return entries.flat_map(lambda entry: [_onto(entry, atlas, folder)])
+    pairs = entries.flat_map(lambda entry: [entry] if "moving" in entry else [])
+    placed = _singles(entries)
+    if pairing == "neighbours":
+        twos = list(itertools.pairwise(placed))
+    else:
+        twos = [(one, other) for one, other in itertools.permutations(placed, 2) if one[2] == other[2]]
+    if len(placed) and not twos:
+        raise InputError(
+            f"{folder / DATALIST}: {placed[0][1]} has no scan to go with; expected "
+            f"{'another one of its patient' if pairing == 'patients' else 'another one in its list'}, or "
+            f"pairs, or --pairing atlas"
+        )
+    return pairs + CaseList(
+        [_pair(one, other) for (one, *_), (other, *_) in twos],
+        entries.folder,
+        [f"{one}{_BETWEEN}{other}" for (_, one, _), (_, other, _) in twos],
+    )
+
+
+def _singles(entries: CaseList) -> list[tuple[Case, str, Any]]:
+    """Single scans with their places and patients."""
+    triples = zip(entries, entries.places, patients_of(entries), strict=True)
+    return [(entry, place, patient) for entry, place, patient in triples if "image" in entry]
+
+
+def entries_of(place: str) -> list[str]:
+    """The places in dataset.json, one or two, of the entries that a pair was made of."""
+    return place.split(_BETWEEN)
 
 
 def _first_scan(entries: Iterable[Case]) -> Case | None:
@@ -180,8 +254,10 @@ def _onto(entry: Case, atlas: Case | None, folder: Path) -> Case:
     return _pair(entry, atlas)
 
 
-def _pair(moving: Case, fixed: Case) -> Case:
+def _pair(moving: Case, fixed: Case, *, centred: bool = False) -> Case:
     pair = {"moving": moving["image"], "fixed": fixed["image"]}
+    if centred and "centre" in fixed:
+        pair["centre"] = fixed["centre"]
     for role, entry in zip(_ROLES, (moving, fixed), strict=True):
         if entry.get("label"):
             pair[f"{role}_label"] = entry["label"]

@@ -12,7 +12,14 @@ from common.evaluation.metrics.overlap_and_surface import DiceCoefficient, surfa
 from common.evaluation.metrics.per_class import PerClassMetric
 from common.registration.jacobian import folded_share
 
-__all__ = ["AverageHausdorffDistance", "Correlation", "FoldedShare", "StructureDice", "correlation"]
+__all__ = [
+    "AverageHausdorffDistance",
+    "Correlation",
+    "FoldedShare",
+    "MaximumHausdorffDistance",
+    "StructureDice",
+    "correlation",
+]
 
 
 def correlation(image: Tensor, other: Tensor) -> Tensor:
@@ -42,7 +49,7 @@ class FoldedShare(_MeanOverPairs):
         differences: see :func:`common.registration.jacobian.jacobian_determinant`.
     """
 
-    def __init__(self, *, differences: str = "central") -> None:
+    def __init__(self, *, differences: str = "replicated") -> None:
         super().__init__()
         self.differences = differences
 
@@ -51,7 +58,21 @@ class FoldedShare(_MeanOverPairs):
 
 
 class StructureDice(_MeanOverPairs, DiceCoefficient):
-    """Dice of every structure, 0..1; NaN without labels, where MONAI's mean would be 0."""
+    """Dice of every structure, 0..1; NaN without labels, where MONAI's mean would be 0.
+
+    Args:
+        num_classes: K, with background.
+        absent: of a structure that neither map has: NaN leaves it out; the published program gives 0.
+    """
+
+    def __init__(self, num_classes: int, *, absent: float = math.nan) -> None:
+        super().__init__(num_classes)
+        self.absent = float(absent)
+
+    def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+        """Dice of two masks, or ``absent``."""
+        found = super().class_value(pred, truth, spacing)
+        return self.absent if math.isnan(found) else found
 
 
 class AverageHausdorffDistance(_MeanOverPairs, PerClassMetric):
@@ -66,3 +87,17 @@ class AverageHausdorffDistance(_MeanOverPairs, PerClassMetric):
             return math.nan
         one, other = (surface_points(mask[0].cpu().numpy(), spacing) for mask in (pred, truth))
         return float(surface_distances(one, other).mean() + surface_distances(other, one).mean()) / 2
+
+
+class MaximumHausdorffDistance(_MeanOverPairs, PerClassMetric):
+    """Largest distance from a point of either surface of a structure to the other surface, in mm.
+
+    Between surface voxels; NaN where a map lacks the structure.
+    """
+
+    def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+        """Distance between two masks, bool (1, *S)."""
+        if not bool(pred.any()) or not bool(truth.any()):
+            return math.nan
+        one, other = (surface_points(mask[0].cpu().numpy(), spacing) for mask in (pred, truth))
+        return float(max(surface_distances(one, other).max(), surface_distances(other, one).max()))

@@ -16,19 +16,15 @@ Images are written as they are, on their own grid.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from common.datasets.raw.label_volumes import check_grid, read_grid, read_image, read_label
+from common.datasets.raw.acdc_frames import LABELS, frame_file, read_frame
+from common.datasets.raw.label_volumes import read_image
 from common.datasets.raw.prepare import RawCase, Reader
 from common.datasets.raw.published_lists import cases_present, numbers_beside, published_lists
 from common.errors import InputError
 
 __all__ = ["READER"]
-
-_PHASES = {"frame01": "ED", "frame02": "ES"}
-_SUFFIXES = (".nii.gz", ".nii")
-_LABELS = ("background", "right ventricle", "myocardium", "left ventricle")
 
 
 class _Acdc(Reader):
@@ -43,14 +39,14 @@ class _Acdc(Reader):
         "reference": "Bernard et al., IEEE Trans. Medical Imaging 37, 2018, doi:10.1109/TMI.2018.2837502",
         "tensorImageSize": "3D",
         "modality": {"0": "MR"},
-        "labels": {str(value): name for value, name in enumerate(_LABELS)},
+        "labels": {str(value): name for value, name in enumerate(LABELS)},
     }
 
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
         """The published 140, 20 and 40 frames, in their order."""
         root = _root(source)
         lists = published_lists("acdc")
-        return cases_present(lists, lambda case: _file(root, case), partial=partial, source=source)
+        return cases_present(lists, lambda case: frame_file(root, case), partial=partial, source=source)
 
     def patient_of(self, case: str) -> str:
         """``patient001`` of ``patient001_frame02``."""
@@ -58,13 +54,8 @@ class _Acdc(Reader):
 
     def read(self, source: Path, case: str) -> RawCase:
         """One frame with its label."""
-        path = _file(_root(source), case)
-        grid = read_grid(path)
-        truth = path.with_name(path.name.replace(".nii", "_gt.nii", 1))
-        check_grid(read_grid(truth), grid)
-        label = read_label(truth, highest=len(_LABELS) - 1)
-        if not label.any():
-            raise InputError(f"{truth}: nothing is labelled; expected a heart: download it again")
+        path = frame_file(_root(source), case)
+        grid, label = read_frame(path)
         slices = numbers_beside("acdc", "training").get(case, grid.shape[2])
         if grid.shape[2] != slices:
             raise InputError(
@@ -86,17 +77,3 @@ def _root(source: Path) -> Path:
         f"{source}: has no folders patient001, patient002, ..., nor has its 'database/training'; expected "
         f"ACDC's release: correct --source"
     )
-
-
-def _file(root: Path, case: str) -> Path:
-    """The image of a case, or where it was looked for."""
-    patient, _, frame = case.partition("_")
-    info = root / patient / "Info.cfg"
-    if not info.is_file():
-        return info
-    number = re.search(rf"^\s*{_PHASES[frame]}\s*:\s*(\d+)", info.read_text(encoding="utf-8"), re.MULTILINE)
-    if number is None:
-        raise InputError(f"{info}: has no line '{_PHASES[frame]}: <number>'; download it again")
-    name = f"{patient}_frame{int(number[1]):02d}"
-    found = [root / patient / f"{name}{suffix}" for suffix in _SUFFIXES]
-    return next((path for path in found if path.is_file()), found[0])

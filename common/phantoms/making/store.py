@@ -48,7 +48,7 @@ WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
 
 _PARTIAL = ".partial"
 _FILE_KEYS = ("image", "label", "moving", "fixed", "moving_label", "fixed_label", "field", "operator")
-# (the last is at the top level: it measured all cases)
+# (the last is at the top level where it measured all cases)
 _ABANDONED_AFTER_S = 24 * 3600.0  # no build takes a day: what is older was left by a killed process
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 

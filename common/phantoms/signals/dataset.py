@@ -2,8 +2,8 @@
 
 A case is a measurement ``image`` (M,) or (M, W) and the truth ``label`` (N,) or (N, W), W columns of a
 picture, float64 in NumPy files; the truth of a picture is an 8-bit PNG.  The operator of all cases is
-``operator.npy`` (M, N), which ``dataset.json`` names under ``operator``; the basis in which the signals are
-sparse is there under ``basis``.
+``operator.npy`` (M, N), which ``dataset.json`` names under ``operator``; where each case has its own, the
+case names it.  The basis in which the signals are sparse is in ``dataset.json`` under ``basis``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from common.phantoms.making.store import Entry, ensure_phantom
 
 __all__ = ["make"]
 
-_VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
+_VERSION = 2  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 
 
 def make(
@@ -32,6 +32,8 @@ def make(
     validation: int = 8,
     test: int = 8,
     seed: int = 0,
+    shared_operator: bool = True,
+    shared_noise: bool = True,
 ) -> str:
     """Make the phantom in ``folder`` on first use, and return the folder.
 
@@ -44,7 +46,9 @@ def make(
         training: number of cases in this list.
         validation: number of cases in this list.
         test: number of cases in this list.
-        seed: whole number from 0; the operator follows from it alone.
+        seed: whole number from 0; a shared operator follows from it alone.
+        shared_operator: one for all cases; otherwise each case has its own, as in the paper's experiments.
+        shared_noise: of a picture: one vector for all its columns, as published, or one for each.
 
     Raises:
         InputError: an argument is out of range, the folder cannot be written or was not made here.
@@ -61,17 +65,22 @@ def make(
     draw, basis, words = KINDS[kind]
 
     def write_case(root: Path, subset: str, case: str, rng: np.random.Generator) -> Entry:
-        from common.blocks.sensing import gaussian_operator  # needs torch, which reuse does not
+        # needs torch, which reuse does not
+        from common.blocks.sensing import gaussian_operator, measurement_noise
 
+        entry = {"image": f"images{subset}/{case}.npy", "label": f"labels{subset}/{case}.npy"}
+        own_seed, place = seed, "operator.npy"
+        if not shared_operator:
+            own_seed, place = int(rng.integers(2**63)), f"operators{subset}/{case}.npy"
+            entry["operator"] = place
         # Pictures: the paper's operator is not normalised.
-        phi = gaussian_operator(measurements, length, seed=seed, unit_columns=kind != "picture").numpy()
-        if not (root / "operator.npy").is_file():
-            np.save(root / "operator.npy", phi)
+        phi = gaussian_operator(measurements, length, seed=own_seed, unit_columns=kind != "picture").numpy()
+        if not (root / place).is_file():
+            (root / place).parent.mkdir(exist_ok=True)
+            np.save(root / place, phi)
         truth = draw(length, rng)
         clean = phi @ truth
-        noise = clean.std(axis=0, keepdims=True) * 10 ** (-snr_db / 20)
-        entry = {"image": f"images{subset}/{case}.npy", "label": f"labels{subset}/{case}.npy"}
-        np.save(root / entry["image"], clean + noise * rng.standard_normal(clean.shape))
+        np.save(root / entry["image"], clean + measurement_noise(clean, snr_db, rng, shared=shared_noise))
         if kind == "picture":
             from PIL import Image
 
@@ -86,7 +95,7 @@ def make(
         description={
             "name": "signals",
             "description": f"synthetic signals ({words}) and linear measurements of them; no patient data",
-            "operator": "operator.npy",
+            **({"operator": "operator.npy"} if shared_operator else {}),
             "basis": basis,
         },
         parameters={
@@ -97,6 +106,8 @@ def make(
             "length": length,
             "measurements": measurements,
             "snr_db": float(snr_db),
+            "shared_operator": bool(shared_operator),
+            "shared_noise": bool(shared_noise),
         },
         counts={"training": training, "validation": validation, "test": test},
         write_case=write_case,

@@ -23,35 +23,43 @@ def _autoregressive(length: int, rho: float, rng: Random) -> np.ndarray:
 
 
 def _run_lengths(total: int, runs: int, rng: Random) -> np.ndarray:
-    """``runs`` lengths of at least 2 that add up to ``total``."""
-    cuts = np.sort(rng.choice(np.arange(1, total - runs), runs - 1, replace=False))
-    return np.diff(np.concatenate([[0], cuts, [total - runs]])) + 1
+    """``runs`` lengths that add up to ``total``: at least 3 each, and the last at least 2, for which its
+    neighbour may give up one.
+    """
+    cuts = np.sort(rng.choice(np.arange(1, total - 2 * (runs - 1)), runs - 1, replace=False))
+    lengths = np.diff(np.concatenate([[0], cuts + 2 * np.arange(1, runs), [total]]))
+    if lengths[-1] == 1:
+        lengths[-2:] += [-1, 1]
+    return lengths
 
 
-def block_sparse(n: int, rng: Random, *, runs: int = 4, share: float = 40 / 162, gap: int = 2) -> np.ndarray:
+def _run_starts(n: int, lengths: np.ndarray, rng: Random) -> np.ndarray:
+    """Where the runs begin: at random, and moved right until neighbours share one sample at most."""
+    starts = np.sort(rng.integers(0, n - lengths.max() + 1, len(lengths)))
+    for i, length in enumerate(lengths[:-1]):
+        starts[i + 1] = max(starts[i + 1], starts[i] + length - 1)
+    return starts
+
+
+def block_sparse(n: int, rng: Random, *, runs: int = 4, share: float = 40 / 162) -> np.ndarray:
     """Runs of unequal length and unequal variances at random places
     (divsbl/docs/method.md#synthetic-signals).
 
     Args:
         n: samples.
         rng: generator.
-        runs: number of runs.
-        share: of the samples that are in a run; 40 of 162 in the paper.
-        gap: smallest number of zeros between two runs.
+        runs: number of runs; neighbours may touch, and may share a sample, which is then the later one's.
+        share: of the samples that the runs' lengths add up to; 40 of 162 in the paper.  Fewer are not 0
+            where runs share a sample, or the last one reaches beyond the signal and is cut.
 
     In a run x = G u, u with the correlation rho^|i-j|, rho from U(0, 1); the first g is 1, the others are
     whole numbers from 1 to 20.
     """
-    total = round(share * n)
-    lengths = _run_lengths(total, runs, rng)
-    free = n - total - gap * (runs - 1)
-    spaces = np.sort(rng.integers(0, free + 1, runs))
-    x, place = np.zeros(n), 0
-    for i, length in enumerate(lengths):
-        begin = place + spaces[i] - (spaces[i - 1] if i else 0)
+    lengths = _run_lengths(round(share * n), runs, rng)
+    x = np.zeros(n)
+    for begin, length in zip(_run_starts(n, lengths, rng), lengths, strict=True):
         size = np.concatenate([[1], rng.integers(1, 21, length - 1)])
-        x[begin : begin + length] = size * _autoregressive(length, rng.uniform(), rng)
-        place = begin + length + gap
+        x[begin : begin + length] = (size * _autoregressive(length, rng.uniform(), rng))[: max(n - begin, 0)]
     return x
 
 

@@ -179,7 +179,7 @@ def test_all_faults_are_reported_at_once(folder):
 @pytest.mark.parametrize(
     ("description", "says"),
     [
-        ({"operator": None}, 'expected "operator": "operator.npy"'),
+        ({"operator": None}, "operator = null; expected the path of a file"),
         ({"basis": "fourier"}, "expected one of identity, dct"),
         ({"operator": "nothing.npy"}, "nothing.npy: missing"),
     ],

@@ -23,10 +23,17 @@ import common  # noqa: F401 (makes bundles importable)
 from common.errors import InputError
 from common.phantoms import brain_pair
 from common.registration.field_file import read_field
+from common.registration.jacobian import folded_share
 from common.registration.world import displacement_in_voxels, warp_in_world
 from easr_dcn.data import check_folder, pair_datalist, pairs_to_register, structures
 from easr_dcn.losses import RegistrationLoss, StructureOverlapLoss
-from easr_dcn.metrics import AverageHausdorffDistance, Correlation, FoldedShare
+from easr_dcn.metrics import (
+    AverageHausdorffDistance,
+    Correlation,
+    FoldedShare,
+    MaximumHausdorffDistance,
+    StructureDice,
+)
 from easr_dcn.pairs import PairChannelsd, PreparePair, RandSwapd, WarpPaird
 from easr_dcn.writing import WritePaird
 
@@ -135,8 +142,32 @@ def test_surface_distance_of_a_shifted_structure_is_the_shift(case):
     metric(one, [MetaTensor(other[0], affine=torch.diag(torch.tensor([1.0, 3.0, 2.0, 1.0])))])
     assert metric.get_buffer()[0, 0].item() == pytest.approx(6.0)
     assert metric.get_buffer()[0, 1].isnan()
+    other[:, :, :, 14] = 1  # the farthest point is ten planes away, and the average counts it
+    farthest = MaximumHausdorffDistance(3)
+    farthest(one, [MetaTensor(other[0], affine=torch.diag(torch.tensor([1.0, 3.0, 2.0, 1.0])))])
+    assert farthest.get_buffer()[0, 0].item() == pytest.approx(30.0)
+    assert farthest.get_buffer()[0, 1].isnan()
     pair = WarpPaird()({**case, "pred": torch.zeros(3, 32, 48, 32)})
     assert pair["fixed_label"].pixdim.tolist() == pytest.approx([5.0, 4.0, 4.5])
+
+
+def test_dice_of_a_structure_in_neither_map():
+    """Left out, or 0 as in the published program."""
+    one = torch.tensor([0.0, 1, 1, 0]).reshape(1, 1, 4)
+    for absent, expected in (("nan", 1.0), (0, 0.5)):
+        metric = StructureDice(3, absent=absent)
+        metric(one, one)
+        assert metric.aggregate().item() == expected
+
+
+def test_folds_at_the_border_count_as_simpleitk_counts_them():
+    """phi = -1.5 x between the last two voxels: det -0.5 by one-sided differences, 0.25 by SimpleITK's."""
+    field = torch.zeros(1, 3, 4, 4, 4)
+    field[:, 0, 3] = -1.5
+    metric = FoldedShare()
+    metric(field, field)
+    assert metric.aggregate() == 0
+    assert folded_share(field).item() == 0.25
 
 
 def test_weights_of_the_loss(case):

@@ -50,6 +50,16 @@ def test_case_table_means_deviations_and_counts(tmp_path, capsys):
     assert "mean over classes" in capsys.readouterr().out
 
 
+def test_deviation_of_the_population(tmp_path):
+    table = CaseTable(tmp_path, {1: "liver"}, show=False, population=True)
+    for name in ("/data/a.nii.gz", "/data/b.nii.gz"):
+        table.collect(seen(name))
+    details = {"dice": torch.tensor([[0.9], [0.7]])}
+    table.write(SimpleNamespace(state=SimpleNamespace(metric_details=details)))
+    rows = list(csv.DictReader((tmp_path / "evaluation_summary.csv").open(newline="")))
+    assert float(rows[0]["dice_sd"]) == pytest.approx(0.1)
+
+
 def test_the_mean_of_the_classes_that_a_paper_reports(tmp_path):
     """Over the cases of each class, then over the classes: not the mean of the cases' means."""
     table = CaseTable(tmp_path, {1: "liver", 2: "spleen", 3: "gland"}, show=False, reported=2)

@@ -101,6 +101,9 @@ def test_central_differences_are_one_sided_at_the_border():
     field[:, 0] = torch.tensor([0.0, 1.0, 4.0, 9.0])[:, None]
     assert jacobian_determinant(field)[0, :, 0].tolist() == [2.0, 3.0, 5.0, 6.0]
     assert jacobian_determinant(field, differences="forward")[0, :, 0].tolist() == [2.0, 4.0, 6.0]
+    # half of the one-sided difference there, as SimpleITK 2.5.7 computes it
+    replicated = jacobian_determinant(field, differences="replicated")
+    assert replicated[0, :, 0].tolist() == [1.5, 3.0, 5.0, 3.5]
 
 
 def test_share_of_folds():

@@ -104,7 +104,7 @@ def _no_truth(raw):
         (_label_4, r"patient038_frame03_gt\.nii\.gz: has the values 0, 4, 12; expected"),
         (_no_heart, r"patient011_frame12_gt\.nii\.gz: nothing is labelled"),
         (_no_phase, r"Info\.cfg: has no line 'ES: <number>'"),
-        (_no_truth, r"patient028_frame03_gt\.nii\.gz: cannot be read"),
+        (_no_truth, r"patient028_frame03_gt\.nii\.gz: is not there; early copies lack"),
     ],
 )
 def test_bad_files(raw, tmp_path, spoil, told):

@@ -1,0 +1,59 @@
+"""Frames of ACDC's release: ``patient001_frame01`` is the end of diastole, ``_frame02`` systole's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label
+from common.errors import InputError
+
+__all__ = ["FRAMES", "LABELS", "frame_file", "read_frame"]
+
+FRAMES = {"frame01": "ED", "frame02": "ES"}
+"""End of a case's name -> phase in Info.cfg."""
+LABELS = ("background", "right ventricle", "myocardium", "left ventricle")
+_SUFFIXES = (".nii.gz", ".nii")
+
+
+def frame_file(root: Path, case: str) -> Path:
+    """The image of a case, or where it was looked for.
+
+    Args:
+        root: the folder with the patients' folders.
+        case: such as ``patient001_frame02``.
+
+    Raises:
+        InputError: the patient's Info.cfg does not name the frame.
+    """
+    patient, _, frame = case.partition("_")
+    info = root / patient / "Info.cfg"
+    if not info.is_file():
+        return info
+    number = re.search(rf"^\s*{FRAMES[frame]}\s*:\s*(\d+)", info.read_text(encoding="utf-8"), re.MULTILINE)
+    if number is None:
+        raise InputError(f"{info}: has no line '{FRAMES[frame]}: <number>'; download it again")
+    name = f"{patient}_frame{int(number[1]):02d}"
+    found = [root / patient / f"{name}{suffix}" for suffix in _SUFFIXES]
+    return next((path for path in found if path.is_file()), found[0])
+
+
+def read_frame(path: Path) -> tuple[Grid, np.ndarray]:
+    """The grid of a frame and its label (X, Y, Z) uint8.
+
+    Raises:
+        InputError: a file is not as it should be.
+    """
+    grid = read_grid(path)
+    truth = path.with_name(path.name.replace(".nii", "_gt.nii", 1))
+    if not truth.is_file():
+        raise InputError(
+            f"{truth}: is not there; early copies lack the truth of testing: download ACDC again"
+        )
+    check_grid(read_grid(truth), grid)
+    label = read_label(truth, highest=len(LABELS) - 1)
+    if not label.any():
+        raise InputError(f"{truth}: nothing is labelled; expected a heart: download it again")
+    return grid, label
