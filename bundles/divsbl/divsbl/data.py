@@ -6,14 +6,16 @@ The folder has the usual layout, with two more keys in ``dataset.json``:
      "training": [{"image": "measured/a.npy", "label": "signals/a.npy"}],
      "validation": [...], "test": ["measured/b.npy"]}
 
-``operator``: Phi (M, N), shared by all cases; ``basis``: where the signals are block-sparse (default:
-identity); ``image``: measurements (M,) or (M, W); ``label``: signals (N,) or (N, W).
+``operator``: Phi (M, N), shared by all cases, unless every case names its own; ``basis``: where the signals
+are block-sparse (default: identity); ``image``: measurements (M,) or (M, W); ``label``: signals (N,) or
+(N, W).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +37,7 @@ __all__ = [
     "measured_datalist",
     "measurements_to_recover",
     "operator_of",
+    "own_operators",
 ]
 
 
@@ -51,16 +54,16 @@ def measured_datalist(dataset_dir: str | Path, *, measurements: int, length: int
     """
     operator_of(dataset_dir, measurements=measurements, length=length)
     lists = read_datalist(dataset_dir)
-    problems = []
+    own = own_operators(read_description(dataset_dir))
+    checks, problems = SignalChecks(measurements, length, own_operators=own), []
     for section, cases in lists.items():
-        needed = section != "test"
-        problems += SignalChecks(measurements, length).of(cases, section, labels_needed=needed)
+        problems += checks.of(cases, section, labels_needed=section != "test")
     _raise(problems, Path(dataset_dir) / DATALIST)
     return lists
 
 
 def check_folder(folder: str | Path) -> tuple[int, list[str]]:
-    """Number of cases in a data set, and one line for each fault; sizes are those of its operator.
+    """Number of cases in a data set, and one line for each fault; sizes are those of its (first) operator.
 
     For ``python -m common.datasets check``.
 
@@ -68,7 +71,10 @@ def check_folder(folder: str | Path) -> tuple[int, list[str]]:
         InputError: dataset.json or the operator cannot be read.
     """
     lists = read_datalist(folder, holdout=0)
-    named = read_description(folder).get("operator")
+    description = read_description(folder)
+    own, named = own_operators(description), description.get("operator")
+    if own:
+        named = next(case["operator"] for cases in lists.values() for case in cases if "operator" in case)
     if not isinstance(named, str):
         raise InputError(f'{Path(folder) / DATALIST}: names no operator; expected "operator": "operator.npy"')
     phi = read_signal(Path(folder) / named)
@@ -76,7 +82,7 @@ def check_folder(folder: str | Path) -> tuple[int, list[str]]:
         raise InputError(
             f"{Path(folder) / named}: has the shape {phi.shape}; expected a matrix of fewer rows than columns"
         )
-    checks, problems = SignalChecks(*phi.shape), []
+    checks, problems = SignalChecks(*phi.shape, own_operators=own), []
     for section, cases in lists.items():
         problems += checks.of(cases, section, labels_needed=section != "test")
     return sum(map(len, lists.values())), problems
@@ -90,11 +96,15 @@ def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> li
             those is named.
     """
     folder = Path(dataset_dir).absolute()
+    own = False
     if folder.is_file():
         cases = [{"image": str(folder)}]
     elif (folder / DATALIST).is_file():
         lists = read_datalist(folder, holdout=0)
-        cases = (lists["test"] or lists["validation"]).flat_map(lambda case: [{"image": case["image"]}])
+        own = own_operators(read_description(folder))
+        cases = (lists["test"] or lists["validation"]).flat_map(
+            lambda case: [{key: case[key] for key in ("image", "operator") if key in case}]
+        )
     elif folder.is_dir():
         files = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES and p.stem != "operator")
         cases = [{"image": str(file)} for file in files]
@@ -105,7 +115,8 @@ def measurements_to_recover(dataset_dir: str | Path, *, measurements: int) -> li
             f"{folder}: nothing to recover; expected files ending in {', '.join(SUFFIXES)}, or a {DATALIST} "
             "with a test list"
         )
-    _raise(SignalChecks(measurements, None).of(cases, "test", labels_needed=False), folder)
+    checks = SignalChecks(measurements, None, own_operators=own)
+    _raise(checks.of(cases, "test", labels_needed=False), folder)
     return with_output_names(cases)
 
 
@@ -115,16 +126,20 @@ class SignalChecks:
     Args:
         measurements: M.
         length: N; None skips the labels.
+        own_operators: every case must name its own.
     """
 
-    def __init__(self, measurements: int, length: int | None) -> None:
+    def __init__(self, measurements: int, length: int | None, *, own_operators: bool = False) -> None:
         self.measurements, self.length = measurements, length
+        self.own_operators = own_operators
 
     def of(self, cases: Sequence[dict], section: str, *, labels_needed: bool) -> list[str]:
         """One line per fault: the case's place in dataset.json, key, value found and value expected."""
         lines = []
         for case, place in zip(cases, places_of(cases, section), strict=True):
             shape = self._check(lines, f"{place}.image", case["image"], self.measurements, "measurements")
+            if self.own_operators:
+                self._check_operator(lines, f"{place}.operator", case)
             label = case.get("label") if self.length is not None else None
             if label:
                 truth = self._check(lines, f"{place}.label", label, self.length, "length")
@@ -136,6 +151,20 @@ class SignalChecks:
             elif labels_needed:
                 lines.append(f"{place}.label is not there; expected the true signal of {case['image']}")
         return lines
+
+    def _check_operator(self, lines: list[str], place: str, case: dict) -> None:
+        if "operator" not in case:
+            lines.append(
+                f"{place} is not there, but other cases name their own; expected the file of the matrix that "
+                f"measured {case['image']}"
+            )
+            return
+        shape = self._check(lines, place, case["operator"], self.measurements, "measurements")
+        if shape and (len(shape) != 2 or self.length not in (None, shape[1])):
+            lines.append(
+                f"{place} = {case['operator']} has the shape {shape}; expected ({self.measurements}, "
+                f"{self.length or 'length'})"
+            )
 
     def _check(
         self, lines: list[str], place: str, path: str, length: int | None, option: str
@@ -160,10 +189,18 @@ def _raise(problems: list[str], source: Path) -> None:
         raise InputError(f"{source}: {problems[0]}{more}")
 
 
+def own_operators(description: Mapping[str, Any]) -> bool:
+    """Whether any case in a dataset.json names an operator of its own; then all must."""
+    listed = [description.get(section) or [] for section in ("training", "validation", "test")]
+    return any(isinstance(case, dict) and "operator" in case for cases in listed for case in cases)
+
+
 def operator_of(
     dataset_dir: str | Path, *, measurements: int, length: int, required: bool = True
 ) -> tuple[Tensor, str] | None:
     """A data set's Phi (M, N), float64, and the name of its basis; None for what it does not give.
+
+    Phi is zero where every case has its own: then there is none for all.
 
     Raises:
         InputError: dataset.json names no operator (and it is ``required``), or it has another shape.
@@ -173,15 +210,18 @@ def operator_of(
         return None
     description = read_description(folder)
     named, basis = description.get("operator"), description.get("basis", "identity")
-    if not isinstance(named, str):
+    own = own_operators(description)
+    if not own and not isinstance(named, str):
         if not required:
             return None
         raise InputError(
             f'{folder / DATALIST}: operator = {named!r}; expected "operator": "operator.npy", the file of '
-            f"the ({measurements}, {length}) matrix that measured all cases"
+            f"the ({measurements}, {length}) matrix that measured all cases, or one in every case"
         )
     if basis not in BASES:
         raise InputError(f"{folder / DATALIST}: basis = {basis!r}; expected one of {', '.join(BASES)}")
+    if own:
+        return torch.zeros(measurements, length, dtype=torch.float64), basis
     return read_operator(folder / named, measurements=measurements, length=length), basis
 
 
@@ -207,12 +247,14 @@ class SetOperator:
     Args:
         network: receives it.
         dataset_dir: the data set.
-        operator: file of an operator that overrides all others.
+        operator: file of an operator that overrides the data set's and the network's.  Cases that name their
+            own are recovered with that.
         basis: name of a basis that overrides all others.
         keep: refuse a data set whose operator differs from the network's; otherwise take the data set's.
 
     Raises:
-        InputError: the data set's operator is not the one that was loaded (raised when the engine starts).
+        InputError: the data set's operator is not the one that was loaded, or there is none (raised when the
+            engine starts).
     """
 
     def __init__(
@@ -245,13 +287,18 @@ class SetOperator:
             return
         given = operator_of(self.dataset_dir, **sizes, required=not self.keep)
         if given is None:
+            if not bool(self.network.phi.any()):
+                raise InputError(
+                    f"{self.dataset_dir}: names no operator, and model.pt holds none, since every case that "
+                    "it was made with had its own; give --operator FILE (and --basis NAME)"
+                )
             return
         phi, basis = given
         if not self.keep:
             self.network.phi.copy_(phi)
             if self.basis is None:
                 self.network.psi.copy_(basis_matrix(basis, self.network.length))
-        elif not torch.equal(self.network.phi.cpu(), phi):
+        elif bool(phi.any()) and not torch.equal(self.network.phi.cpu(), phi):
             raise InputError(
                 f"{self.dataset_dir}: its operator is not the one that model.pt was made with; train on this "
                 "data set first, or use its operator with --operator FILE (and --basis NAME)"

@@ -97,7 +97,7 @@ class DivSBL(BlockRecovery):
         self.jitter = float(jitter)
 
     def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients; see :meth:`recover`."""
+        """(K, M) measurements to (K, N) coefficients, with (M, N) or (K, M, N); see :meth:`recover`."""
         return self.recover(y, operator).coefficients
 
     def recover(self, y: Tensor, operator: Tensor) -> Recovery:

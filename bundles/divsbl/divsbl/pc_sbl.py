@@ -43,8 +43,10 @@ class PCSBL(LinearRecovery):
         self.iterations, self.tolerance = int(iterations), float(tolerance)
 
     def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients, with one operator (M, N) for all."""
-        found = torch.zeros(y.shape[0], operator.shape[1], dtype=y.dtype, device=y.device)
+        """(K, M) measurements to (K, N) coefficients; the operator is (M, N) for all, or (K, M, N)."""
+        if operator.ndim == 2:
+            operator = operator[None]
+        found = torch.zeros(y.shape[0], operator.shape[2], dtype=y.dtype, device=y.device)
         rows = torch.arange(y.shape[0], device=y.device)
         precision = torch.ones_like(found)
         noise = torch.full((y.shape[0],), self.noise, dtype=y.dtype, device=y.device)
@@ -57,10 +59,12 @@ class PCSBL(LinearRecovery):
                 break
             rows, y, mean, variance = rows[on], y[on], mean[on], variance[on]
             noise, trace = noise[on], trace[on]
+            if operator.shape[0] > 1:
+                operator = operator[on]
             power = self._with_neighbours(mean * mean + variance)
             precision = self._with_neighbours((0.5 / (0.5 * power + 1e-10)).clamp(max=1e10))
             if self.learn_noise:
-                rest = y - torch.matmul(mean, operator.t())
+                rest = y - torch.matmul(operator, mean[:, :, None])[:, :, 0]
                 noise = ((rest**2).sum(1) + trace) / y.shape[1]
             before = mean
             mean, variance, trace = self._posterior(y, operator, precision, noise)
@@ -75,11 +79,14 @@ class PCSBL(LinearRecovery):
     def _posterior(
         self, y: Tensor, operator: Tensor, precision: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and variance (K, N), and tr(Phi Sigma Phi^T) (K,), through the M x M matrix C."""
+        """Mean and variance (K, N), and tr(Phi Sigma Phi^T) (K,), through the M x M matrix C.
+
+        ``operator`` is (1, M, N) or (K, M, N).
+        """
         m = y.shape[1]
         spread = operator / precision[:, None, :]
         eye = torch.eye(m, dtype=y.dtype, device=y.device).expand(y.shape[0], m, m)
-        c = torch.matmul(spread, operator.t()) + noise[:, None, None] * eye
+        c = torch.matmul(spread, operator.transpose(1, 2)) + noise[:, None, None] * eye
         factor = torch.linalg.cholesky_ex(c)[0]
         white = torch.linalg.solve_triangular(factor, torch.cat([spread, y[:, :, None]], -1), upper=False)
         mean = torch.matmul(white[:, :, :-1].transpose(1, 2), white[:, :, -1:])[:, :, 0]

@@ -46,24 +46,35 @@ class LinearRecovery(nn.Module):
         self.register_buffer("phi", gaussian_operator(measurements, length, seed=operator_seed))
         self.register_buffer("psi", basis_matrix(basis, length))
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, operator: Tensor | None = None) -> Tensor:
         """(B, C, M, W) measurements to (B, C, N, W) signals, in the units and the dtype of the measurements.
 
+        Args:
+            image: the measurements.
+            operator: (B, M, N), what measured each of the B cases; without it ``phi`` measured all.
+
         Raises:
-            ValueError: the third axis is not M.
+            ValueError: the third axis is not M, or the operators have another shape.
         """
         if image.ndim != 4 or image.shape[2] != self.measurements:
             raise ValueError(f"expected measurements (B, C, {self.measurements}, W), got {list(image.shape)}")
         batch, channels, _, width = image.shape
         y = image.permute(0, 1, 3, 2).reshape(-1, self.measurements).to(self.work_dtype)
         psi = self.psi.to(self.work_dtype)
-        found = self.coefficients(y, torch.matmul(self.phi.to(self.work_dtype), psi))
+        if operator is None:
+            phi = self.phi
+        else:
+            expected = [batch, self.measurements, self.length]
+            if list(operator.shape) != expected:
+                raise ValueError(f"expected operators {expected}, got {list(operator.shape)}")
+            phi = operator[0] if batch == 1 else operator.repeat_interleave(channels * width, 0)
+        found = self.coefficients(y, torch.matmul(phi.to(self.work_dtype), psi))
         signal = torch.matmul(found, psi.t()).reshape(batch, channels, width, self.length)
         return signal.permute(0, 1, 3, 2).to(image.dtype)
 
     @abstractmethod
     def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients."""
+        """(K, M) measurements to (K, N) coefficients; the operator is (M, N) for all, or (K, M, N)."""
 
 
 class BlockRecovery(LinearRecovery):

@@ -10,6 +10,7 @@ from monai.engines import SupervisedTrainer
 from torch import Tensor, nn
 
 from common.errors import InputError
+from common.tensors.plain import plain
 from divsbl.metrics import normalized_error
 from divsbl.recovery import LinearRecovery
 
@@ -60,17 +61,18 @@ class BlockSizeSweep(SupervisedTrainer):
 
     @torch.no_grad()
     def _iteration(self, engine: SupervisedTrainer, batchdata: dict[str, Tensor]) -> dict[str, Any]:
-        image, label = engine.prepare_batch(
+        image, label, _, operator = engine.prepare_batch(
             batchdata, engine.state.device, engine.non_blocking, **engine.to_kwargs
         )
+        image, label = plain(image), plain(label)
         network = getattr(engine.network, "module", engine.network).eval()
         self._prepare(network, network)
-        pred = engine.inferer(image, network)
+        pred = engine.inferer(image, network, **operator)
         errors = {self.network_name: normalized_error(pred, label, root=self.root)}
         for name, baseline in self.baselines.items():
             if hasattr(baseline, "set_block_size") or engine.state.epoch == 1:
                 self._prepare(baseline.to(image.device), network)
-                errors[name] = normalized_error(baseline(image), label, root=self.root)
+                errors[name] = normalized_error(baseline(image, **operator), label, root=self.root)
         loss = torch.nanmean(errors[self.network_name])
         engine.state.output = {"image": image, "label": label, "pred": pred, "loss": loss, "errors": errors}
         return engine.state.output

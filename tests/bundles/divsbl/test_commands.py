@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from common.datasets.lists.datalist import read_description
+from common.errors import InputError
 from common.phantoms import signals
 from divsbl.data import SetOperator, check_folder, measured_datalist, measurements_to_recover
 from divsbl.files import read_signal, write_signal
@@ -107,6 +110,66 @@ def test_another_operator_is_refused_unless_given(run, shell, tmp_path):
     given = {**overrides, "operator": tmp_path / "other" / "operator.npy"}
     shell.run([BUNDLE.config_file("inference")], given).ok()
     assert len(list((tmp_path / "eval").glob("*_recovered.npy"))) == 2
+
+
+def test_cases_with_their_own_operators(shell, tmp_path):
+    """Sweep, then recovery: every case is solved with its operator, and weights that hold none say so."""
+    folder = signals.make(
+        tmp_path / "phantom",
+        length=N,
+        measurements=M,
+        training=2,
+        validation=2,
+        test=2,
+        shared_operator=False,
+    )
+    run = Run(BUNDLE, tmp_path / "a run", tmp_path / "phantom")
+    sizes = {**run.base, "dataset_dir": folder, "length": N, "measurements": M, "iterations": 10}
+    shell.run([BUNDLE.config_file("train")], {**sizes, "block_sizes": [8]}).ok()
+    assert not torch.load(run.weights, weights_only=True)["phi"].any()
+    with open(run.output_dir / "metrics.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    network, description = DivSBL(M, N, block_size=8, iterations=10), read_description(folder)
+
+    def recovered(case):
+        measured, phi = (torch.from_numpy(np.load(f"{folder}/{case[key]}")) for key in ("image", "operator"))
+        return network.recover(measured[None], phi).coefficients[0].numpy()
+
+    for section, column in (("training", "nmse_divsbl"), ("validation", "nmse")):
+        truths = [(recovered(case), np.load(f"{folder}/{case['label']}")) for case in description[section]]
+        error = np.mean([np.square(found - x).sum() / np.square(x).sum() for found, x in truths])
+        assert float(row[column]) == pytest.approx(error, rel=1e-4)
+    inference = {**sizes, "output_dir": tmp_path / "recovered"}
+    shell.run([BUNDLE.config_file("inference")], inference).ok()
+    for case in description["test"]:
+        (found,) = (tmp_path / "recovered").glob(f"{Path(case['image']).stem}_recovered.npy")
+        np.testing.assert_allclose(np.load(found), recovered(case), atol=1e-9)
+    network.load_state_dict(torch.load(run.weights, weights_only=True))
+    with pytest.raises(InputError, match="names no operator, and model"):
+        SetOperator(network, f"{folder}/imagesTs", keep=True)(None)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, r"training\[1\].operator is not there, but other cases name their own"),
+        ("imagesTr/signals_training_000.npy", r"has the shape \(24,\); expected \(24, 64\)"),
+        ("nothing.npy", "nothing.npy: missing"),
+    ],
+)
+def test_own_operators_that_cannot_be_used(tmp_path, value, says):
+    folder = signals.make(
+        tmp_path / "own", length=N, measurements=M, training=2, validation=1, test=1, shared_operator=False
+    )
+    assert check_folder(folder) == (4, [])
+    file = tmp_path / "own" / "dataset.json"
+    description = json.loads(file.read_text())
+    description["training"][1]["operator"] = value
+    if value is None:
+        del description["training"][1]["operator"]
+    file.write_text(json.dumps(description))
+    with pytest.raises(InputError, match=says):
+        measured_datalist(folder, measurements=M, length=N)
 
 
 def test_check_command(shell, tmp_path):

@@ -269,19 +269,33 @@ def test_pattern_coupled_baseline_with_dense_matrices(five):
 
 
 def test_group_lasso_meets_its_optimality_conditions(five):
-    """Zero blocks: |Phi_i^T r| <= w sqrt(L); others: Phi_i^T r = w sqrt(L) x_i / |x_i|."""
+    """Zero blocks: |2 Phi_i^T r| <= w; others: 2 Phi_i^T r = w x_i / |x_i|."""
     phi, y, _ = five
-    baseline = GroupLasso(M, N, block_size=9, fraction=0.2, iterations=6000)
-    x = baseline.coefficients(y, phi)
-    weight = 0.2 * (y @ phi).reshape(5, 9, 9).norm(dim=-1).amax(1) / 3
-    pull = ((y - x @ phi.T) @ phi).reshape(5, 9, 9)
-    x = x.reshape(5, 9, 9)
-    on = x.norm(dim=-1) > 0
-    bound = weight[:, None] * 3
-    assert ((pull.norm(dim=-1) <= bound * (1 + 1e-6)) | on).all()
-    expected = bound[..., None] * x / x.norm(dim=-1, keepdim=True)
-    torch.testing.assert_close(pull[on], expected[on], rtol=1e-4, atol=1e-4 * float(bound.max()))
+    for weight in (0.3, 20.0):
+        x = GroupLasso(M, N, block_size=9, weight=weight).coefficients(y, phi)
+        pull = 2 * ((y - x @ phi.T) @ phi).reshape(5, 9, 9)
+        x = x.reshape(5, 9, 9)
+        on = x.norm(dim=-1) > 0
+        assert ((pull.norm(dim=-1) <= weight * (1 + 1e-5)) | on).all()
+        expected = weight * x / x.norm(dim=-1, keepdim=True)
+        torch.testing.assert_close(pull[on], expected[on], rtol=0, atol=1e-4 * weight)
     assert 0 < on.float().mean() < 1
+
+
+@pytest.mark.parametrize("method", [PCSBL, DivSBL, GroupLasso])
+def test_an_operator_for_every_case(five, method):
+    """A batch whose cases have their own operators is each case alone with its operator as ``phi``."""
+    phi, y, _ = five
+    other, measured, _ = problems(2, seed=2, m=M, n=N)
+    network = method(M, N, iterations=25, **({} if method is PCSBL else {"block_size": 9}))
+    images = torch.stack([y[:2].T, measured.T])[:, None]  # two columns each
+    together = network(images, operator=torch.stack([phi, other]))
+    for image, own, found in zip(images, (phi, other), together, strict=True):
+        network.phi.copy_(own)
+        torch.testing.assert_close(found, network(image[None])[0], rtol=0, atol=1e-9)
+        torch.testing.assert_close(found, network(image[None], operator=own[None])[0], rtol=0, atol=1e-9)
+    with pytest.raises(ValueError, match=r"expected operators \[2, 40, 81\]"):
+        network(images, operator=phi[None])
 
 
 def test_module_measures_columns_and_keeps_units():
