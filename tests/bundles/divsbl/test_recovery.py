@@ -7,6 +7,7 @@ import torch
 
 import common  # noqa: F401 (makes bundles importable)
 from divsbl import ar1, em
+from divsbl.fast_sbl import FastSBL
 from divsbl.group_lasso import GroupLasso
 from divsbl.network import DivSBL
 from divsbl.partition import block_table
@@ -282,12 +283,35 @@ def test_group_lasso_meets_its_optimality_conditions(five):
     assert 0 < on.float().mean() < 1
 
 
-@pytest.mark.parametrize("method", [PCSBL, DivSBL, GroupLasso])
+def test_fast_sparse_bayesian_learning_ends_at_a_maximum(five):
+    """No single variance can be changed for a higher likelihood, and the estimate is the posterior's mean."""
+    phi, y, _ = five
+    x = FastSBL(M, N, tolerance=1e-12).coefficients(y, phi)
+    for one, measured in zip(x, y, strict=True):
+        on = one != 0
+        assert 0 < int(on.sum()) < M
+        noise, part = measured.var() / 100, phi[:, on]
+
+        # At a maximum v_i (1 - Sigma_ii / v_i) = mean_i^2 for every element that is left.
+        v = one[on] ** 2
+        for _ in range(500):
+            sigma = torch.linalg.inv(part.T @ part / noise + torch.diag(1 / v))
+            mean = sigma @ part.T @ measured / noise
+            v = mean**2 / (1 - sigma.diagonal() / v)
+        torch.testing.assert_close(mean, one[on], rtol=0, atol=1e-3 * float(one.abs().max()))
+        inverse = torch.linalg.inv(noise * torch.eye(M).double() + (part * v) @ part.T)
+        rest = phi[:, ~on]
+        s, q = (rest * (inverse @ rest)).sum(0), rest.T @ inverse @ measured
+        assert (q**2 <= s * (1 + 1e-3)).all(), "an element that would raise the likelihood is missing"
+    assert torch.equal(FastSBL(M, N).coefficients(0 * y, phi), torch.zeros_like(x))
+
+
+@pytest.mark.parametrize("method", [PCSBL, FastSBL, DivSBL, GroupLasso])
 def test_an_operator_for_every_case(five, method):
     """A batch whose cases have their own operators is each case alone with its operator as ``phi``."""
     phi, y, _ = five
     other, measured, _ = problems(2, seed=2, m=M, n=N)
-    network = method(M, N, iterations=25, **({} if method is PCSBL else {"block_size": 9}))
+    network = method(M, N, iterations=25, **({} if method in (PCSBL, FastSBL) else {"block_size": 9}))
     images = torch.stack([y[:2].T, measured.T])[:, None]  # two columns each
     together = network(images, operator=torch.stack([phi, other]))
     for image, own, found in zip(images, (phi, other), together, strict=True):
