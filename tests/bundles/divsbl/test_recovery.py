@@ -311,7 +311,9 @@ def test_an_operator_for_every_case(five, method):
     """A batch whose cases have their own operators is each case alone with its operator as ``phi``."""
     phi, y, _ = five
     other, measured, _ = problems(2, seed=2, m=M, n=N)
-    network = method(M, N, iterations=25, **({} if method in (PCSBL, FastSBL) else {"block_size": 9}))
+    blocks = {"block_size": 9, "iterations": 25}
+    # Loose enough for some problems to finish, and leave the batch, before others.
+    network = method(M, N, **{PCSBL: {"tolerance": 1.0}, FastSBL: {}}.get(method, blocks))
     images = torch.stack([y[:2].T, measured.T])[:, None]  # two columns each
     together = network(images, operator=torch.stack([phi, other]))
     for image, own, found in zip(images, (phi, other), together, strict=True):
