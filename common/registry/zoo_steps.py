@@ -32,13 +32,23 @@ def _parser(root: Path) -> ConfigParser:
 def properties(root: Path, kind: str) -> str:
     """Every property that MONAI requires of such a workflow exists and refers to the right thing."""
     workflow = ConfigWorkflow(
-        config_file=str(root / "configs" / f"{kind}.json"), workflow_type=kind, logging_file=False
+        config_file=str(root / "configs" / f"{kind}.json"),
+        workflow_type=kind,
+        logging_file=False,
+        **_published_settings(root, kind),
     )
     workflow.initialize()
     lacking = workflow.check_properties()
     if lacking:
         sys.exit(f"{kind}.json: lacks, or refers to something else than, {', '.join(map(str, lacking))}")
     return ""
+
+
+def _published_settings(root: Path, kind: str) -> dict[str, bool]:
+    """What ``--plan published`` sets: the weights made for this check have no plan."""
+    config = ConfigParser.load_config_file(root / "configs" / f"{kind}.json")
+    with_plan = isinstance(config.get("plan"), dict) and not (root / "models" / "plan.json").is_file()
+    return {"plan#published": True} if kind == "inference" and with_plan else {}
 
 
 def make_weights(root: Path, target: str) -> str:

@@ -28,8 +28,7 @@ def with_equal_names(phantom, target):
 def test_images_of_one_name_do_not_overwrite_each_other(bundle, make_run, shell, tmp_path):
     run = make_run(weights=True)
     with_equal_names(run.phantom, tmp_path / "data")
-    plain = bundle.quick.get("plain_inference", {})
-    shell.run([bundle.config_file("inference")], {**run.base, "dataset_dir": tmp_path / "data", **plain}).ok()
+    shell.run([bundle.config_file("inference")], {**run.base, "dataset_dir": tmp_path / "data"}).ok()
     results = {name: sorted(p.name for p in (run.output_dir / name).iterdir()) for name in "AB"}
     assert results["A"]
     assert all(name.startswith("1_") for name in results["A"])
