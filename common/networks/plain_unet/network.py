@@ -310,13 +310,13 @@ def make_heads(dims: int, widths: Sequence[int], out_channels: int, *, bias: boo
 
 
 def initialise(network: nn.Module) -> None:
-    """nnU-Net's start: He normal for the leaky ReLU of 0.01, zero biases, unit norms."""
+    """The start of nnU-Net and PyMIC: He normal for the leaky ReLU of 0.01, zero biases, unit norms."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
             nn.init.kaiming_normal_(module.weight, a=0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.InstanceNorm2d | nn.InstanceNorm3d):
+        elif isinstance(module, nn.InstanceNorm2d | nn.InstanceNorm3d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.reset_parameters()
 
 

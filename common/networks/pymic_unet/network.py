@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.networks.plain_unet.network import initialise
+
 __all__ = ["PyMICUNet"]
 
 WIDTHS, DROPOUT = (16, 32, 64, 128), (0.0, 0.0, 0.1, 0.2)
@@ -82,12 +84,7 @@ class PyMICUNet(nn.Module):
 
     def reset_parameters(self) -> None:
         """He normal for the leaky ReLU, zero biases, unit norms."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, a=0.01)
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
-                module.reset_parameters()
+        initialise(self)
 
     def forward(self, x: Tensor) -> Union[Tensor, list[Tensor]]:  # noqa: UP007 (TorchScript reads this)
         """(B, C, *S) to logits (B, K, *S); in training with deep supervision a list of them, finest first.
