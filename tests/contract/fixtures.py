@@ -101,5 +101,7 @@ def unpacked(bundle, shared, trained) -> Path:
                 torch.save(full.state_dict(), half / "models" / "model.pt")
             else:
                 shutil.copy2(trained.weights, half / "models" / "model.pt")
+            if bundle.has_plan:
+                shutil.copy2(trained.ckpt_dir / "plan.json", half / "models" / "plan.json")
             half.rename(folder)
     return folder

@@ -21,8 +21,8 @@ class RandomPartners(Sampler[int]):
     torch's generator.
 
     Args:
-        pairs: training pairs, as :func:`easr_dcn.data.pair_datalist` makes them; of a plain list every pair
-            counts as an entry.
+        pairs: training pairs, as :func:`easr_dcn.data.pair_datalist` makes them; in a plain list every
+            pair counts as an entry.
         num_samples: fewer entries than all in a pass; None: all.
     """
 
