@@ -1,4 +1,4 @@
-"""The phantom ``kidney_cta``: thin vessels that branch, tumors that look like the kidney, nothing to threshold."""
+"""The phantom ``kidney_cta``: thin vessels that branch, and tumors that look like the kidney."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def test_a_case_depends_on_its_place_and_not_on_the_counts(tmp_path):
 
 @pytest.mark.parametrize(
     ("argument", "told"),
-    [({"shape": (8, 8)}, "three whole numbers"), ({"spacing": (0, 1, 1)}, "three lengths"), ({"seed": -1}, "seed=-1"),
-     ({"test": -1}, "test=-1")],
+    [({"shape": (8, 8)}, "three whole numbers"), ({"spacing": (0, 1, 1)}, "three lengths"),
+     ({"seed": -1}, "seed=-1"), ({"test": -1}, "test=-1")],
 )  # fmt: skip
 def test_bad_arguments(tmp_path, argument, told):
     with pytest.raises(InputError, match=told):
