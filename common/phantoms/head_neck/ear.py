@@ -53,13 +53,13 @@ class _Ear:
         whole = painter.solid(self.middle, (18, 10.5, 8.5), bumps=0.04)
         painter.paint(whole, Part.MIDDLE_EAR.on(side), (*_AROUND, Part.MASTOID.on(side)))
         self._split(
-            canvas.tube([self.at(8, 1, -1), self.at(6, 14, -5), self.at(0.5, 23, -8)], (2.9, 2.7, 2.7)),
+            canvas.tube([self.at(8, -0.5, -1), self.at(6, 14, -5), self.at(0.5, 23, -8)], (3.1, 3.0, 2.9)),
             Part.TUBE_INSIDE,
             Part.TUBE_OUTSIDE,
         )
-        cavity = painter.solid(self.at(14.5, 3, 0.5), (5, 5.5, 6.2))
+        cavity = painter.solid(self.at(15, 3, 0.5), (5, 5.5, 6.2))
         self._split(cavity, Part.TYMPANIC_INSIDE, Part.TYMPANIC_OUTSIDE)
-        canals = painter.solid(self.at(2, -8, 1), (4.8, 7, 6.2))
+        canals = painter.solid(self.at(2, -8.5, 1), (4.8, 7, 6.2))
         self._split(canals, Part.VESTIBULE_INSIDE, Part.VESTIBULE_OUTSIDE)
         everything = (
             *_AROUND,
@@ -68,10 +68,10 @@ class _Ear:
             Part.VESTIBULE_INSIDE.on(side),
         )
         nerves = canvas.tube(
-            [self.at(-18.5, 1, 1), self.at(-12, 0, 1), self.at(-6, -0.5, 1)], (2.9, 2.7, 2.5)
+            [self.at(-18.5, 1, 1), self.at(-12, 0, 1), self.at(-6, -0.5, 1)], (3.2, 3.0, 2.8)
         )
         painter.paint(nerves, Part.AUDITORY_CANAL.on(side), everything)
-        snail = painter.solid(self.at(-3, 5, -1), (3.9, 3.8, 4.0))
+        snail = painter.solid(self.at(-3, 5, -1), (4.3, 4.2, 4.6))
         painter.paint(snail, Part.COCHLEA.on(side), everything)
 
     def _split(self, region, inside: Part, outside: Part) -> None:

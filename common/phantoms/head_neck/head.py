@@ -72,7 +72,7 @@ def paint_brain(painter: Painter) -> None:
 
 def _paint_hippocampus(painter: Painter, side: int) -> None:
     """From the temporal lobe, in whose inner part its head lies, backwards and inwards."""
-    points = np.array([(side * 28, 8, -3), (side * 27, -8, 0), (side * 24.5, -22, 5), (side * 18, -34, 12)])
+    points = np.array([(side * 30, 8, -3), (side * 28.5, -8, 0), (side * 25, -22, 5), (side * 18, -34, 12)])
     curve = points + painter.near((0, 0, 0), sd=0.8)
     body = painter.canvas.tube(curve, painter.sized((6.2, 5.5, 5.0, 4.2)))
     inside, outside = Part.HIPPOCAMPUS_INSIDE.on(side), Part.HIPPOCAMPUS_OUTSIDE.on(side)
