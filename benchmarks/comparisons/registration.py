@@ -7,10 +7,10 @@
 
 ``train`` runs the bundle's train.json until the process has used its CPU time, takes the weights of the last
 iteration (nothing is selected), and evaluates them on the test list.  ``regunet`` is MONAI's network in the
-manner of VoxelMorph, ``one_region`` the bundle's own without the division, ``shared_encoder`` the bundle's with
-one encoder for all regions, ``random_regions`` with masks of equal size in place of the mixture's; ``affine`` is
-no network, but the best affine map of each test pair by the same similarity.  Repeat with ``--seed 1``,
-``--seed 2``; ``report`` prints one line for each network, and one for no registration at all.
+manner of VoxelMorph, ``one_region`` the bundle's own without the division, ``shared_encoder`` the bundle's
+with one encoder for all regions, ``random_regions`` with masks of equal size in place of the mixture's;
+``affine`` is no network, but the best affine map of each test pair by the same similarity.  Repeat with
+``--seed 1``, ``--seed 2``; ``report`` prints one line for each network, and one for no registration at all.
 """
 
 from __future__ import annotations
