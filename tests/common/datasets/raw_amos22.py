@@ -32,10 +32,21 @@ def label(number: int) -> np.ndarray:
     return found if number % 2 else np.where(found > 13, 0, found).astype(np.uint8)
 
 
-def write_amos22(root: Path, parts: Mapping[str, Sequence[int]] = RELEASE) -> Path:
-    """``root`` with amos22/imagesTr and so on, what macOS leaves, and a scan of the test part."""
+def write_names(root: Path, parts: Mapping[str, Sequence[int]] = RELEASE) -> Path:
+    """``root`` with amos22/imagesTr and so on, empty files of the release's names."""
+    for kind in ("images", "labels"):
+        for part, numbers in parts.items():
+            folder = root / "amos22" / f"{kind}{part}"
+            folder.mkdir(parents=True)
+            for number in numbers:
+                (folder / f"amos_{number:04d}.nii.gz").touch()
+    return root
+
+
+def write_amos22(root: Path) -> Path:
+    """A few scans of each kind, what macOS leaves, and a scan of the test part."""
     folder = root / "amos22"
-    for part, numbers in parts.items():
+    for part, numbers in FEW.items():
         for number in numbers:
             name = f"amos_{number:04d}.nii.gz"
             save(folder / f"images{part}" / name, image(number), AFFINE)

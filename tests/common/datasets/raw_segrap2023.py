@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common.datasets.raw.segrap_classes import GTVS, ORGANS, expand
-from tests.common.datasets.raw_volumes import published, save
+from tests.common.datasets.raw_volumes import save
 
 SHAPE = (8, 7, 6)
 AFFINE = np.diag([-0.54, -0.54, 3.0, 1.0])
@@ -21,16 +21,16 @@ class RawSegRap:
 
     Args:
         root: folder of the archives.
-        cases: names; by default the published ones.
+        cases: their names.
         maps: write the second archive, with exclusive maps.
         structures: write a file for each structure.
     """
 
     def __init__(
-        self, root: Path, cases: Iterable[str] | None = None, *, maps: bool = True, structures: bool = False
+        self, root: Path, cases: Iterable[str], *, maps: bool = True, structures: bool = False
     ) -> None:
         self.root = root
-        for case in published("segrap2023") if cases is None else cases:
+        for case in cases:
             for number, name in enumerate(("image", "image_contrast")):
                 save(self.file(case, name), self.image(case, number), AFFINE)
             if maps:

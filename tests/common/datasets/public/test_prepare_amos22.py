@@ -9,44 +9,30 @@ import numpy as np
 import pytest
 
 from common.datasets import read_datalist
-from common.datasets.raw.prepare import prepare
+from common.datasets.raw.prepare import find_reader, prepare
 from common.errors import InputError
-from tests.common.datasets.raw_amos22 import AFFINE, FEW, RELEASE, image, label, write_amos22
+from tests.common.datasets.raw_amos22 import AFFINE, FEW, RELEASE, image, label, write_amos22, write_names
 from tests.common.datasets.raw_volumes import save
 
 
 @pytest.fixture
 def few(tmp_path):
-    return write_amos22(tmp_path / "raw", FEW)
+    return write_amos22(tmp_path / "raw")
 
 
-def numbers(entries):
-    return [int(entry["image"][-11:-7]) for entry in entries]
+def numbers(cases):
+    return [int(case[-4:]) for case in cases]
 
 
-def test_the_release(tmp_path):
-    raw = write_amos22(tmp_path / "raw")
-    assert prepare("amos22", raw, tmp_path / "out") == {"training": 240, "test": 120}
-    written = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    assert numbers(written["training"]) == RELEASE["Tr"]
-    assert numbers(written["test"]) == RELEASE["Va"]
-    for section, (ct, mr) in {"training": (200, 40), "test": (100, 20)}.items():
-        kinds = [entry["modality"] for entry in written[section]]
-        assert kinds == ["CT"] * ct + ["MR"] * mr
-    assert written["modality"] == {"0": "CT or MR"}
-    assert [written["labels"][value] for value in ("2", "9", "15")] == [
-        "right kidney",
-        "inferior vena cava",
-        "prostate or uterus",
-    ]
-    assert len(written["labels"]) == 16
-    lists = read_datalist(tmp_path / "out", holdout=0)
-    for entry, number in ((lists["training"][1], 2), (lists["test"][-1], 566)):
-        for key, expected in (("image", image(number)), ("label", label(number))):
-            nifti = nib.load(entry[key])
-            assert nifti.get_data_dtype() == expected.dtype
-            assert np.array_equal(np.asarray(nifti.dataobj), expected)
-            assert np.allclose(nifti.affine, AFFINE)
+def stems(entries):
+    return [entry["image"].split("/")[1].removesuffix(".nii.gz") for entry in entries]
+
+
+def test_the_release_has_its_numbers(tmp_path):
+    lists = find_reader("amos22").list_cases(write_names(tmp_path), partial=False)
+    assert {section: len(cases) for section, cases in lists.items()} == {"training": 240, "test": 120}
+    assert numbers(lists["training"]) == RELEASE["Tr"]
+    assert numbers(lists["test"]) == RELEASE["Va"]
 
 
 @pytest.mark.parametrize(("modality", "training", "test"), [("CT", 200, 100), ("MR", 40, 20)])
@@ -55,18 +41,41 @@ def test_one_modality_needs_no_other(tmp_path, modality, training, test):
         part: [number for number in listed if (number < 500) == (modality == "CT")]
         for part, listed in RELEASE.items()
     }
-    raw = write_amos22(tmp_path / "raw", chosen)
+    raw, reader = write_names(tmp_path, chosen), find_reader("amos22")
+    lists = reader.of_modality(modality).list_cases(raw, partial=False)
+    assert [len(lists[section]) for section in ("training", "test")] == [training, test]
     with pytest.raises(InputError, match=r"imagesTr: has 0 \w\w scans; expected (40|200)"):
-        prepare("amos22", raw, tmp_path / "both")
-    found = prepare("amos22", raw, tmp_path / "out", modality=modality)
-    assert found == {"training": training, "test": test}
-    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["modality"] == {"0": modality}
+        reader.list_cases(raw, partial=False)
+
+
+def test_ct_and_mr_in_one_data_set(few, tmp_path):
+    assert prepare("amos22", few, tmp_path / "out", partial=True) == {"training": 4, "test": 2}
+    written = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    for section, part in (("training", "Tr"), ("test", "Va")):
+        assert numbers(stems(written[section])) == FEW[part]
+        kinds = [entry["modality"] for entry in written[section]]
+        assert kinds == ["CT" if number < 500 else "MR" for number in FEW[part]]
+    assert written["modality"] == {"0": "CT or MR"}
+    assert [written["labels"][value] for value in ("2", "9", "15")] == [
+        "right kidney",
+        "inferior vena cava",
+        "prostate or uterus",
+    ]
+    assert len(written["labels"]) == 16
+    lists = read_datalist(tmp_path / "out", holdout=0)
+    for entry, number in ((lists["training"][1], 4), (lists["test"][-1], 557)):
+        for key, expected in (("image", image(number)), ("label", label(number))):
+            nifti = nib.load(entry[key])
+            assert nifti.get_data_dtype() == expected.dtype
+            assert np.array_equal(np.asarray(nifti.dataobj), expected)
+            assert np.allclose(nifti.affine, AFFINE)
 
 
 def test_one_modality_of_both(few, tmp_path):
     assert prepare("amos22", few, tmp_path / "out", modality="MR", partial=True) == {"training": 2, "test": 1}
     written = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    assert numbers(written["training"] + written["test"]) == [507, 530, 557]
+    assert numbers(stems(written["training"] + written["test"])) == [507, 530, 557]
+    assert written["modality"] == {"0": "MR"}
 
 
 def test_the_first_release_has_no_labels_of_its_validation_part(few, tmp_path):
@@ -141,7 +150,7 @@ def test_bad_files(few, tmp_path, spoil):
 
 
 def test_an_incomplete_release(tmp_path):
-    raw = write_amos22(tmp_path / "raw", {"Tr": RELEASE["Tr"], "Va": RELEASE["Va"][1:]})
+    raw = write_names(tmp_path / "raw", {"Tr": RELEASE["Tr"], "Va": RELEASE["Va"][1:]})
     with pytest.raises(InputError, match=r"imagesVa: has 99 CT scans; expected 100: .*--partial true"):
         prepare("amos22", raw, tmp_path / "out")
     with pytest.raises(InputError, match="has no folder imagesTr"):
