@@ -6,9 +6,9 @@ the number of teams that it is significantly better than.  Teams with equal scor
 team's ranks over the columns decides, and teams with equal means share a place: the lowest that they cover.
 
 Cases in which two teams are equal say nothing about the two and are left out; equal differences share the
-mean of their ranks.  Up to 50 other cases the distribution is the exact one (without ties, which is wider than
-the one with them), above it the normal one.  With N cases no corrected p-value of the best team is below
-T (T - 1) / 2^N: two teams need six cases, three need seven, before one can be better at the level 0.05.
+mean of their ranks.  Up to 50 other cases the distribution is the exact one (without ties, which is wider
+than the one with them), above it the normal one.  With N cases no corrected p-value is below T (T - 1) / 2^N:
+two teams need six cases, three need seven, before one can be better than another at the level 0.05.
 
 Sources: Wiesenfarth et al., Methods and open-source toolkit for analyzing and visualizing challenge results,
 Scientific Reports 2021; Holm, Scandinavian Journal of Statistics 1979.
