@@ -97,6 +97,16 @@ def test_what_changed_is_scored_anew(guessing, monkeypatch):
     assert "score case_1 a" in guessing.taken()
 
 
+def test_two_teams_with_the_same_files_are_no_earlier_run(guessing, capsys):
+    folder = guessing.root / "teams" / "a"
+    teams = find_teams({"one": folder, "two": folder}, guessing.cases, SUBMISSIONS)
+    options = {"open_case": guessing.open, "score": Opened.score, "kept": KeptRows(PACKAGE)}
+    scores = score_cases(teams, guessing.references, **options)
+    assert scores.teams["one"] == scores.teams["two"]
+    assert len(guessing.taken()) == 4
+    assert "earlier run" not in capsys.readouterr().out
+
+
 def test_a_prediction_that_is_a_folder(guessing):
     """Changed when a file in it is."""
     kept = KeptRows(PACKAGE)
