@@ -4,6 +4,8 @@ Source: Fang, Shen, Li, Li. Pattern-Coupled Sparse Bayesian Learning for Recover
 IEEE Transactions on Signal Processing, 2015, divsbl/docs/method.md#pc-sbl.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,12 +20,11 @@ class PCSBL(LinearRecovery):
     Args:
         measurements: M.
         length: N.
-        basis: see :class:`divsbl.recovery.LinearRecovery`.
-        operator_seed: see :class:`divsbl.recovery.LinearRecovery`.
         noise: variance of the noise, initial or fixed.
         learn_noise: estimate it (signals); off: keep it fixed (images, at 4).
         iterations: upper limit.
         tolerance: a problem is finished once its estimate changes by no more than this, in the 2-norm.
+        kwargs: of :class:`divsbl.recovery.LinearRecovery`.
     """
 
     def __init__(
@@ -31,21 +32,18 @@ class PCSBL(LinearRecovery):
         measurements: int,
         length: int,
         *,
-        basis: str = "identity",
-        operator_seed: int = 0,
         noise: float = 1.0,
         learn_noise: bool = True,
         iterations: int = 500,
         tolerance: float = 1e-6,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(measurements, length, basis=basis, operator_seed=operator_seed)
+        super().__init__(measurements, length, **kwargs)
         self.noise, self.learn_noise = float(noise), learn_noise
         self.iterations, self.tolerance = int(iterations), float(tolerance)
 
-    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients; the operator is (M, N) for all, or (K, M, N)."""
-        if operator.ndim == 2:
-            operator = operator[None]
+    def solve(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients; the operator is (1, M, N) for all, or (K, M, N)."""
         found = torch.zeros(y.shape[0], operator.shape[2], dtype=y.dtype, device=y.device)
         rows = torch.arange(y.shape[0], device=y.device)
         precision = torch.ones_like(found)
