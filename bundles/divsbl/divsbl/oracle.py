@@ -39,8 +39,8 @@ class Oracle(LinearRecovery):
         y, phi = self.problems(image, operator)
         sizes = torch.matmul(self.columns(truth), self.psi.to(self.work_dtype)).abs()
         on = sizes > self.smallest * sizes.amax(1, keepdim=True)
-        return self.signals(self.solve(y, phi * on[:, None]), image)
+        return self.signals(self.solve(y, phi * on[:, None]) * on, image)
 
     def solve(self, y: Tensor, operator: Tensor) -> Tensor:
-        """The least-squares solution of least norm (K, N): 0 where the operator has a column of zeros."""
+        """The least-squares solution of least norm (K, N); the operator is (1 or K, M, N)."""
         return torch.matmul(torch.linalg.pinv(operator), y[:, :, None])[:, :, 0]
