@@ -69,6 +69,9 @@ def clip(path: Path) -> np.ndarray:
 def test_audio_experiment(tmp_path):
     """Ten repetitions of one clip, each with its own operator on the cosines, and noise at 15 dB."""
     samples = clip(tmp_path / "clip.wav")[:480]
+    files = [DIVSBL.config_file(kind) for kind in ("train", "paper", "audio")]
+    told = Shell(ROOT, tmp_path).run(files, {"dataset_dir#folder": tmp_path / "measured"}).error()
+    assert "no source; expected a file, or a folder of files, ending in .wav" in told
     source = {"dataset_dir#source": tmp_path / "clip.wav"}
     run, line, row = start(["paper", "audio"], tmp_path, **source)
     assert line == "training on 10 cases, choosing weights on 10"
@@ -162,3 +165,25 @@ def test_defaults_for_medical_signals(tmp_path):
     assert state["phi"].shape == (150, 480)
     assert torch.nonzero(state["begins"])[:, 0].tolist() == list(range(0, 480, 16))
     torch.testing.assert_close(state["psi"], basis_matrix("dct", 480))
+
+
+@pytest.mark.full
+def test_thresholds_side_by_side(tmp_path):
+    """``prune.json`` on another config: the network with every threshold, each with its column."""
+    few = {f"dataset_dir#{section}": 2 for section in ("training", "validation", "test")}
+    run = Run(DIVSBL, tmp_path / "a run", tmp_path / "signals")
+    files = [DIVSBL.config_file(kind) for kind in ("train", "prune")]
+    settings = {**run.base, "dataset_dir#folder": run.phantom, **few, "iterations": 30, "block_size": 9}
+    Shell(ROOT, tmp_path).run(files, settings).ok()
+    with open(run.output_dir / "metrics.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    thresholds = ["1e-5", "3e-5", "1e-4", "3e-4", "1e-3", "3e-3", "1e-2"]
+    assert [key for key in row if key.startswith("nmse_prune")] == [f"nmse_prune_{one}" for one in thresholds]
+    phi = torch.load(run.weights, weights_only=True)["phi"]
+    for one in (thresholds[0], thresholds[-1]):
+        network = DivSBL(80, 162, block_size=9, prune=float(one), iterations=30)
+        network.phi.copy_(phi)
+        errors = [error(network, case) for case in cases_of(run)]
+        assert float(row[f"nmse_prune_{one}"]) == pytest.approx(np.mean(errors), rel=1e-4)
+    assert row["nmse_prune_1e-5"] != row["nmse_prune_1e-2"]
+    assert row["nmse_divsbl"] == row["nmse_prune_1e-2"]
