@@ -5,8 +5,6 @@ the fixed noise and the end of Ji, Xue, Carin. Bayesian Compressive Sensing. IEE
 Processing 2008; divsbl/docs/method.md#sbl.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -18,6 +16,8 @@ __all__ = ["FastSBL"]
 class FastSBL(LinearRecovery):
     """Recovery that adds, re-estimates or deletes one element a step, whichever raises the likelihood most.
 
+    Its operator and basis are the buffers ``phi`` and ``psi``, which a sweep sets.
+
     Args:
         measurements: M.
         length: N.
@@ -25,7 +25,6 @@ class FastSBL(LinearRecovery):
         iterations: upper limit of the steps.
         tolerance: ends once, after the second step, the gain changes by less than this share of its distance
             from the first gain.
-        kwargs: of :class:`divsbl.recovery.LinearRecovery`.
     """
 
     def __init__(
@@ -36,9 +35,8 @@ class FastSBL(LinearRecovery):
         noise_share: float = 0.01,
         iterations: int = 10000,
         tolerance: float = 1e-8,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(measurements, length, **kwargs)
+        super().__init__(measurements, length)
         self.noise_share, self.iterations = float(noise_share), int(iterations)
         self.tolerance = float(tolerance)
 

@@ -4,8 +4,6 @@ Source: Fang, Shen, Li, Li. Pattern-Coupled Sparse Bayesian Learning for Recover
 IEEE Transactions on Signal Processing, 2015, divsbl/docs/method.md#pc-sbl.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -17,6 +15,8 @@ __all__ = ["PCSBL"]
 class PCSBL(LinearRecovery):
     """Recovery in which each element shares its precision with its two neighbours.
 
+    Its operator and basis are the buffers ``phi`` and ``psi``, which a sweep sets.
+
     Args:
         measurements: M.
         length: N.
@@ -24,7 +24,6 @@ class PCSBL(LinearRecovery):
         learn_noise: estimate it (signals); off: keep it fixed (images, at 4).
         iterations: upper limit.
         tolerance: a problem is finished once its estimate changes by no more than this, in the 2-norm.
-        kwargs: of :class:`divsbl.recovery.LinearRecovery`.
     """
 
     def __init__(
@@ -36,9 +35,8 @@ class PCSBL(LinearRecovery):
         learn_noise: bool = True,
         iterations: int = 500,
         tolerance: float = 1e-6,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(measurements, length, **kwargs)
+        super().__init__(measurements, length)
         self.noise, self.learn_noise = float(noise), learn_noise
         self.iterations, self.tolerance = int(iterations), float(tolerance)
 
