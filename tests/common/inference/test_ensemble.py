@@ -75,9 +75,9 @@ def test_the_order_does_not_matter(files):
 def test_loader_proves_that_each_fold_fits_and_says_which_are_averaged(files, capsys):
     network = Point(99)
     StrictCheckpointLoader(network, files[:2], bundle="cotr")(None)
-    assert f"averaging 2 folds: {files[0].parent}, {files[1].parent}" in capsys.readouterr().err
+    assert f"averaging 2 folds: {files[0].parent}, {files[1].parent}" in capsys.readouterr().out
     StrictCheckpointLoader(network, files[0], bundle="cotr")(None)
-    assert "averaging" not in capsys.readouterr().err
+    assert "averaging" not in capsys.readouterr().out
     assert torch.equal(network.layer.weight, Point(0).layer.weight)
     save_state(Point(2, classes=4), files[2])
     with pytest.raises(InputError, match=r"fold_2/model.pt: the weights do not fit.*layer.weight \(4, 1"):
@@ -137,5 +137,6 @@ def test_settings_of_different_spacing_meet_on_the_scans_own_grid(setting, files
     assert torch.equal(torch.as_tensor(decided[0]), expected)
     for vote in votes:
         other = decide_on_own_grid(vote.probabilities, vote.grid)
-        assert 0.01 < (other != expected).float().mean() < 0.6, "each has a say"
+        share = (other != expected).float().mean()
+        assert 0.01 < share < 0.9, "each has a say"
     torch.testing.assert_close(coarse.vote(path).probabilities, votes[1].probabilities)
