@@ -179,6 +179,24 @@ def test_a_pass_takes_every_scan_once_with_a_random_partner(tmp_path):
     assert len(list(RandomPartners(cases, num_samples=2))) == len(RandomPartners(cases, num_samples=2)) == 2
 
 
+def test_pairs_are_made_within_a_fold_and_within_the_rest(tmp_path):
+    """Nine scans in three folds; the atlas is the first scan that is trained on."""
+    folder = scans(tmp_path, 9)
+    held = []
+    for fold in range(3):
+        lists = pair_datalist(folder, fold=fold, folds=3)
+        trained = {pair[role] for pair in lists["training"] for role in ("moving", "fixed")}
+        (atlas,) = {pair["fixed"] for pair in lists["validation"]}
+        moved = [pair["moving"] for pair in lists["validation"]]
+        assert len(trained) == 6
+        assert len(lists["training"]) == 15
+        assert atlas == min(trained)
+        assert len(moved) == 3
+        assert not trained & {*moved}
+        held += moved
+    assert len({*held}) == 9
+
+
 def test_unknown_pairing_is_refused(tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps({"training": [{"image": "a.nii.gz"}]}))
     for function in (pair_datalist, pairs_to_register):

@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from common.checkpoints.folds import fold_folder, fold_weights, shown_weights, weights_to_average
+from common.checkpoints.store import require_weights
 from common.errors import InputError
 
 PLAN = {"dataset": "a", "cases": 3, "intensity": [{"scheme": "zscore"}], "labels": {}, "spacing": [1, 1, 2]}
@@ -82,6 +83,14 @@ def test_files_by_name(models):
         weights_to_average(folder / "model.pt", "all")
     with pytest.raises(InputError, match=r"holds no fold_0/model.pt or the like"):
         weights_to_average(folder / "model.pt", "folds")
+
+
+def test_bundles_that_use_one_file_say_which_there_are(models):
+    folder = models("fold_3", "fold_4")
+    with pytest.raises(
+        InputError, match=r"weights of 2 folds are; .* repeat with  --ckpt_dir .*models/fold_3$"
+    ):
+        require_weights(folder / "model.pt", bundle="cotr")
 
 
 def test_folds_of_different_plans_are_refused(models):
