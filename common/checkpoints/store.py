@@ -201,8 +201,8 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
     if not Path(path).is_file():
         if folds := fold_weights(Path(path).parent):
             raise InputError(
-                f"{path}: not there, but weights of {len(folds)} folds are; expected those of one, which this "
-                f"bundle uses: repeat with  --ckpt_dir {folds[0].parent}"
+                f"{path}: not there, but weights of {len(folds)} folds are, of which this bundle uses one: "
+                f"repeat with  --ckpt_dir {folds[0].parent}"
             )
         config = os.path.relpath(bundle_folder(bundle) / "configs" / "train.json")
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -181,10 +182,15 @@ def test_a_pass_takes_every_scan_once_with_a_random_partner(tmp_path):
 
 def test_pairs_are_made_within_a_fold_and_within_the_rest(tmp_path):
     """Nine scans in three folds; the atlas is the first scan that is trained on."""
-    folder = scans(tmp_path, 9)
+    entries = [{"image": f"{number}.nii.gz"} for number in range(9)]
+    for entry in entries:
+        nib.save(
+            nib.Nifti1Image(np.eye(4, dtype=np.float32)[..., None], np.eye(4)), tmp_path / entry["image"]
+        )
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
     held = []
     for fold in range(3):
-        lists = pair_datalist(folder, fold=fold, folds=3)
+        lists = pair_datalist(tmp_path, fold=fold, folds=3)
         trained = {pair[role] for pair in lists["training"] for role in ("moving", "fixed")}
         (atlas,) = {pair["fixed"] for pair in lists["validation"]}
         moved = [pair["moving"] for pair in lists["validation"]]

@@ -88,7 +88,7 @@ def test_files_by_name(models):
 def test_bundles_that_use_one_file_say_which_there_are(models):
     folder = models("fold_3", "fold_4")
     with pytest.raises(
-        InputError, match=r"weights of 2 folds are; .* repeat with  --ckpt_dir .*models/fold_3$"
+        InputError, match=r"weights of 2 folds are, .* repeat with  --ckpt_dir .*models/fold_3$"
     ):
         require_weights(folder / "model.pt", bundle="cotr")
 
