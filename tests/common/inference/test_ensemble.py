@@ -11,9 +11,11 @@ from monai.transforms import Compose, LoadImaged, SaveImage
 from common.checkpoints.store import save_state
 from common.errors import InputError
 from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid
-from common.inference.ensemble import Setting, SettingsVoted, WeightsEnsembleInferer
+from common.inference.ensemble import MeanNetwork, Setting, SettingsVoted, WeightsEnsembleInferer
+from common.inference.even_windows import EvenWindowInferer
 from common.inference.own_grid import own_grid
 from common.inference.sliding_window import ProbabilityWindowInferer
+from common.inference.streamed_argmax import streamed_argmax
 from common.training.weights import StrictCheckpointLoader
 from tests.common.inference.scans import affine_of, preprocessing, scan
 
@@ -70,6 +72,31 @@ def test_a_network_twice_is_that_network(files):
 
 def test_the_order_does_not_matter(files):
     torch.testing.assert_close(ensemble(files), ensemble(files[::-1]))
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_networks_at_once_are_the_same_mean(files, sigmoid):
+    network, window = Point(99), ProbabilityWindowInferer((4, 4, 4), sigmoid=sigmoid, overlap=0.5)
+    options = {"bundle": "cotr", "sigmoid": sigmoid}
+    with torch.no_grad():
+        one_by_one = WeightsEnsembleInferer(window, files, **options)(IMAGE, network)
+        inferer = WeightsEnsembleInferer(window, files, at_once=True, **options)
+        torch.testing.assert_close(inferer(IMAGE, network), one_by_one)
+        torch.testing.assert_close(inferer(IMAGE, network), one_by_one)
+        far = MeanNetwork(network, files, **options)(1e3 * IMAGE)
+    assert torch.isfinite(far).all()
+
+
+def test_labels_are_averaged_by_networks_at_once_alone(files):
+    def labels(image, network):
+        return streamed_argmax(image[:1], network, (4, 4, 4))
+
+    with torch.no_grad():
+        found = WeightsEnsembleInferer(labels, files, bundle="cotr", at_once=True)(IMAGE, Point())
+        expected = WeightsEnsembleInferer(EvenWindowInferer((4, 4, 4)), files, bundle="cotr")(IMAGE, Point())
+        assert torch.equal(found[0, 0], expected[0].argmax(0).to(torch.uint8))
+        with pytest.raises(ValueError, match=r"gives torch.uint8, no probabilities .* use at_once"):
+            WeightsEnsembleInferer(labels, files, bundle="cotr")(IMAGE, Point())
 
 
 def test_loader_proves_that_each_fold_fits_and_says_which_are_averaged(files, capsys):
