@@ -1,30 +1,28 @@
-"""Mean class probabilities of several networks: over weights files, and over networks of different plans.
+"""Mean class probabilities over several weights files of one network and one plan.
 
-Axes: B batch, C input channels, K classes, *S the network's grid, *T the scan's.
+Networks of different plans are averaged where classes are chosen, on the scan's own grid: each gives a
+:class:`common.inference.votes.Vote`.
+
+Axes: B batch, C input channels, K classes, *S the network's grid.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import torch
-from monai.config import KeysCollection
 from monai.inferers import Inferer
-from monai.transforms import MapTransform
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from common.checkpoints.store import load_weights
-from common.inference.decision import Vote
-from common.inference.own_grid import own_grid
-from common.tensors.plain import plain
 
-__all__ = ["MeanNetwork", "Setting", "SettingsVoted", "WeightsEnsembleInferer"]
+__all__ = ["MeanNetwork", "WeightsEnsembleInferer"]
 
 
 class WeightsEnsembleInferer(Inferer):
@@ -111,69 +109,3 @@ class MeanNetwork(nn.Module):
             inside, outside = ([logsigmoid(sign * one) for one in logits] for sign in (1, -1))
             return reduce(torch.logaddexp, inside) - reduce(torch.logaddexp, outside)
         return reduce(torch.logaddexp, [one.log_softmax(dim=1) for one in logits]) - math.log(len(logits))
-
-
-class Setting:
-    """A network of another plan, which sees the scan prepared in its own way.
-
-    Args:
-        name: in the log.
-        network: of its own weights.
-        weights: files whose probabilities are averaged.
-        preprocessing: ``{"image": FILE}`` to ``{"image": (C, *S)}``, with the record of what was done.
-        inferer: gives probabilities (1, K, *S).
-        bundle: whose weights they are.
-        device: to predict on.
-        weight: in the mean of all settings; each file counts alike within.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        network: nn.Module,
-        weights: Sequence[str | Path],
-        *,
-        preprocessing: Callable[[dict[str, Any]], Mapping[str, Any]],
-        inferer: Callable[..., Tensor],
-        bundle: str,
-        device: torch.device | str = "cpu",
-        weight: float = 1.0,
-    ) -> None:
-        self.name, self.weights, self.weight = name, [Path(file) for file in weights], weight
-        self.preprocessing, self.device, self.bundle = preprocessing, torch.device(device), bundle
-        self.network = network.to(self.device).eval()
-        self.inferer = WeightsEnsembleInferer(inferer, self.weights, bundle=bundle)
-        if len(self.weights) == 1:
-            load_weights(self.network, self.weights[0], bundle=bundle)
-
-    def vote(self, file: str | Path | Sequence[str]) -> Vote:
-        """The probabilities of a scan, with their grid."""
-        image = self.preprocessing({"image": file})["image"]
-        with torch.no_grad():
-            found = self.inferer(plain(image)[None].to(self.device), self.network)
-        return Vote(plain(found)[0], own_grid(image), self.weight)
-
-
-class SettingsVoted(MapTransform):
-    """Append what further settings predict of a case to its votes, for ``DecideOnOwnGridd``.
-
-    Args:
-        keys: the case's image, whose file the settings read.
-        settings: may be none.
-        further_key: where the votes go.
-    """
-
-    def __init__(
-        self, keys: KeysCollection, settings: Sequence[Setting], *, further_key: str = "further"
-    ) -> None:
-        super().__init__(keys)
-        self.settings, self.further_key = list(settings), further_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Let every setting predict."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            file = result[key].meta["filename_or_obj"]
-            votes = [setting.vote(file) for setting in self.settings]
-            result[self.further_key] = [*result.get(self.further_key, ()), *votes]
-        return result

@@ -1,23 +1,18 @@
-"""Means over networks: of one plan, and of plans with different spacings."""
+"""Means over weights files of one network."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from monai.data import MetaTensor
 from monai.engines import SupervisedEvaluator
-from monai.transforms import Compose, LoadImaged, SaveImage
 
 from common.checkpoints.store import save_state
 from common.errors import InputError
-from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid
-from common.inference.ensemble import MeanNetwork, Setting, SettingsVoted, WeightsEnsembleInferer
+from common.inference.ensemble import MeanNetwork, WeightsEnsembleInferer
 from common.inference.even_windows import EvenWindowInferer
-from common.inference.own_grid import own_grid
 from common.inference.sliding_window import ProbabilityWindowInferer
 from common.inference.streamed_argmax import streamed_argmax
 from common.training.weights import StrictCheckpointLoader
-from tests.common.inference.scans import affine_of, preprocessing, scan
 
 
 class Point(torch.nn.Module):
@@ -125,45 +120,3 @@ def test_in_an_evaluator(files):
     evaluator.run()
     expected = (alone(0) + alone(1))[:1] / 2
     torch.testing.assert_close(torch.as_tensor(evaluator.state.output["pred"]), expected)
-
-
-SHAPE = (14, 12, 10)
-
-
-@pytest.fixture
-def setting(tmp_path, files):
-    """A function that makes a setting of its own spacing, and the scan's file."""
-    image = scan(SHAPE, affine_of("LPS", SHAPE, (2.0, 2.0, 3.0)))
-    path = tmp_path / "a scan.nii.gz"
-    SaveImage(output_ext=".nii.gz", separate_folder=False, print_log=False)(
-        image, filename=tmp_path / "a scan"
-    )
-    load = LoadImaged("image", ensure_channel_first=True)
-
-    def make(spacing, chosen=files[:1]):
-        steps = Compose([load, *preprocessing(spacing).transforms])
-        return Setting(
-            "a", Point(99), chosen, preprocessing=steps, inferer=WINDOW, bundle="cotr", device="cpu"
-        )
-
-    return make, path
-
-
-def test_settings_of_different_spacing_meet_on_the_scans_own_grid(setting, files):
-    make, path = setting
-    fine, coarse = make((1.5, 2.0, 2.0)), make((4.0, 3.0, 3.0), files[1:])
-    votes = [one.vote(path) for one in (fine, coarse)]
-    assert votes[0].probabilities.shape[1:] != votes[1].probabilities.shape[1:]
-    image = fine.preprocessing({"image": path})["image"]
-    case = {"image": image, "pred": MetaTensor(votes[0].probabilities)}
-    case = SettingsVoted("image", [coarse])(case)
-    assert len(case["further"]) == 1
-    decided = DecideOnOwnGridd("pred")(case)["pred"]
-    expected = decide_on_own_grid(votes[0].probabilities, own_grid(image), further=votes[1:])
-    assert decided.shape == (1, *SHAPE)
-    assert torch.equal(torch.as_tensor(decided[0]), expected)
-    for vote in votes:
-        other = decide_on_own_grid(vote.probabilities, vote.grid)
-        share = (other != expected).float().mean()
-        assert 0.01 < share < 0.9, "each has a say"
-    torch.testing.assert_close(coarse.vote(path).probabilities, votes[1].probabilities)
