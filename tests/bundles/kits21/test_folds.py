@@ -62,7 +62,7 @@ def test_folds_are_trained_side_by_side_and_averaged(bundle_run, tmp_path):
     assert "averaging 2 folds" in told.out + told.err
     own = bundle_run("train", "evaluate", fold=1, folds=2).ok()
     assert "averaging" not in own.out + own.err
-    with open(root / "eval" / "fold_1" / "evaluation.csv", newline="") as table:
+    with open(root / "eval" / "fold_1" / "evaluation_cases.csv", newline="") as table:
         assert len({row["case"] for row in csv.DictReader(table)}) == 2
 
     plan = folds[1] / "plan.json"
