@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label
+from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label, volume_file
 from common.datasets.raw.prepare import Reader
 from common.errors import InputError
 
@@ -17,7 +17,6 @@ __all__ = ["FRAMES", "FramesReader", "described", "frame_file", "read_frame"]
 FRAMES = {"frame01": "ED", "frame02": "ES"}
 """End of a case's name -> phase in Info.cfg."""
 LABELS = ("background", "right ventricle", "myocardium", "left ventricle")
-_SUFFIXES = (".nii.gz", ".nii")
 
 
 class FramesReader(Reader):
@@ -61,8 +60,7 @@ def frame_file(root: Path, case: str) -> Path:
     if number is None:
         raise InputError(f"{info}: has no line '{FRAMES[frame]}: <number>'; download it again")
     name = f"{patient}_frame{int(number[1]):02d}"
-    found = [root / patient / f"{name}{suffix}" for suffix in _SUFFIXES]
-    return next((path for path in found if path.is_file()), found[0])
+    return volume_file(root / patient / name)
 
 
 def read_frame(path: Path) -> tuple[Grid, np.ndarray]:
