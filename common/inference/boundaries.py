@@ -5,7 +5,7 @@ Axes: B batch, C input channels, K classes, *S two or three spatial ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,22 +22,32 @@ __all__ = ["BoundaryWindowInferer", "SplitBoundaryd"]
 class BoundaryWindowInferer(EvenWindowInferer):
     """Class probabilities, and on request the probability of a boundary as one more channel.
 
-    Any network will do; one without a method ``with_boundary`` gives its classes alone.
-
     Args:
-        boundaries: append the probability of a boundary where the network has one.
-        settings: of ``EvenWindowInferer``.
+        roi_size: the patch in voxels.
+        overlap: of neighbouring windows, a share of the patch, at least 0, below 1.
+        boundaries: append the probability of a boundary, which the network's ``with_boundary`` gives; if not,
+            any network will do.
+        settings: further ones of ``EvenWindowInferer``.
+
+    Raises:
+        InputError: the boundary was asked for, and the network has no boundary decoder.
     """
 
-    def __init__(self, *args: Any, boundaries: bool = False, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def __init__(
+        self, roi_size: Sequence[int], *, overlap: float = 0.5, boundaries: bool = False, **settings: Any
+    ) -> None:
+        super().__init__(roi_size, step=1 - overlap, **settings)
         self.boundaries = boundaries
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, C, *S) of any size to probabilities (B, K or K + 1, *S), float32."""
-        inner = getattr(network, "module", network)  # within DistributedDataParallel
-        if not (self.boundaries and hasattr(inner, "with_boundary")):
+        if not self.boundaries:
             return super().__call__(inputs, network, *args, **kwargs)
+        inner = getattr(network, "module", network)  # within DistributedDataParallel
+        if not hasattr(inner, "with_boundary"):
+            raise InputError(
+                "boundaries: this network has no boundary decoder; leave --boundaries out, or take a BA-Net"
+            )
         both = super().__call__(inputs, lambda x: _joint_logits(inner.with_boundary(x)))
         return 2 * both[:, :-1]
 
@@ -61,26 +71,17 @@ class SplitBoundaryd(MapTransform):
     Args:
         keys: probabilities (K or K + 1, *S).
         classes: K.
-        required: refuse predictions without a boundary.
     """
 
-    def __init__(self, keys: KeysCollection, *, classes: int, required: bool = False) -> None:
+    def __init__(self, keys: KeysCollection, *, classes: int) -> None:
         super().__init__(keys)
-        self.classes, self.required = classes, required
+        self.classes = classes
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Classes stay under their key.
-
-        Raises:
-            InputError: a boundary is required and there is none.
-        """
+        """Classes stay under their key."""
         result = dict(data)
         for key in self.key_iterator(data):
             both = result[key]
             if len(both) > self.classes:
                 result[key], result["boundary"] = both[: self.classes], both[self.classes :]
-            elif self.required:
-                raise InputError(
-                    "boundaries: this network has no boundary decoder; leave --boundaries out, or take a BA-Net"
-                )
         return result

@@ -118,12 +118,11 @@ def _sum(old: Any, new: Any, where: str) -> Any:
         return old + new
     if isinstance(old, dict) and isinstance(new, dict):
         found, behind = dict(old), None
-        before = next((key for key in new if key in found), None)
         for key, value in new.items():
             if key in found:
                 found[key] = value
             else:
-                _insert(found, key, value, behind, before)
+                _insert(found, key, value, behind)
             behind = key
         return found
     kinds = {dict: "a mapping", list: "a list"}

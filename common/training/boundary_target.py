@@ -1,4 +1,4 @@
-"""The boundaries that BA-Net learns, from the label patch as it was augmented, on the device of the training."""
+"""The boundaries that BA-Net learns, from the label patch as augmented, on the device of the training."""
 
 from __future__ import annotations
 
