@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 from torch import nn
 
 from common.errors import InputError
-from common.inference.boundaries import BoundaryWindowInferer, SplitBoundaryd
+from common.inference.boundaries import BoundaryWindowInferer, OnOwnGridd, SplitBoundaryd
 from common.inference.even_windows import EvenWindowInferer
+from common.inference.own_grid import own_grid
 from common.networks.boundary_unet.network import BoundaryUNet
+from tests.common.inference.scans import affine_of, preprocessing, scan
 
 SETTINGS = {"sw_batch_size": 3, "mirror_axes": [0, 2]}
 
@@ -75,3 +79,22 @@ def test_the_boundary_gets_a_key_of_its_own():
     assert split["pred"].flatten().tolist() == [0, 1, 2]
     assert split["boundary"].flatten().tolist() == [3]
     assert SplitBoundaryd("pred", classes=4)({"pred": both}).keys() == {"pred"}
+
+
+@pytest.mark.parametrize("spacing", [(1.7, 1.2, 1.4), (4.0, 3.0, 2.9)])
+def test_probabilities_on_the_scans_own_grid(spacing):
+    """As SciPy interpolates them, with the scan's affine; none beyond the network's grid."""
+    shape = (13, 16, 11)
+    affine = affine_of("PIR", shape, (2.0, 1.6, 3.0), turned=(12, -7, 25))
+    image = preprocessing(spacing)({"image": scan(shape, affine)})["image"]
+    probability = torch.rand(2, *image.shape[1:], generator=torch.Generator().manual_seed(0))
+    found = OnOwnGridd(["boundary", "absent"], allow_missing_keys=True)(
+        {"image": image, "boundary": probability}
+    )["boundary"]
+    np.testing.assert_allclose(found.affine, affine, atol=1e-5)
+    index = np.stack(np.meshgrid(*map(np.arange, shape), [1.0], indexing="ij"))[..., 0]
+    at = np.einsum("ij,j...->i...", own_grid(image).matrix, index)[:3]
+    expected = np.stack([map_coordinates(one.double(), at, order=1, mode="nearest") for one in probability])
+    sides = np.array(image.shape[1:]).reshape(3, 1, 1, 1)
+    reached = ((at > -0.501) & (at < sides - 0.499)).all(0)
+    np.testing.assert_allclose(found.numpy(), expected * reached, atol=1e-5)

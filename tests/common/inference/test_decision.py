@@ -14,13 +14,7 @@ from scipy.ndimage import map_coordinates
 from benchmarks.speed.memory import peak_bytes
 from common.errors import InputError
 from common.inference import decision
-from common.inference.decision import (
-    DecideOnOwnGridd,
-    decide_on_own_grid,
-    exceeded_half,
-    likeliest,
-    on_own_grid,
-)
+from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid, exceeded_half, likeliest
 from common.inference.own_grid import OwnGrid, own_grid
 from common.transforms.planned import PlannedSpacingLabeld
 from tests.common.inference.scans import affine_of, preprocessing, scan
@@ -95,34 +89,6 @@ def test_classes_equal_those_from_inverting_all_channels(name):
     np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-9)
     assert ours.applied_operations == theirs.applied_operations == []
     assert ours.meta["filename_or_obj"] == "a scan.nii.gz"
-
-
-@pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("name", SCANS)
-def test_probabilities_equal_those_from_whole_volumes(name, plan):
-    """And beyond the network's grid there are none."""
-    image = preprocessing(PLANS[plan])({"image": scan(SHAPE, SCANS[name])})["image"]
-    scores, grid = softmax(image, 3), own_grid(image)
-    found = on_own_grid(scores, grid)
-    assert found.dtype == torch.float32
-    beyond = np.zeros(grid.shape, bool)
-    for place, side in zip(places(grid), scores.shape[1:], strict=True):
-        beyond |= (place < -0.501) | (place > side - 0.499)
-    expected = np.where(beyond, 0, whole_volumes(scores, grid))
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
-
-
-def test_channels_behind_the_classes_keep_their_probabilities():
-    image = preprocessing(PLANS["finer"])({"image": scan(SHAPE, SCANS["oblique"])})["image"]
-    scores = softmax(image, 4)
-    case = {"image": image, "pred": scores}
-    found = DecideOnOwnGridd("pred", classes=3, further="boundary")(case)
-    alone = DecideOnOwnGridd("pred")({**case, "pred": scores[:3]})
-    assert torch.equal(found["pred"], alone["pred"])
-    assert torch.equal(found["pred"].affine, found["boundary"].affine)
-    assert found["boundary"].shape == found["pred"].shape == (1, *SHAPE)
-    torch.testing.assert_close(found["boundary"].as_tensor(), on_own_grid(scores[3:], own_grid(image)))
-    assert DecideOnOwnGridd("pred", classes=4, further="boundary")(case).keys() == case.keys()
 
 
 @pytest.mark.parametrize("name", SCANS)
