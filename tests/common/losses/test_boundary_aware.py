@@ -36,7 +36,7 @@ def test_one_scale_by_hand():
 
 @pytest.mark.parametrize("batch", [False, True])
 def test_dice_by_sample_or_over_the_batch(batch):
-    """Of two samples the second has no foreground and none is found: alone its Dice is 1, by the smoothing."""
+    """The second sample has no foreground and none is found: alone its Dice is 1, by the smoothing."""
     label = torch.tensor([[1, 0, 0, 0], [0, 0, 0, 0]]).reshape(2, 1, 2, 2)
     p = torch.tensor([[0.5, 0, 0, 0], [0, 0, 0, 0]]).clamp(1e-9, 1 - 1e-7).reshape(2, 2, 2)
     logits = torch.stack([(1 - p).log(), p.log()], dim=1)
