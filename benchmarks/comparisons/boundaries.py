@@ -6,11 +6,11 @@ r"""What BA-Net's boundary decoder and its gate are worth: equal data and CPU ti
         --target OUT
     python -m benchmarks.comparisons.boundaries report --target OUT
 
-``train`` runs banet_kidney's train.json until the process has used its CPU time, takes the weights of the last
-iteration (nothing is selected, so no case is held out), and scores them on the test list with evaluate.json:
-Dice and surface Dice.  The learning rate falls with the used share of the time.  ``no_gate`` has both decoders,
-which share the encoder alone; ``no_boundary_decoder`` is the plain U-Net, with a head at every level.  Repeat
-with ``--seed 1``, ``--seed 2``; ``report`` prints one line for each method.
+``train`` runs banet_kidney's train.json until the process has used its CPU time, takes the weights of the
+last iteration (nothing is selected, so no case is held out), and scores them on the test list with
+evaluate.json: Dice and surface Dice.  The learning rate falls with the used share of the time.  ``no_gate``
+has both decoders, which share the encoder alone; ``no_boundary_decoder`` is the plain U-Net, with a head at
+every level.  Repeat with ``--seed 1``, ``--seed 2``; ``report`` prints one line for each method.
 
 Source: banet_kidney/docs/method.md#how-to-know-it-works.
 """

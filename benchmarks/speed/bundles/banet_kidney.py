@@ -1,6 +1,7 @@
-"""BA-Net beside the plain U-Net of the same plan, with a head at every level, in prediction and training step.
+"""BA-Net beside the plain U-Net of the same plan, in prediction and in a training step.
 
-"direct" is the plain U-Net: the ratio is the price of the boundary decoder.  "compiled" is BA-Net.
+Both have a head at every level.  "direct" is the plain U-Net: the ratio is the price of the boundary decoder.
+"compiled" is BA-Net.
 """
 
 from __future__ import annotations
