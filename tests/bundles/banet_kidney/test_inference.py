@@ -64,14 +64,34 @@ def test_boundaries_are_a_second_file_on_the_scans_own_grid(run, tmp_path):
     assert heights[1] > 1.5 * heights[0], "structures above, boundary below"
 
 
+def other_network(run: Run, folder, network: dict, state: dict, plan: dict) -> Run:
+    """A run with another network's weights on the same scans."""
+    other = Run(BUNDLE, folder, run.phantom)
+    other.ckpt_dir.mkdir()
+    (other.ckpt_dir / "plan.json").write_text(json.dumps(plan))
+    torch.save(state, other.weights)
+    return other
+
+
 def test_only_the_largest_component_is_kept_unless_asked(run, tmp_path):
-    predict(run, tmp_path / "largest")
-    predict(run, tmp_path / "all", largest_component=False)
-    kept, everything = (
-        np.asarray(nib.load(tmp_path / name / "scan_seg.nii.gz").dataobj) for name in ("largest", "all")
-    )
-    assert 0 < (kept > 0).sum() < (everything > 0).sum()
-    assert np.array_equal(kept[kept > 0], everything[kept > 0])
+    """Two structures that touch, and a smaller one apart, each by its intensity."""
+    voxels = np.zeros((24, 24, 24), np.int16)
+    voxels[2:10, 2:10, 2:10], voxels[10:14, 2:10, 2:10], voxels[18:22, 18:22, 4:9] = 200, 100, 400
+    (tmp_path / "scans").mkdir()
+    nib.save(nib.Nifti1Image(voxels, np.diag([2.0, 2, 2, 1])), tmp_path / "scans" / "scan.nii.gz")
+    network = {"_target_": "tests.contract.stand_in.BandNetwork", "in_channels": 1, "out_channels": 5}
+    scheme = {"scheme": "ct", "clip": [-1000, 1000], "mean": 0.0, "sd": 100.0}
+    plan = PLAN | {"intensity": [scheme]}
+    other = other_network(run, tmp_path, network, {"centres": torch.arange(5.0)}, plan)
+    found = {}
+    for largest in (True, False):
+        folder = tmp_path / str(largest)
+        overrides = {"network_def": network, "ckpt_dir": other.ckpt_dir, "output_dir": folder}
+        overrides |= {"dataset_dir": tmp_path / "scans", "largest_component": largest}
+        parse_config(BUNDLE.name, **as_text(overrides)).get_parsed_content("evaluator").run()
+        found[largest] = np.asarray(nib.load(folder / "scan_seg.nii.gz").dataobj)
+    assert np.array_equal(found[False], voxels // 100)
+    assert np.array_equal(found[True], np.where(voxels == 400, 0, voxels // 100))
 
 
 def test_a_network_without_a_boundary_decoder_is_refused(run, tmp_path):
@@ -83,11 +103,8 @@ def test_a_network_without_a_boundary_decoder_is_refused(run, tmp_path):
         "channels": [4, 8],
         "strides": [2],
     }
-    other = Run(BUNDLE, tmp_path, run.phantom)
-    other.ckpt_dir.mkdir()
-    (other.ckpt_dir / "plan.json").write_text(json.dumps(PLAN))
     built = parse_config(BUNDLE.name, network_def=network).get_parsed_content("network_def")
-    torch.save(built.state_dict(), other.weights)
+    other = other_network(run, tmp_path, network, built.state_dict(), PLAN)
     places = {**other.places, "dataset_dir": run.phantom}
     config = parse_config(BUNDLE.name, "inference", **as_text(places), network_def=network, boundaries=True)
     with pytest.raises(InputError, match="no boundary decoder"):
