@@ -1,4 +1,4 @@
-"""Weights with the authors' keys become ours by the command: banet_kidney/docs/method.md#checkpoint-layout."""
+"""Weights with the authors' keys become ours: banet_kidney/docs/method.md#checkpoint-layout."""
 
 from __future__ import annotations
 
