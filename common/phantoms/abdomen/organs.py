@@ -15,7 +15,7 @@ import numpy as np
 from common.phantoms.abdomen.tissues import Tissue
 from common.phantoms.making.shapes import Canvas, rotation_matrix
 
-__all__ = ["KIDNEY_DEG", "NO_GALLBLADDER_CHANCE", "Kidney", "Landmarks", "paint_organs"]
+__all__ = ["KIDNEY_DEG", "NO_GALLBLADDER_CHANCE", "Kidney", "Landmarks", "paint_organs", "point_at"]
 
 NO_GALLBLADDER_CHANCE = 0.04  # removed by surgery
 KIDNEY_DEG = (-12.0, -12.0, 28.0)
@@ -46,6 +46,12 @@ class Landmarks(NamedTuple):
     aorta: np.ndarray  # (N, 3) mm, from the chest downwards
     cava: np.ndarray  # (N, 3) mm, from the pelvis upwards
     kidneys: tuple[Kidney, Kidney]  # right, left
+
+
+def point_at(course: np.ndarray, height: float) -> np.ndarray:
+    """(3,) mm: the point of a vertical vessel's course (N, 3) at this z."""
+    rising = course[np.argsort(course[:, 2])]
+    return np.array([np.interp(height, rising[:, 2], rising[:, axis]) for axis in range(2)] + [height])
 
 
 class _Painter:

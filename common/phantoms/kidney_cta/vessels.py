@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from common.phantoms.abdomen.organs import Kidney, Landmarks
+from common.phantoms.abdomen.organs import Kidney, Landmarks, point_at
 from common.phantoms.abdomen.tissues import Tissue
 from common.phantoms.kidney_cta.tissues import Part
 from common.phantoms.making.shapes import Canvas
@@ -60,7 +60,7 @@ def paint_vessels(canvas: Canvas, landmarks: Landmarks, side: int, rng: np.rando
     tree.paint(trunk, rng.uniform(*_ARTERY_MM), Part.RENAL_ARTERY, over=soft, depth=-0.12, twigs=2)
     if rng.random() < _ACCESSORY_CHANCE:
         pole = kidney.at((-0.7 * side, 0.2, rng.choice((-1, 1)) * rng.uniform(0.5, 0.7)))
-        root = _on(landmarks.aorta, pole[2] + rng.normal(0, 6)) + (7 * side, 0, 0)
+        root = point_at(landmarks.aorta, pole[2] + rng.normal(0, 6)) + (7 * side, 0, 0)
         course = [root, (root + pole) / 2 + (0, 4, 0) + rng.normal(0, 2, 3), pole]
         canvas.paint(canvas.tube(course, (1.7, 1.5, _NARROWEST_MM)), Part.RENAL_ARTERY, over=soft)
 
@@ -112,9 +112,9 @@ def _venous_trunk(
     height = hilum[2] + rng.normal(4, 5)
     gate = hilum + _BEFORE
     if side > 0:
-        root, aorta = _on(landmarks.cava, height) + (8, 5, 0), _on(landmarks.aorta, height)
+        root, aorta = point_at(landmarks.cava, height) + (8, 5, 0), point_at(landmarks.aorta, height)
         return [root, aorta + (0, 16, 0), (aorta + (14, 10, 0) + gate) / 2 + rng.normal(0, 2, 3), gate]
-    root = _on(landmarks.cava, height) - (9, 0, 0)
+    root = point_at(landmarks.cava, height) - (9, 0, 0)
     return [root, (root + gate) / 2 + (0, 4, 0) + rng.normal(0, 1.5, 3), gate]
 
 
@@ -124,14 +124,8 @@ def _arterial_trunk(
     """From the aorta to the hilum, behind the vein; the right one crosses behind the vena cava."""
     height = hilum[2] + rng.normal(9, 4)
     gate = hilum + _BEHIND
-    root = _on(landmarks.aorta, height) + (8 * side, 0, 0)
+    root = point_at(landmarks.aorta, height) + (8 * side, 0, 0)
     if side < 0:
-        behind = _on(landmarks.cava, height - 3) - (0, 16, 0)
+        behind = point_at(landmarks.cava, height - 3) - (0, 16, 0)
         return [root, behind, (behind + gate) / 2 + (0, 3, 0) + rng.normal(0, 1.5, 3), gate]
     return [root, (root + gate) / 2 + (0, 4, 0) + rng.normal(0, 1.5, 3), gate]
-
-
-def _on(course: np.ndarray, height: float) -> np.ndarray:
-    """(3,) mm: the point of a vertical vessel's course (N, 3) at this z."""
-    rising = course[np.argsort(course[:, 2])]
-    return np.array([np.interp(height, rising[:, 2], rising[:, axis]) for axis in range(2)] + [height])
