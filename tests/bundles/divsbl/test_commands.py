@@ -72,6 +72,7 @@ def test_evaluation_writes_both_tables(run, shell):
     assert not (run.ckpt_dir / "checkpoint.pt").exists(), "an evaluation trains nothing"
 
 
+@pytest.mark.full
 def test_sweep_on_a_picture(shell, tmp_path):
     """Column by column in wavelets; with ``root_nmse`` training and validation report the same error."""
     size = {"length": 64, "measurements": 32}

@@ -228,6 +228,7 @@ def test_kept_scale_acts(five):
     assert torch.isfinite(scaled).all()
 
 
+@pytest.mark.full
 def test_preset_block_size_hardly_matters_to_divsbl():
     """Six seeds of the paper's synthetic problem: BSBL's error rises with the preset size, DivSBL's does not.
 

@@ -115,6 +115,7 @@ def test_evaluation_writes_its_tables(run, shell):
     assert not (run.ckpt_dir / "checkpoint.pt").exists(), "an evaluation trains nothing"
 
 
+@pytest.mark.full
 def test_trains_and_evaluates_without_labels(run, shell, tmp_path):
     """Only single scans: without structures, only the images count."""
     folder = own_folder(run, tmp_path / "own scans")

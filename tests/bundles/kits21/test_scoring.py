@@ -58,6 +58,7 @@ def truth_of(case):
     return aggregate(annotations(CASES.index(case)))
 
 
+@pytest.mark.full
 def test_the_command(challenge):
     """From another folder, in a fresh process."""
     config = Bundle("kits21").config_file("score")
@@ -166,6 +167,7 @@ def test_teams_as_a_list_and_by_name(challenge):
     assert [(row["team"], float(row["place"])) for row in board] == [("a", 1), ("b", 1)]
 
 
+@pytest.mark.full
 def test_the_rankings_of_the_program_and_of_the_page(tmp_path, capsys):
     """By hand: a is ahead in mean Dice, b in five of six columns; c ties with d until the tumor decides."""
     averages = {

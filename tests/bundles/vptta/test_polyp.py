@@ -19,6 +19,7 @@ from vptta.network import PolypNet
 VPTTA = Bundle("vptta")
 
 
+@pytest.mark.full
 def test_train_evaluate_and_predict(tmp_path):
     run = Run(VPTTA, tmp_path / "a run", tmp_path / "phantom")
     shell, polyp = Shell(ROOT, tmp_path), VPTTA.config_file("polyp")
