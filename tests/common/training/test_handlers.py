@@ -77,6 +77,7 @@ def _restart(rank: int, folder: Path) -> None:
     torch.save(network.state_dict(), folder / f"{rank}.pt")
 
 
+@pytest.mark.full
 def test_all_processes_restart_with_the_same_weights(tmp_path):
     """Each draws from a seed of its own, and gradients alone are exchanged."""
     mp.start_processes(_restart, (tmp_path,), nprocs=2, start_method="spawn")
