@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from common.phantoms.making.arguments import require_grid, require_seed
-from common.phantoms.making.store import Entry, ensure_phantom
-from common.phantoms.making.volumes import write_labelled_volume
+from common.phantoms.making.labelled_volumes import ensure_labelled_volumes
 
 __all__ = ["make"]
 
@@ -48,27 +44,17 @@ def make(
     Raises:
         InputError: an argument is out of range, the folder cannot be written or was not made here.
     """
-    shape, spacing = require_grid("abdomen", shape, spacing)
-    require_seed("abdomen", seed)
-
-    def write_case(root: Path, subset: str, case: str, rng: np.random.Generator) -> Entry:
-        from common.phantoms.abdomen.case import make_case
-
-        image, label, affine = make_case(shape, spacing, rng)
-        return write_labelled_volume(root, subset, case, image=image, label=label, affine=affine)
-
     from common.phantoms.abdomen.tissues import ORGANS
 
-    return ensure_phantom(
+    return ensure_labelled_volumes(
         folder,
-        description={
-            "name": "abdomen",
-            "description": "synthetic CT of the upper abdomen, eleven organs; no patient data",
-            "tensorImageSize": "3D",
-            "modality": {"0": "CT"},
-            "labels": {str(value): name for value, name in enumerate(ORGANS)},
-        },
-        parameters={"name": "abdomen", "version": _VERSION, "seed": seed, "shape": shape, "spacing": spacing},
+        name="abdomen",
+        version=_VERSION,
+        description="synthetic CT of the upper abdomen, eleven organs; no patient data",
+        modality="CT",
+        labels=ORGANS,
         counts={"training": training, "validation": validation, "test": test},
-        write_case=write_case,
+        shape=shape,
+        spacing=spacing,
+        seed=seed,
     )
