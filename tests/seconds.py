@@ -17,6 +17,9 @@ from tests.contract.warm import WarmPython
 
 #: CPU seconds of one bundle's always-run tests: the maximum, and the mean allowed.
 LIMIT, MEAN = 40.0, 32.0
+#: The same tests took up to 1.6 times as long in a run of everything as in one of their bundle alone, on one
+#: machine: two processes share its caches. The limit holds as it is for a bundle alone, times this elsewhere.
+AMONG_OTHERS = 1.75
 #: CPU seconds of :func:`benchmark` on the machine that the limit was set on.
 REFERENCE = 0.29
 #: The number of bundles in the projection.
@@ -87,9 +90,15 @@ class Seconds:
         """Seconds of tests that belong to no bundle, and of whatever belongs to no test, such as imports."""
         return max(self.total - sum(self.spent.values()), 0.0)
 
-    def beyond(self, factor: float) -> dict[str, float]:
-        """Bundles whose always-run tests take too long on a machine this many times slower."""
-        return {name: seconds for name, seconds in self.of("always").items() if seconds > LIMIT * factor}
+    def beyond(self, factor: float, *, alone: bool) -> dict[str, float]:
+        """Bundles whose always-run tests take too long.
+
+        Args:
+            factor: how many times slower than the reference this machine is.
+            alone: whether the tests of one bundle ran and no others.
+        """
+        limit = LIMIT * factor * (1 if alone else AMONG_OTHERS)
+        return {name: seconds for name, seconds in self.of("always").items() if seconds > limit}
 
     def costly(self, number: int) -> list[str]:
         """The most expensive tests, without the fixtures that all share."""

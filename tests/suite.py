@@ -210,8 +210,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     costly = seconds.costly(session.config.getoption("--costly"))
     table = seconds.lines(factor, whole=is_whole(session.config))
     _chosen["lines"] = [*_chosen["lines"], "", *table, *costly]
-    for name, spent in seconds.beyond(factor).items():
-        _chosen["lines"].append(f"FAILED: the tests of {name} that always run took {spent:.1f} CPU seconds")
+    alone = session.config.getoption("--bundle") is not None
+    for name, spent in seconds.beyond(factor, alone=alone).items():
+        _chosen["lines"].append(
+            f"FAILED: the tests of {name} that always run took {spent:.1f} CPU seconds: see "
+            f"pytest --bundle {name} --full none --costly 20"
+        )
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
     if session.config.getoption("--record") and session.exitstatus == 0:
         _chosen["lines"].append(record(session.config, factor))

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.contract.bundle import Shell
-from tests.seconds import LIMIT, Seconds, of_all_tests, take_of_all_tests, used
+from tests.seconds import AMONG_OTHERS, LIMIT, Seconds, of_all_tests, take_of_all_tests, used
 
 BUSY = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
 
@@ -57,8 +57,15 @@ def test_limit_grows_on_a_slow_machine():
     seconds = Seconds()
     seconds.add("cotr", "always", LIMIT + 1)
     seconds.add("trid", "full", 10 * LIMIT)
-    assert set(seconds.beyond(1.0)) == {"cotr"}
-    assert not seconds.beyond(1.5)
+    assert set(seconds.beyond(1.0, alone=True)) == {"cotr"}
+    assert not seconds.beyond(1.5, alone=True)
+
+
+def test_limit_is_wider_when_other_tests_run_too():
+    seconds = Seconds()
+    seconds.add("cotr", "always", LIMIT * AMONG_OTHERS - 1)
+    seconds.add("trid", "always", LIMIT * AMONG_OTHERS + 1)
+    assert set(seconds.beyond(1.0, alone=False)) == {"trid"}
 
 
 def test_costly():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests import suite
-from tests.seconds import LIMIT, Seconds
+from tests.seconds import AMONG_OTHERS, LIMIT, Seconds
 
 
 class Item:
@@ -143,7 +143,10 @@ def test_files_that_are_not_those_of_the_commit_are_not_recorded(records, state,
     assert suite.record(config_of(), 1.0) == "not recorded: the files are not those of a commit"
 
 
-@pytest.mark.parametrize(("spent", "status"), [(LIMIT - 1, 0), (LIMIT + 1, 1)])
+TOP = LIMIT * AMONG_OTHERS
+
+
+@pytest.mark.parametrize(("spent", "status"), [(TOP - 1, 0), (TOP + 1, 1)])
 def test_too_dear_a_bundle_fails_the_run_and_nothing_is_recorded(records, spent, status):
     suite.seconds.add("liver", "always", spent)
     session = SimpleNamespace(config=config_of(), exitstatus=0)
