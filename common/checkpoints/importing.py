@@ -191,12 +191,12 @@ class _Request:
             told = [f"plans.pkl, {checkpoint.configuration}: {shown}"]
             plan |= taken
         elif checkpoint.path.suffix == NNUNET_SUFFIX:
-            shown = ", ".join(
+            own = ", ".join(
                 f"{key} {plan[key]}" for key in ("spacing", "patch_size", "intensity") if key in plan
             )
             told = [
-                f"no plans.pkl beside the file or one folder up: {shown} are the bundle's, which may not be those "
-                "of these weights; put it there and import again"
+                f"no plans.pkl beside the file or one folder up: {own} are the bundle's, which may not be "
+                "those of these weights; put it there and import again"
             ]
         return plan | dict(self.plan or {}), told
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from ignite.distributed import all_reduce
+from ignite.distributed import all_reduce, get_world_size
 from ignite.engine import Events
 from monai.engines import IterationEvents, SupervisedTrainer
+from torch.distributed import broadcast
 
 from common.errors import InputError
 
@@ -140,7 +141,11 @@ class RestartWhenStuck:
         if all_reduce(self.found) > 0:
             return
         logger.warning("nothing learnt in %d epochs: new weights, momentum %g", self.epoch, self.momentum)
-        getattr(engine.network, "module", engine.network).reset_parameters()
+        network = getattr(engine.network, "module", engine.network)
+        network.reset_parameters()
+        if get_world_size() > 1:  # each process has drawn its own (EpochSeed), and none would ever tell
+            for tensor in network.state_dict().values():
+                broadcast(tensor, src=0)
         for group in engine.optimizer.param_groups:
             group["momentum"] = self.momentum
         engine.optimizer.state.clear()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset
 from monai.transforms import RandShiftIntensityd
@@ -63,6 +66,22 @@ def test_restart_when_nothing_was_learnt(found, restarts):
     assert bool(resets) is restarts
     assert trainer.optimizer.param_groups[0]["momentum"] == (0.95 if restarts else 0.9)
     assert next(counted) == (2 if found.get(3) else 3), "only that epoch, and no further than needed"
+
+
+def _restart(rank: int, folder: Path) -> None:
+    """One of two processes that have learnt nothing."""
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    network = torch.nn.Linear(2, 2)
+    seed, guard = EpochSeed(0), RestartWhenStuck(epoch=1, hits=lambda output: 0)
+    make_trainer([seed, guard], epochs=1, network=network).run()
+    torch.save(network.state_dict(), folder / f"{rank}.pt")
+
+
+def test_all_processes_restart_with_the_same_weights(tmp_path):
+    """Each draws from a seed of its own, and gradients alone are exchanged."""
+    mp.start_processes(_restart, (tmp_path,), nprocs=2, start_method="fork")
+    one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_foreground_is_hit_where_its_class_is_the_likeliest():
