@@ -95,7 +95,10 @@ READER = _Kipa22()
 
 def _root(source: Path) -> Path:
     """The folder with ``image`` and ``label``."""
-    for above in (source, *sorted(path for path in source.iterdir() if path.is_dir())):
+    inside = sorted(
+        path for path in source.iterdir() if path.is_dir() and path.name[0] not in "._"
+    )  # macOS' own
+    for above in (source, *inside):
         for root in (above / "train", above):
             if (root / "image").is_dir() and (root / "label").is_dir():
                 return root
