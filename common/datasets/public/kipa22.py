@@ -11,7 +11,8 @@ test list is empty.
 
 Values are stored unsigned, 0 to about 2500, and no document of the challenge says how.  They are taken for
 HU + 1024, as others read them, and written as HU; a scaling by percentiles, mean and deviation of the same
-scans does not depend on that.
+scans does not depend on that.  Whoever predicts test scans with weights that were trained on what is written
+here must subtract 1024 from them too.
 """
 
 from __future__ import annotations
