@@ -5,13 +5,17 @@ Nothing in a NIfTI file says so, and a network answers whatever it is given.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from common.datasets.check.facts import CaseFacts
 from common.datasets.check.findings import Finding
 
-__all__ = ["unit_findings"]
+__all__ = ["unit_findings", "warn_of_other_units"]
+
+logger = logging.getLogger(__name__)
 
 _AIR = -200  # HU; a CT has air or fat far below soft tissue
 _OFFSET = (1024 - 200, 1024 + 300)  # where soft tissue begins in values stored as HU + 1024
@@ -35,6 +39,23 @@ def unit_findings(cases: Sequence[CaseFacts], intensity: Sequence[Mapping[str, A
                 expected, repair = problem
                 found = f"has values {low:g} to {high:g}"
                 yield Finding(case.name, case.image.files[0], "image", found, expected, repair, "warning")
+
+
+def warn_of_other_units(
+    cases: Sequence[CaseFacts], plan: Mapping[str, Any], dataset_json: str | Path
+) -> None:
+    """One line to the log: the first of :func:`unit_findings`, and how many there are.
+
+    Args:
+        cases: to predict or to score.
+        plan: of the weights; one that has its intensities by modality says nothing here.
+        dataset_json: that lists them.
+    """
+    intensity = plan.get("intensity", ())
+    found = list(unit_findings(cases, intensity)) if isinstance(intensity, Sequence) else []
+    if found:
+        counted = f"{len(found)} of {len(cases)} scans"
+        logger.warning("%s. %s (%s)", found[0].line(dataset_json), found[0].repair, counted)
 
 
 def _problem(low: float, first: float, last: float) -> tuple[str, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from common.datasets.check.check import check_cases
 from common.datasets.check.facts import read_facts
 from common.datasets.check.findings import raise_on_findings
-from common.datasets.check.planned_units import unit_findings
+from common.datasets.check.planned_units import warn_of_other_units
 from common.datasets.lists.case_list import CaseList, flat_map, has_label
 from common.datasets.lists.datalist import DATALIST, inference_list
 from common.datasets.lists.domains import domain_datalist
@@ -18,8 +17,6 @@ from common.datasets.lists.output_names import with_output_names
 from common.errors import InputError
 
 __all__ = ["class_names", "images_to_predict", "labelled_cases"]
-
-logger = logging.getLogger(__name__)
 
 
 def class_names(plan: Mapping[str, Any], num_classes: int) -> dict[int, str]:
@@ -33,7 +30,7 @@ def images_to_predict(
     channels: int,
     dims: int = 3,
     source_domains: str | Sequence[str] | None = None,
-    intensity: Sequence[Mapping[str, Any]] = (),
+    plan: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
 
@@ -45,8 +42,7 @@ def images_to_predict(
         dims: spatial axes, 2 or 3.
         source_domains: predict the cases of all other domains (:func:`common.datasets.domain_datalist`)
             instead of the test list.
-        intensity: the plan's scheme of each channel; the log warns of scans in other units than the
-            training's, the first by name.
+        plan: of the weights; the log warns of scans in other units than the training's, the first by name.
 
     Raises:
         InputError: no images, or some that cannot be predicted or whose results would have one name; the
@@ -60,13 +56,7 @@ def images_to_predict(
     facts = read_facts({"test": cases})
     findings = check_cases(facts, channels=channels, classes=None, dims=dims)
     raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
-    doubtful = list(unit_findings(facts, intensity))
-    if doubtful:
-        told, counted = (
-            doubtful[0].line(Path(dataset_dir) / DATALIST),
-            f"{len(doubtful)} of {len(facts)} scans",
-        )
-        logger.warning("%s. %s (%s)", told, doubtful[0].repair, counted)
+    warn_of_other_units(facts, plan or {}, Path(dataset_dir) / DATALIST)
     return with_output_names(cases)
 
 

@@ -40,13 +40,15 @@ def write(folder, name: str, low: int, high: int) -> None:
         (0, 2400, STORED, None),
         (0, 255, WINDOW, None),
         (0, 900, OTHER, None),
-        (0, 900, (), None),
+        (0, 900, {"CT": HU, "MR": OTHER}, None),
+        (0, 900, None, None),
     ],
 )
 def test_scans_in_other_units(tmp_path, caplog, low, high, intensity, says):
     write(tmp_path, "a", -300 if intensity is HU else 0, 1500)
     write(tmp_path, "b", low, high)
-    cases = images_to_predict(tmp_path, channels=1, intensity=intensity)
+    plan = None if intensity is None else {"intensity": intensity}
+    cases = images_to_predict(tmp_path, channels=1, plan=plan)
     assert len(cases) == 2, "it is predicted all the same"
     if says is None:
         assert not caplog.records
