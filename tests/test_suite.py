@@ -89,7 +89,7 @@ def test_a_contract_test_without_a_mark_fails(mark, fails):
 
 def config_of(**options):
     source = options.pop("source", pytest.Config.ArgsSource.TESTPATHS)
-    known = {"full": "all", "record": True, "costly": 0, **options}
+    known = {"full": "all", "record": True, "costly": 0, "bundle": None, **options}
     return SimpleNamespace(
         option=SimpleNamespace(**known),
         args_source=source,

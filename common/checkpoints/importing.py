@@ -17,6 +17,7 @@ from common.checkpoints.nnunet_plans import read_nnunet_plans
 from common.checkpoints.origin import Origin, with_origin
 from common.checkpoints.published import PublishedFile, PublishedWeights, options_of, published_weights
 from common.checkpoints.source_file import (
+    NNUNET_SUFFIX,
     Checkpoint,
     Identity,
     checkpoint_in,
@@ -189,6 +190,14 @@ class _Request:
             shown = ", ".join(f"{key} {value}" for key, value in taken.items())
             told = [f"plans.pkl, {checkpoint.configuration}: {shown}"]
             plan |= taken
+        elif checkpoint.path.suffix == NNUNET_SUFFIX:
+            own = ", ".join(
+                f"{key} {plan[key]}" for key in ("spacing", "patch_size", "intensity") if key in plan
+            )
+            told = [
+                f"no plans.pkl beside the file or one folder up: {own} are the bundle's, which may not be "
+                "those of these weights; put it there and import again"
+            ]
         return plan | dict(self.plan or {}), told
 
     def _write(self, network: nn.Module, origin: Origin, plan: Mapping[str, Any]) -> Path | None:

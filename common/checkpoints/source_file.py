@@ -19,9 +19,19 @@ from common.downloads.download import Patience
 from common.downloads.kept import fetch_file
 from common.errors import InputError
 
-__all__ = ["Checkpoint", "Identity", "cache_of", "checkpoint_in", "identity_of", "is_link", "local_path"]
+__all__ = [
+    "NNUNET_SUFFIX",
+    "Checkpoint",
+    "Identity",
+    "cache_of",
+    "checkpoint_in",
+    "identity_of",
+    "is_link",
+    "local_path",
+]
 
-_SUFFIXES = (".model", ".pth", ".pt", ".ckpt", ".tar")
+NNUNET_SUFFIX = ".model"  # of version 1
+_SUFFIXES = (NNUNET_SUFFIX, ".pth", ".pt", ".ckpt", ".tar")
 _NNUNET, _PLANS = "model_final_checkpoint.model", "plans.pkl"
 #: Hosts whose links open a page for people.
 _PAGES = ("drive.google.com", "pan.baidu.com", "1drv.ms", "onedrive.live.com", ".sharepoint.com")
@@ -142,7 +152,7 @@ def checkpoint_in(path: Path, member: str | None = None) -> Iterator[Checkpoint]
         raise InputError(f"{path}: --member is for folders and zip archives; this is a file")
     else:
         beside = [folder / _PLANS for folder in (path.absolute().parent, path.absolute().parent.parent)]
-        is_nnunet = path.suffix == ".model"
+        is_nnunet = path.suffix == NNUNET_SUFFIX
         plans_file = next((file for file in beside if is_nnunet and file.is_file()), None)
         yield Checkpoint(path, plans_file, _configuration(path.absolute().parts))
 

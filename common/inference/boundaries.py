@@ -35,12 +35,15 @@ class BoundaryWindowInferer(EvenWindowInferer):
         settings: further ones of ``EvenWindowInferer``.
 
     Raises:
-        InputError: the boundary was asked for, and the network has no boundary decoder.
+        InputError: ``overlap`` is no such share; or the boundary was asked for, and the network has no
+            boundary decoder.
     """
 
     def __init__(
         self, roi_size: Sequence[int], *, overlap: float = 0.5, boundaries: bool = False, **settings: Any
     ) -> None:
+        if not 0 <= overlap < 1:
+            raise InputError(f"overlap = {overlap}; expected a share of the patch, at least 0, below 1")
         super().__init__(roi_size, step=1 - overlap, **settings)
         self.boundaries = boundaries
 

@@ -143,10 +143,23 @@ class EvenWindowInferer(Inferer):
         self.sw_batch_size, self.mirror_axes = sw_batch_size, tuple(mirror_axes)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """(B, C, *S) of any size to probabilities (B, K, *S), float32, with the metadata of the inputs."""
+        """(B, C, *S) of any size to probabilities (B, K, *S), float32, with the metadata of the inputs.
+
+        Raises:
+            InputError: the patch or the mirrored axes are not those of such images.
+        """
+        self._check(inputs.ndim - 2)
         found = [self._one(image[None], network, *args, **kwargs) for image in plain(inputs)]
         whole = found[0] if len(found) == 1 else torch.cat(found)
         return MetaTensor(whole).copy_meta_from(inputs) if isinstance(inputs, MetaTensor) else whole
+
+    def _check(self, axes: int) -> None:
+        if len(self.roi_size) != axes:
+            raise InputError(f"patch_size = {list(self.roi_size)}; expected {axes} sides, one for each axis")
+        if not set(self.mirror_axes) <= set(range(axes)):
+            raise InputError(
+                f"mirror_axes = {list(self.mirror_axes)}; expected axes of the image, from 0 to {axes - 1}"
+            )
 
     def _one(self, image: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         def predict(x: Tensor) -> Tensor:

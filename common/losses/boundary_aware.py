@@ -20,6 +20,8 @@ from monai.losses import DiceCELoss
 from torch import Tensor, nn
 from torch.nn import functional
 
+from common.errors import InputError
+
 __all__ = ["BoundaryAwareLoss", "disagreement", "scale_weights"]
 
 _SMOOTH = 1e-5
@@ -61,11 +63,17 @@ class BoundaryAwareLoss(nn.Module):
     Args:
         batch: pool the Dice over the batch (nnU-Net's rule for the full resolution of a plan with two stages,
             and in 2D) instead of taking it sample by sample.
-        consistency: weight of :func:`disagreement` at the finest scale; the published runs have none.
+        consistency: weight of :func:`disagreement` at the finest scale, at least 0; the published runs have
+            none.
+
+    Raises:
+        InputError: ``consistency`` is below 0, which would reward disagreement.
     """
 
     def __init__(self, *, batch: bool = False, consistency: float = 0.0) -> None:
         super().__init__()
+        if not consistency >= 0:
+            raise InputError(f"consistency = {consistency}; expected a weight, at least 0")
         self.consistency = consistency
         self.one_scale = DiceCELoss(
             include_background=False,

@@ -8,5 +8,6 @@ __all__ = ["AFTER_IMPORT", "from_authors"]
 
 AFTER_IMPORT = (
     "The strides are those of the weights' own plan: where it has five poolings of 2 along each axis, give "
-    '--network_def#strides "[2,2,2,2,2]" to inference.json and evaluate.json.'
+    '--network_def#strides "[2,2,2,2,2]" to inference.json and evaluate.json. Its intensities are those of '
+    "scans as KiPA22 stores them (HU + 1024): predict such scans, not those that  prepare kipa22  writes."
 )

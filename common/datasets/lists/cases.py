@@ -9,6 +9,7 @@ from typing import Any
 from common.datasets.check.check import check_cases
 from common.datasets.check.facts import read_facts
 from common.datasets.check.findings import raise_on_findings
+from common.datasets.check.planned_units import warn_of_other_units
 from common.datasets.lists.case_list import CaseList, flat_map, has_label
 from common.datasets.lists.datalist import DATALIST, inference_list
 from common.datasets.lists.domains import domain_datalist
@@ -29,6 +30,7 @@ def images_to_predict(
     channels: int,
     dims: int = 3,
     source_domains: str | Sequence[str] | None = None,
+    plan: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
 
@@ -40,6 +42,7 @@ def images_to_predict(
         dims: spatial axes, 2 or 3.
         source_domains: predict the cases of all other domains (:func:`common.datasets.domain_datalist`)
             instead of the test list.
+        plan: of the weights; the log warns of scans in other units than the training's, the first by name.
 
     Raises:
         InputError: no images, or some that cannot be predicted or whose results would have one name; the
@@ -50,8 +53,10 @@ def images_to_predict(
     else:
         listed = domain_datalist(dataset_dir, source_domains=source_domains, holdout=0)["test"]
     cases = flat_map(listed, lambda case: [{key: case[key] for key in ("image", "domain") if key in case}])
-    findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
+    facts = read_facts({"test": cases})
+    findings = check_cases(facts, channels=channels, classes=None, dims=dims)
     raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
+    warn_of_other_units(facts, plan or {}, Path(dataset_dir) / DATALIST)
     return with_output_names(cases)
 
 

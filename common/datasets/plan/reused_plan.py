@@ -13,6 +13,7 @@ from typing import Any
 
 from common.datasets.check.facts import read_facts
 from common.datasets.check.findings import raise_on_findings
+from common.datasets.check.planned_units import warn_of_other_units
 from common.datasets.lists.case_list import CaseList
 from common.datasets.lists.datalist import DATALIST
 from common.datasets.plan.options import PlanOptions
@@ -90,6 +91,8 @@ def evaluation_plan(
             path,
         )
         return training_plan(training, options)
-    findings = options.findings(read_facts({section: datalist.get(section, [])}), labelled=[section])
+    facts = read_facts({section: datalist.get(section, [])})
+    findings = options.findings(facts, labelled=[section])
     raise_on_findings(findings, training.folder / DATALIST, options=options.as_command_line())
+    warn_of_other_units(facts, plan, training.folder / DATALIST)
     return plan

@@ -37,6 +37,7 @@ def test_import(network, tmp_path):
     shape = {"network_def#widths": WIDTHS, "network_def#strides": CUBES}
     told = import_checkpoint("banet_kidney", str(file), str(target), **shape)
     assert '--network_def#strides "[2,2,2,2,2]"' in told
+    assert "as KiPA22 stores them (HU + 1024)" in told
     written = torch.load(target, weights_only=True)
     assert written.keys() == network.state_dict().keys()
     assert all(torch.equal(written[key], value) for key, value in network.state_dict().items())

@@ -73,6 +73,21 @@ def other_network(run: Run, folder, network: dict, state: dict, plan: dict) -> R
     return other
 
 
+def test_a_scan_in_other_units_than_the_trainings_is_named(run, tmp_path, caplog):
+    """It may be MR, or a CT as KiPA22 stores it; HU are -100 to 300 here."""
+    plan = PLAN | {"intensity": [{"scheme": "ct", "clip": [0, 300], "mean": 150.0, "sd": 50.0}]}
+    other = other_network(run, tmp_path, {}, torch.load(run.weights, weights_only=True), plan)
+    (tmp_path / "scans").mkdir()
+    scan = nib.load(run.phantom / "scan.nii.gz")
+    for name, offset in (("sound", 0), ("stored", 1024)):
+        moved = nib.Nifti1Image(np.asarray(scan.dataobj) + np.int16(offset), scan.affine)
+        nib.save(moved, tmp_path / "scans" / f"{name}.nii.gz")
+    places = as_text({**other.places, "dataset_dir": tmp_path / "scans"})
+    parse_config(BUNDLE.name, "inference", **places).get_parsed_content("dataset")
+    (told,) = [record.message for record in caplog.records if "expected CT in HU" in record.message]
+    assert "stored.nii.gz" in told
+
+
 def test_only_the_largest_component_is_kept_unless_asked(run, tmp_path):
     """Two structures that touch, and a smaller one apart, each by its intensity."""
     voxels = np.zeros((24, 24, 24), np.int16)

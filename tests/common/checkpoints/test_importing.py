@@ -226,6 +226,15 @@ def test_a_file_beside_its_plans(identity, tmp_path):
     assert "plans.pkl, 3d_lowres: spacing [1.99, 1.99, 1.99]" in imported(tmp_path, source=str(file), **SMALL)
 
 
+def test_a_file_without_its_plans_is_said_to_have_the_bundles(identity, tmp_path):
+    folder = nnunet_folder(tmp_path / "task", 0)
+    next(folder.rglob("plans.pkl")).unlink()
+    told = imported(tmp_path, source=str(folder), **SMALL)
+    plan = json.loads((tmp_path / "models" / "plan.json").read_text())
+    assert f"no plans.pkl beside the file or one folder up: spacing {plan['spacing']}, patch_size" in told
+    assert "may not be those of these weights" in told
+
+
 def test_an_archive_without_weights(tmp_path):
     (tmp_path / "task").mkdir()
     (tmp_path / "task" / "readme.txt").write_text("no weights here")

@@ -73,6 +73,12 @@ def test_a_network_without_a_boundary_decoder_is_refused():
         BoundaryWindowInferer([4, 4, 4], boundaries=True)(torch.ones(1, 1, 4, 4, 4), nn.Conv3d(1, 2, 1))
 
 
+@pytest.mark.parametrize("overlap", [1.0, -0.5])
+def test_another_overlap_is_refused_by_its_name(overlap):
+    with pytest.raises(InputError, match=rf"overlap = {overlap}; expected a share"):
+        BoundaryWindowInferer([4, 4, 4], overlap=overlap)
+
+
 def test_the_boundary_gets_a_key_of_its_own():
     both = torch.arange(4.0).reshape(4, 1, 1, 1)
     split = SplitBoundaryd("pred", classes=3)({"pred": both})

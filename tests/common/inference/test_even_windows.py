@@ -115,3 +115,10 @@ def test_streaming_in_two_dimensions(image):
         streamed = streamed_argmax(image[:, :, :, :, 0], network, (6, 6))
     assert streamed.dtype == torch.int32
     assert torch.equal(streamed[0].long(), whole.argmax(1))
+
+
+def test_a_patch_of_other_axes_and_other_mirrors_are_refused(network):
+    with pytest.raises(InputError, match=r"patch_size = \[8, 8\]; expected 3 sides"):
+        EvenWindowInferer([8, 8])(torch.ones(1, 1, 8, 8, 8), network)
+    with pytest.raises(InputError, match=r"mirror_axes = \[3\]; expected axes of the image, from 0 to 2"):
+        EvenWindowInferer([8, 8, 8], mirror_axes=[3])(torch.ones(1, 1, 8, 8, 8), network)

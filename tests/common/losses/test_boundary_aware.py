@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
+from common.errors import InputError
 from common.losses.boundary_aware import BoundaryAwareLoss, disagreement, scale_weights
 from common.transforms.boundary import inner_boundary
 
@@ -104,3 +105,8 @@ def test_agreement_is_off_by_default():
     assert difference > 0.1
     plain, weighted = (float(BoundaryAwareLoss(**k)(output, target)) for k in ({}, {"consistency": 3.0}))
     assert weighted == pytest.approx(plain + 3 * float(difference), rel=1e-5)
+
+
+def test_a_reward_for_disagreement_is_refused():
+    with pytest.raises(InputError, match=r"consistency = -1\.0; expected a weight"):
+        BoundaryAwareLoss(consistency=-1.0)

@@ -294,6 +294,18 @@ def test_weights_are_scored_with_the_plan_beside_them(tiny, tmp_path):
         evaluation_plan(datalist, "validation", options(classes=2), path=path)
 
 
+def test_scans_in_other_units_than_the_weights_are_named_before_they_are_scored(tiny, tmp_path, caplog):
+    """These are in HU, the weights' were stored with an offset, as by the authors of imported ones."""
+    path, datalist = tmp_path / "plan.json", read_datalist(tiny.root)
+    plan = planned(tiny.root, save_as=path)
+    evaluation_plan(datalist, "validation", options(), path=path)
+    assert "HU + 1024" not in caplog.text
+    scheme = {"scheme": "ct", "clip": [1010.0, 1390.0], "mean": 1200.0, "sd": 80.0}
+    path.write_text(json.dumps(plan | {"intensity": [scheme]}))
+    evaluation_plan(datalist, "validation", options(), path=path)
+    assert "expected CT stored as HU + 1024" in caplog.text
+
+
 def test_a_new_plan_waits_beside_the_weights_of_another_run(tiny, tmp_path):
     """It takes its place with the first weights made with it; killed before, the old ones keep theirs."""
     path = tmp_path / "plan.json"

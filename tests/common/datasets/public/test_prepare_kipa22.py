@@ -44,6 +44,13 @@ def test_source_may_be_the_folder_within_or_above(tmp_path, place):
     assert prepare("kipa22", source, tmp_path / "out", partial=True) == {"training": 2, "test": 0}
 
 
+def test_folders_of_macos_are_passed_over(tmp_path):
+    raw = write_kipa22(tmp_path / "raw" / "kipa22", 2)
+    for kind in ("image", "label"):
+        (raw.parent / "__MACOSX" / "train" / kind).mkdir(parents=True)
+    assert prepare("kipa22", raw.parent, tmp_path / "out", partial=True) == {"training": 2, "test": 0}
+
+
 def _no_label(train):
     (train / "label" / "DET3.nii.gz").unlink()
 
