@@ -75,7 +75,7 @@ def test_curves(name, tmp_path):
 
 
 def test_teams_of_a_challenge(name, tmp_path):
-    plots = importlib.import_module("kits21.plots")
+    plots = importlib.import_module("common.evaluation.challenge.plots")
     teams, order = [name, "b", name], np.array([2, 0, 1])
     plots.draw_scores(tmp_path / "scores.png", teams, np.random.default_rng(0).random((3, 4, 6)), order)
     ranking = Ranking(np.zeros((3, 6)), np.zeros((3, 6)), np.zeros(3), np.array([2, 3, 1]))
