@@ -10,14 +10,14 @@ Axes: K classes, *S spatial ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
 from common.inference.decision import likeliest
 from common.inference.even_windows import Windows
 
-__all__ = ["streamed_argmax"]
+__all__ = ["argmax_of_windows", "streamed_argmax"]
 
 
 def streamed_argmax(
@@ -47,23 +47,40 @@ def streamed_argmax(
     windows = Windows(
         image, network, roi_size, step=step, batch=sw_batch_size, mirror_axes=mirror_axes, order=axis
     )
+    return argmax_of_windows(windows, windows.sides, roi_size, axis)[windows.inside][None, None]
+
+
+def argmax_of_windows(
+    windows: Iterable[tuple[Sequence[int], Tensor]], sides: Sequence[int], roi_size: Sequence[int], axis: int
+) -> Tensor:
+    """The same of any windows, whose sums need not be of probabilities.
+
+    Args:
+        windows: each one's first voxel and its weighted scores (K, *patch), sorted by ``axis``.
+        sides: of the volume, which the windows cover.
+        roi_size: the patch in voxels.
+        axis: along which slices become final.
+
+    Returns:
+        (*S), uint8 for up to 256 classes.
+    """
     slab: Tensor | None = None
     decided: Tensor | None = None
     begin = 0  # the volume's slice that is the slab's first
     for corner, weighted in windows:
         if slab is None:
-            sides = list(windows.sides)
-            sides[axis] = roi_size[axis]
-            slab = weighted.new_zeros((len(weighted), *sides))
-            decided = likeliest(weighted.new_zeros((len(weighted), 1))).new_empty(windows.sides)
+            shape = list(sides)
+            shape[axis] = roi_size[axis]
+            slab = weighted.new_zeros((len(weighted), *shape))
+            decided = likeliest(weighted.new_zeros((len(weighted), 1))).new_empty(tuple(sides))
         if corner[axis] > begin:
             _finish(slab, decided, axis, begin, corner[axis])
             begin = corner[axis]
         at = [slice(low, low + side) for low, side in zip(corner, roi_size, strict=True)]
         at[axis] = slice(None)
         slab[(slice(None), *at)] += weighted
-    _finish(slab, decided, axis, begin, windows.sides[axis])
-    return decided[windows.inside][None, None]
+    _finish(slab, decided, axis, begin, sides[axis])
+    return decided
 
 
 def _finish(slab: Tensor, decided: Tensor, axis: int, begin: int, end: int) -> None:

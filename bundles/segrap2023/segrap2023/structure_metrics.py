@@ -1,0 +1,78 @@
+"""The challenge's scores of structures, and the Dice that the baseline is chosen by, for a MONAI evaluator.
+
+Label maps are (B, 1, D, H, W) or a list of (1, D, H, W), of the exclusive classes.
+
+Source: segrap2023/docs/method.md#scores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from torch import Tensor
+
+from common.evaluation.metrics.per_class import PerClassMetric
+from common.tensors.plain import plain
+from segrap2023.algebra import structure_mask
+from segrap2023.metrics import score_structure
+from segrap2023.structures import TOLERANCE_MM
+
+__all__ = ["SmoothDice", "StructureDice", "StructureSurfaceDice", "structure_names"]
+
+_SMOOTH = 1e-5
+
+
+def structure_names(task: str) -> dict[int, str]:
+    """Number of a structure, from 1, to its name."""
+    return dict(enumerate(structures_of(task), start=1))
+
+
+class SmoothDice(PerClassMetric):
+    """(2 |A and B| + e) / (|A| + |B| + e) of each class, e = 1e-5; 1 where both are empty."""
+
+    def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+        """Of two masks."""
+        both = int((pred & truth).sum())
+        return (2 * both + _SMOOTH) / (int(pred.sum()) + int(truth.sum()) + _SMOOTH)
+
+
+class StructureDice(PerClassMetric):
+    """DSC of each structure, rounded to four decimals.
+
+    Args:
+        task: see :func:`segrap2023.structures.structures_of`.
+    """
+
+    metric = "DSC"
+
+    def __init__(self, task: str = "organs") -> None:
+        self.structures = structures_of(task)
+        super().__init__(len(self.structures) + 1)
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
+        if y is None:
+            raise ValueError(f"{type(self).__name__}: needs a reference")
+        spacing = [float(s) for s in y.pixdim] if isinstance(y, MetaTensor) else [1.0] * (y.ndim - 2)
+        cases = []
+        for pred, truth in zip(plain(y_pred), plain(y), strict=True):
+            labels = [one[0].cpu().numpy().astype("uint8") for one in (pred, truth)]
+            cases.append([self._value(name, *labels, spacing) for name in self.structures])
+        return torch.tensor(cases, dtype=torch.float64)
+
+    def _value(self, name: str, pred: Any, truth: Any, spacing: list[float]) -> float:
+        masks = [structure_mask(label, self.structures[name]) for label in (pred, truth)]
+        tolerance = TOLERANCE_MM.get(name, 1.0)
+        return score_structure(*masks, spacing=spacing, tolerance_mm=tolerance)[self.metric]
+
+    def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
+        """The score of two masks (1, D, H, W) with a tolerance of 1 mm."""
+        masks = [mask[0].cpu().numpy() for mask in (pred, truth)]
+        return score_structure(*masks, spacing=spacing, tolerance_mm=1.0)[self.metric]
+
+
+class StructureSurfaceDice(StructureDice):
+    """NSD of each structure at its own tolerance, rounded to four decimals."""
+
+    metric = "NSD"

@@ -1,0 +1,62 @@
+"""The two tasks, and left and right in the label algebra: segrap2023/docs/method.md#structures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import common  # noqa: F401 (makes bundles importable)
+from common.datasets.raw.segrap_classes import (
+    GTVS,
+    ORGANS,
+    channel_pairs,
+    class_pairs,
+    compose,
+    expand,
+)
+from common.transforms.paired_flip import RandPairedFlipd, swap_channels
+from segrap2023.structures import structures_of, tolerance_mm
+
+
+def random_map(seed: int, shape=(5, 6, 7)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 55, shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_come_back(seed):
+    fine = random_map(seed)
+    found, conflicts = compose(expand(fine))
+    assert np.array_equal(found, fine)
+    assert not conflicts
+
+
+def test_a_flip_with_swap_commutes_with_expand():
+    fine = torch.from_numpy(random_map(0))[None]
+    flip = RandPairedFlipd("label", ["label"], class_pairs(), axis=2, prob=1.0)
+    after = expand(flip({"label": fine})["label"][0].numpy())
+    before = torch.from_numpy(expand(fine[0].numpy())).flip(3)
+    assert np.array_equal(after, swap_channels(before, channel_pairs()).numpy())
+    assert not np.array_equal(after, before.numpy())
+
+
+def test_sizes_of_the_unions():
+    sizes = {name: len(classes) for name, classes in ORGANS.items() if len(classes) > 1}
+    twos = ("TemporalLobe", "Hippocampus", "Eye", "TympanicCavity", "VestibulSemi", "ETbone")
+    assert sizes == {
+        "Brain": 9,
+        "MiddleEar_L": 6,
+        "MiddleEar_R": 6,
+        "Larynx": 4,
+        "PharynxConst": 2,
+        **{f"{name}_{side}": 2 for name in twos for side in "LR"},
+    }
+
+
+def test_tasks_and_tolerances():
+    assert structures_of("organs") is ORGANS
+    assert structures_of("tumours") is GTVS
+    with pytest.raises(ValueError, match="expected one of: organs, tumours"):
+        structures_of("organ")
+    others = {name: tolerance_mm(name) for name in [*ORGANS, *GTVS] if tolerance_mm(name) != 1.0}
+    assert others == {"Larynx": 2.0, "OralCavity": 3.0}
