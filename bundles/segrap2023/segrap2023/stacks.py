@@ -60,8 +60,8 @@ def _reading(path: Path) -> Iterator[None]:
     except RuntimeError as error:  # all that ITK raises
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise InputError(
-            f"{path}: cannot be read as an image ({lines[-1] if lines else 'ITK'}); copy it again, or write it "
-            "anew"
+            f"{path}: cannot be read as an image ({lines[-1] if lines else 'ITK'}); copy it again, or write "
+            "it anew"
         ) from error
 
 
@@ -83,8 +83,8 @@ def read_header(path: Path) -> tuple[Grid, int | None]:
     shape = [int(reader.GetDimensions(axis)) for axis in range(dims)]
     if dims not in (3, 4) or reader.GetNumberOfComponents() != 1:
         raise InputError(
-            f"{path}: has {dims} axes and {reader.GetNumberOfComponents()} numbers for each voxel; expected a "
-            "volume, or a 4D image with one volume for each structure"
+            f"{path}: has {dims} axes and {reader.GetNumberOfComponents()} numbers for each voxel; expected "
+            "a volume, or a 4D image with one volume for each structure"
         )
     affine = np.eye(4)
     for axis in range(3):
@@ -169,8 +169,8 @@ def find_structures(path: Path, structures: Structures) -> StructureFiles:
     if stacked is not None and stacked != len(structures):
         names = list(structures)
         raise InputError(
-            f"{path}: has {stacked} channels; expected {len(names)}, one for each structure from {names[0]} to "
-            f"{names[-1]} in the challenge's order"
+            f"{path}: has {stacked} channels; expected {len(names)}, one for each structure from {names[0]} "
+            f"to {names[-1]} in the challenge's order"
         )
     return StructureFiles(path, structures, grid, {}, stacked is not None)
 

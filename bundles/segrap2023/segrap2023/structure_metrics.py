@@ -13,11 +13,11 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
+from common.datasets.raw.segrap_classes import membership
 from common.evaluation.metrics.per_class import PerClassMetric
 from common.tensors.plain import plain
-from segrap2023.algebra import structure_mask
 from segrap2023.metrics import score_structure
-from segrap2023.structures import TOLERANCE_MM
+from segrap2023.structures import structures_of, tolerance_mm
 
 __all__ = ["SmoothDice", "StructureDice", "StructureSurfaceDice", "structure_names"]
 
@@ -58,12 +58,13 @@ class StructureDice(PerClassMetric):
         cases = []
         for pred, truth in zip(plain(y_pred), plain(y), strict=True):
             labels = [one[0].cpu().numpy().astype("uint8") for one in (pred, truth)]
-            cases.append([self._value(name, *labels, spacing) for name in self.structures])
+            cases.append([self._value(number, *labels, spacing) for number in range(len(self.structures))])
         return torch.tensor(cases, dtype=torch.float64)
 
-    def _value(self, name: str, pred: Any, truth: Any, spacing: list[float]) -> float:
-        masks = [structure_mask(label, self.structures[name]) for label in (pred, truth)]
-        tolerance = TOLERANCE_MM.get(name, 1.0)
+    def _value(self, number: int, pred: Any, truth: Any, spacing: list[float]) -> float:
+        members = membership(self.structures)[number]
+        tolerance = tolerance_mm(list(self.structures)[number])
+        masks = (members[pred], members[truth])
         return score_structure(*masks, spacing=spacing, tolerance_mm=tolerance)[self.metric]
 
     def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
