@@ -11,13 +11,15 @@ from typing import Any
 
 import torch
 from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import convert_to_dst_type
 from torch import Tensor
 
-from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid
+from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid, likeliest
 from common.inference.own_grid import own_grid
 from common.tensors.plain import plain
 
-__all__ = ["DecideClassesd"]
+__all__ = ["DecideClassesd", "Likeliestd"]
 
 
 class DecideClassesd(DecideOnOwnGridd):
@@ -40,6 +42,19 @@ class DecideClassesd(DecideOnOwnGridd):
             meta = {**deepcopy(image.meta), "affine": torch.from_numpy(grid.affine)}
             result[key] = MetaTensor(found[None], meta=meta)
         return result if keys else super().__call__(data)
+
+
+class Likeliestd(MapTransform):
+    """Probabilities (K, *S) to the label map (1, *S) of the likeliest classes; a label map stays one."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Decide every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            if len(result[key]) > 1:
+                chosen = likeliest(plain(result[key]))[None]
+                result[key] = convert_to_dst_type(chosen, result[key], dtype=chosen.dtype)[0]
+        return result
 
 
 def _as_it_is(labels: Tensor) -> Tensor:

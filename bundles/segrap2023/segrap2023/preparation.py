@@ -1,4 +1,4 @@
-"""The baseline's own steps of preprocessing: the body's box, and the second z-score.
+"""The baseline's own steps of preprocessing: zoom, the body's box, and the second z-score.
 
 Volumes are (C, D, H, W); channel 0 is the CT without contrast agent, in HU.
 Source: segrap2023/docs/method.md#preprocessing.
@@ -6,24 +6,58 @@ Source: segrap2023/docs/method.md#preprocessing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import CropForegroundd, MapTransform, SpatialCrop
+from monai.transforms import CropForegroundd, MapTransform, SpatialCrop, SpatialResample
 from scipy.ndimage import generate_binary_structure, label
 from torch import Tensor
 
 from common.tensors.plain import plain
 
-__all__ = ["BodyBoxd", "CropToBodyd", "ZScored", "body_mask"]
+__all__ = ["BodyBoxd", "CropToBodyd", "ResampleWholed", "ZScored", "body_mask"]
 
 _AIR = -500.0  # HU
 _SMALL = 1e-5
 _START, _END = "body_start", "body_end"
+
+
+class ResampleWholed(MapTransform):
+    """Resample volumes to a spacing, all axes together: the whole extent of the volume is kept.
+
+    A side becomes side x its spacing / the new one, rounded, and voxels fill the same extent evenly, so that
+    a spacing differs from the one asked for by the rounding.  Beyond the outermost voxel centres their value
+    goes on.  Nothing is smoothed before.
+
+    Args:
+        keys: images or label maps, (C, D, H, W) with an affine.
+        spacing: mm, (D, H, W).
+        mode: "cubic" for splines of third order, "nearest".
+    """
+
+    def __init__(self, keys: KeysCollection, spacing: Sequence[float], *, mode: str) -> None:
+        super().__init__(keys)
+        self.spacing = np.asarray(spacing, np.float64)
+        order, beyond = {"cubic": (3, "nearest"), "nearest": ("nearest", "border")}[mode]
+        self.resample = SpatialResample(mode=order, padding_mode=beyond)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Resample every key."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            volume = result[key]
+            sides = np.asarray(volume.shape[1:])
+            target = np.maximum(np.rint(sides * volume.pixdim.numpy() / self.spacing), 1).astype(int)
+            step = np.eye(4)
+            step[:3, :3] = np.diag(sides / target)
+            step[:3, 3] = (sides / target - 1) / 2  # of the first voxel's centre
+            affine = np.asarray(volume.affine, np.float64) @ step
+            result[key] = self.resample(volume, dst_affine=affine, spatial_size=target.tolist())
+        return result
 
 
 def body_mask(ct: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from monai.inferers import Inferer
+from monai.utils import convert_to_dst_type
 from torch import Tensor
 from torch.nn import functional
 
@@ -123,9 +124,11 @@ class StrideWindowInferer(Inferer):
 
         one = self._classes if self.classes else self._probabilities
         made = [
-            _Windows(image[None], predict, self.roi_size, self.stride, self.sw_batch_size) for image in inputs
+            one(_Windows(image[None], predict, self.roi_size, self.stride, self.sw_batch_size))
+            for image in inputs
         ]
-        return torch.cat([one(windows) for windows in made])
+        found = torch.cat(made)
+        return convert_to_dst_type(found, inputs, dtype=found.dtype)[0]
 
     def _classes(self, windows: _Windows) -> Tensor:
         decided = argmax_of_windows(windows, windows.sides, windows.window, windows.axis)
