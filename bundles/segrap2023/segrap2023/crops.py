@@ -26,6 +26,7 @@ class RandCropInsided(RandNnUNetCropd):
         keys: volumes of equal size, (C, D, H, W).
         size: of the crop in voxels.
         on_class: centre the crop on a voxel of a class.
+        classes: values of the classes to choose from; None for all that are there.
         voxels: key that :class:`common.transforms.nnunet_crops.ForegroundVoxelsd` has made; it is dropped.
     """
 
@@ -35,9 +36,11 @@ class RandCropInsided(RandNnUNetCropd):
         *,
         size: Sequence[int],
         on_class: bool = False,
+        classes: Sequence[int] | None = None,
         voxels: str = "label_voxels",
     ) -> None:
         super().__init__(keys, crop_size=size, patch_size=size, on_foreground=on_class, voxels=voxels)
+        self.classes = None if classes is None else set(classes)
 
     def bounds(self, shape: Sequence[int]) -> list[tuple[int, int]]:
         """First and last place where a crop may start, for each axis."""
@@ -48,6 +51,8 @@ class RandCropInsided(RandNnUNetCropd):
 
     def randomize(self, shape: Sequence[int], stored: Mapping[int, np.ndarray]) -> None:
         """Draw where the crop starts in a volume of this size."""
+        if self.classes is not None:
+            stored = {value: voxels for value, voxels in stored.items() if value in self.classes}
         super().randomize(shape, stored)
         bounds = self.bounds(shape)
         self.start = [min(start, last) for start, (_, last) in zip(self.start, bounds, strict=True)]

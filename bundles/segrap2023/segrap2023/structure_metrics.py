@@ -7,6 +7,8 @@ Source: segrap2023/docs/method.md#scores.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,7 +32,23 @@ def structure_names(task: str) -> dict[int, str]:
 
 
 class SmoothDice(PerClassMetric):
-    """(2 |A and B| + e) / (|A| + |B| + e) of each class, e = 1e-5; 1 where both are empty."""
+    """(2 |A and B| + e) / (|A| + |B| + e) of each class, e = 1e-5; 1 where both are empty.
+
+    Args:
+        num_classes: K, with background.
+        classes: values of those that count; the others are left out (NaN).  None for all.
+    """
+
+    def __init__(self, num_classes: int, *, classes: Sequence[int] | None = None) -> None:
+        super().__init__(num_classes)
+        self.classes = None if classes is None else set(classes)
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
+        values = super()._compute_tensor(y_pred, y, **kwargs)
+        for value in range(1, self.num_classes):
+            if self.classes is not None and value not in self.classes:
+                values[:, value - 1] = math.nan
+        return values
 
     def class_value(self, pred: Tensor, truth: Tensor, spacing: list[float]) -> float:
         """Of two masks."""
