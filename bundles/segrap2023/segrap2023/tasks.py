@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping
 
 from common.datasets.lists.case_list import CaseList, as_lists
 from common.datasets.lists.datalist import DATALIST
+from common.datasets.raw.segrap_classes import GTVS, class_names
 from common.errors import InputError
 
-__all__ = ["KEY", "tumour_lists"]
+__all__ = ["KEY", "LABELS", "tumour_lists"]
 
 KEY = "gtv"
+#: Names by label value, as dataset.json has them.
+LABELS = {str(value): name for value, name in enumerate(class_names(GTVS))}
 
 
 def tumour_lists(lists: Mapping[str, CaseList]) -> dict[str, CaseList]:
