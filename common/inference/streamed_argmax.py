@@ -53,7 +53,7 @@ def streamed_argmax(
 def argmax_of_windows(
     windows: Iterable[tuple[Sequence[int], Tensor]], sides: Sequence[int], roi_size: Sequence[int], axis: int
 ) -> Tensor:
-    """The same of any windows, whose sums need not be of probabilities.
+    """The same of any windows, whose scores need not be probabilities.
 
     Args:
         windows: each one's first voxel and its weighted scores (K, *patch), sorted by ``axis``.
@@ -79,6 +79,7 @@ def argmax_of_windows(
         at = [slice(low, low + side) for low, side in zip(corner, roi_size, strict=True)]
         at[axis] = slice(None)
         slab[(slice(None), *at)] += weighted
+        del weighted  # before the next windows are predicted
     _finish(slab, decided, axis, begin, sides[axis])
     return decided
 

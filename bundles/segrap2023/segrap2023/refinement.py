@@ -10,7 +10,6 @@ Source: segrap2023/docs/method.md#refinement.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from common.checkpoints.staging import find_plan
 from common.checkpoints.store import load_weights, require_weights
 from common.datasets.plan.plan_file import read_plan
 from common.errors import InputError
-from common.evaluation.metrics.surface_elements import box_of
+from common.inference.two_stages import Box, box_around
 from common.tensors.plain import plain
 from common.transforms.planned import PlannedIntensityd
 from segrap2023.losses import SMALL_CLASSES
@@ -53,10 +52,11 @@ class NoteFilesd(MapTransform):
 
 def refined(
     label: np.ndarray,
-    predict: Callable[[tuple[slice, ...]], np.ndarray],
+    predict: Callable[[Box], np.ndarray],
     *,
     spacing: Sequence[float],
     margin_mm: float,
+    at_least: Sequence[int] = (1, 1, 1),
     classes: Sequence[int] = SMALL_CLASSES,
 ) -> np.ndarray:
     """A label map in which small structures are predicted anew.
@@ -66,13 +66,14 @@ def refined(
         predict: a box of the volume to the second network's labels in it.
         spacing: mm, in the order of the axes.
         margin_mm: around the box of a class.
+        at_least: voxels per side of a box, if the volume has as many.
         classes: values of the small ones.
 
     Returns:
         (*S), a new array.
     """
     result = label.copy()
-    for box in _boxes(label, spacing, margin_mm, classes):
+    for box in _boxes(label, spacing, margin_mm, classes, at_least):
         before, again = result[box], predict(box)
         changed = np.isin(before, classes) | np.isin(again, classes)
         before[changed] = again[changed]
@@ -80,29 +81,26 @@ def refined(
 
 
 def _boxes(
-    label: np.ndarray, spacing: Sequence[float], margin_mm: float, classes: Sequence[int]
-) -> list[tuple[slice, ...]]:
+    label: np.ndarray,
+    spacing: Sequence[float],
+    margin_mm: float,
+    classes: Sequence[int],
+    at_least: Sequence[int],
+) -> list[Box]:
     """The box with a margin of each class that is there; one inside another is left out."""
-    boxes = []
-    margins = [math.ceil(margin_mm / mm) for mm in spacing]
-    for value in classes:
-        found = box_of(label == value)
-        if found is not None:
-            boxes.append(
-                tuple(
-                    slice(max(0, part.start - margin), min(side, part.stop + margin))
-                    for part, margin, side in zip(found, margins, label.shape, strict=True)
-                )
-            )
-    return [one for n, one in enumerate(boxes) if not any(_within(one, o) for o in _others(boxes, n))]
+    around = (
+        box_around(label == value, spacing, label.shape, margin_mm=margin_mm, at_least=at_least)
+        for value in classes
+    )
+    boxes: list[Box] = []
+    for box in around:
+        if box is None or any(_within(box, other) for other in boxes):
+            continue
+        boxes = [other for other in boxes if not _within(other, box)] + [box]
+    return boxes
 
 
-def _others(boxes: list[tuple[slice, ...]], number: int) -> list[tuple[slice, ...]]:
-    """Those that may hold the box: of two equal ones the first."""
-    return [o for m, o in enumerate(boxes) if m != number and (o != boxes[number] or m < number)]
-
-
-def _within(inner: tuple[slice, ...], outer: tuple[slice, ...]) -> bool:
+def _within(inner: Box, outer: Box) -> bool:
     return all(o.start <= i.start and i.stop <= o.stop for i, o in zip(inner, outer, strict=True))
 
 
@@ -166,12 +164,18 @@ class RefineStructuresd(MapTransform):
         image = self.scale({"image": turn(scan)})["image"]
         before = plain(turned)[0].cpu().numpy()
 
-        def predict(box: tuple[slice, ...]) -> np.ndarray:
+        def predict(box: Box) -> np.ndarray:
             with torch.no_grad():
                 crop: Tensor = plain(image)[(slice(None), *box)][None].to(self.device)
                 return plain(self.inferer(crop, self.network))[0, 0].cpu().numpy()
 
-        after = refined(before, predict, spacing=turned.pixdim.tolist(), margin_mm=self.margin_mm)
+        after = refined(
+            before,
+            predict,
+            spacing=turned.pixdim.tolist(),
+            margin_mm=self.margin_mm,
+            at_least=self.inferer.roi_size,
+        )
         logger.info("refinement changed %d voxels", int((after != before).sum()))
         made = MetaTensor(torch.from_numpy(after)[None], meta=turned.meta)
         made.applied_operations = turned.applied_operations

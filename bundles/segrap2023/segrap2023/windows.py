@@ -71,9 +71,11 @@ class _Windows:
     def __iter__(self) -> Iterator[tuple[tuple[int, ...], Tensor]]:
         for first in range(0, len(self.corners), self.batch):
             corners = self.corners[first : first + self.batch]
-            logits = self.network(torch.cat([self.image[(..., *self.at(corner))] for corner in corners]))
-            for corner, one in zip(corners, logits.float(), strict=True):
-                yield corner, one * self.weights
+            yield from zip(corners, self._weighted(corners), strict=True)  # keeps no hold of them
+
+    def _weighted(self, corners: Sequence[tuple[int, ...]]) -> Tensor:
+        views = torch.cat([self.image[(..., *self.at(corner))] for corner in corners])
+        return self.network(views).float() * self.weights
 
     def at(self, corner: Sequence[int]) -> tuple[slice, ...]:
         return tuple(slice(low, low + side) for low, side in zip(corner, self.window, strict=True))
@@ -142,4 +144,5 @@ class StrideWindowInferer(Inferer):
                 total = weighted.new_zeros((len(weighted), *windows.sides))
             total[(slice(None), *windows.at(corner))] += weighted
             weight[windows.at(corner)] += windows.weights
+            del weighted  # before the next windows are predicted
         return total.div_(weight)[(slice(None), *windows.inside)].softmax(dim=0)[None]
