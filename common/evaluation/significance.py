@@ -79,7 +79,6 @@ def rank_by_significance(
     for column in range(columns):
         p[others, column] = holm(p[others, column])
     better = p <= alpha
-    better[~others] = False
     wins = better.sum(axis=1)
     ranking = rank_teams(wins[:, None, :], ties=ties)
     return Significance(p, better, wins, replace(ranking, averages=ordinary.averages))

@@ -39,12 +39,13 @@ class ScoredCase:
 
     def against_majority(self, file: Path | None) -> Mapping[str, float]:
         """The six numbers of a prediction; None: an empty one."""
-        return score_case(*self._at(file, self.majority))
+        prediction, spacing = self._read(file)
+        return score_case(prediction, self.majority, spacing)
 
     def against_samples(self, file: Path | None) -> Mapping[str, float]:
         """The six numbers, each the mean over all samples, and those against the majority (``MAJORITY``)."""
-        prediction, majority, spacing = self._at(file, self.majority)
-        plain = score_case(prediction, majority, spacing)
+        prediction, spacing = self._read(file)
+        plain = score_case(prediction, self.majority, spacing)
         scores = [score_case(prediction, label, spacing) for label in self.plausible[0]]
         means = {column: float(np.mean([one[column] for one in scores])) for column in COLUMNS}
         return means | {MAJORITY[column]: value for column, value in plain.items()}
@@ -55,8 +56,8 @@ class ScoredCase:
         distance = {DISTANCE[region]: mm for region, mm in tolerance_of(*seen).items()}
         return inter_rater_scores(*seen) | distance
 
-    def _at(self, file: Path | None, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, Sequence[float]]:
-        """A prediction, the reference, and the prediction's own spacing, which the challenge's program uses."""
+    def _read(self, file: Path | None) -> tuple[np.ndarray, Sequence[float]]:
+        """A prediction and its own spacing, which the challenge's program uses."""
         if file is None:
-            return np.zeros_like(truth), truth, self.reference.spacing
-        return read_label_map(file), truth, read_grid(file).spacing[::-1]
+            return np.zeros_like(self.majority), self.reference.spacing
+        return read_label_map(file), read_grid(file).spacing[::-1]

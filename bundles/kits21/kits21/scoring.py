@@ -26,7 +26,7 @@ from common.errors import InputError
 from common.evaluation.challenge.kept_rows import KeptRows
 from common.evaluation.challenge.report import Report, rank_and_draw, write_team_scores
 from common.evaluation.challenge.scoring import Table, score_cases
-from common.evaluation.challenge.tables import write_scores
+from common.evaluation.challenge.tables import unused_lines, write_scores
 from common.evaluation.challenge.teams import check_predictions, find_teams
 from common.files import require_writable
 from kits21.metrics import COLUMNS, TABLE
@@ -100,9 +100,8 @@ def score_teams(
         write_scores(Path(output_dir) / "inter_rater.csv", found.cases, columns)
     options = {"tie_break": tie_break, "draws": draws, "seed": seed, "missing": found.missing}
     _rank(Path(output_dir), found.teams, ranking, **options)
-    for team in teams:
-        if team.unused:
-            print(f"{team.name}: {len(team.unused)} files belong to no case, first {team.unused[0].name}")
+    for line in unused_lines(teams):
+        print(line)
 
 
 def _check_options(missing: str, ranking: str, tie_break: str | None, draws: int) -> None:

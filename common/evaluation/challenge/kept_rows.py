@@ -30,13 +30,14 @@ class KeptRows:
         settings: plain JSON, all that the numbers depend on beside the files: tolerances, rounding.
 
     Attributes:
-        found: how many rows were there.
+        found: how many rows of earlier runs were taken.
     """
 
     def __init__(self, package: ModuleType, settings: Any = None) -> None:
         self._name = [package.__name__, settings]
         self._cache = FileCache("scores", version=_code_of([common, package]))
         self.found = 0
+        self._computed: set[str] = set()
 
     def row(
         self, prediction: Path | None, sources: Sequence[Path], compute: Callable[[], Row]
@@ -53,8 +54,9 @@ class KeptRows:
         name = [*self._name, None if prediction is None else str(prediction.absolute()), files]
         kept = self._cache.load(name, files)
         if kept is not None:
-            self.found += 1
+            self.found += str(name) not in self._computed
             return kept
+        self._computed.add(str(name))
         stamped = stamp(files)
         row = dict(compute())
         if stamped is not None:

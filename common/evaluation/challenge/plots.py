@@ -131,7 +131,8 @@ def draw_significance(path: str | Path, teams: Sequence[str], found: Significanc
     order = found.ranking.order
     names = [teams[t] for t in order]
     axis = _matrix(names, names, found.better.mean(axis=2)[np.ix_(order, order)])
-    axis.tick_params(axis="x", rotation=30)
+    for label in axis.get_xticklabels():
+        label.set(rotation=30, ha="right")
     axis.set(xlabel="significantly better than", title=f"share of {found.better.shape[2]} columns")
     save_figure(axis.figure, path)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from common.evaluation.challenge.columns import Columns
+from common.evaluation.challenge.teams import Team
 from common.evaluation.ranking import Bootstrap, Ranking
 from common.evaluation.significance import Significance
 from common.evaluation.tables import format_table, write_rows
@@ -23,6 +24,7 @@ __all__ = [
     "show_leaderboard",
     "significance_rows",
     "structure_rows",
+    "unused_lines",
     "write_scores",
     "write_structures",
 ]
@@ -121,6 +123,15 @@ def missing_lines(missing: Mapping[str, Sequence[str]], cases: int, counted: str
         f"{team}: {len(lacking)} of {cases} cases have no prediction and count as {counted}, "
         f"first {lacking[0]}"
         for team, lacking in missing.items()
+    ]
+
+
+def unused_lines(teams: Sequence[Team]) -> list[str]:
+    """One line for each team with files that belong to no case."""
+    return [
+        f"{team.name}: {len(team.unused)} files belong to no case, first {team.unused[0].name}"
+        for team in teams
+        if team.unused
     ]
 
 
