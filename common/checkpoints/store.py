@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.bundles import bundle_folder, bundle_package
+from common.checkpoints.folds import fold_weights
 from common.checkpoints.origin import origin_of
 from common.checkpoints.stamp import Stamp, stamped
 from common.checkpoints.writing import write_checkpoint
@@ -198,6 +199,11 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
         InputError: there is no such file; the message says how to get one.
     """
     if not Path(path).is_file():
+        if folds := fold_weights(Path(path).parent):
+            raise InputError(
+                f"{path}: not there, but weights of {len(folds)} folds are, of which this bundle uses one: "
+                f"repeat with  --ckpt_dir {folds[0].parent}"
+            )
         config = os.path.relpath(bundle_folder(bundle) / "configs" / "train.json")
         raise InputError(
             f"{path}: no weights yet. Train (python -m monai.bundle run --config_file {config}) or import "
@@ -205,10 +211,12 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
         )
 
 
-def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False) -> list[str]:
+def load_weights(
+    network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False, tell: bool = True
+) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
-    Of imported weights one line is printed: what they are and where they come from.
+    Of imported weights one line is printed, unless ``tell`` is off: what they are and where they come from.
     Where the bundle's ``checkpoint.py`` has a ``from_earlier``, weights of its earlier versions fit too.
 
     Raises:
@@ -217,7 +225,7 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     require_weights(path, bundle=bundle)
     checkpoint = read_checkpoint(path)
     origin = origin_of(checkpoint)
-    if origin is not None and rank() == 0:
+    if origin is not None and tell and rank() == 0:
         tqdm.write(f"{path}: {origin.line()}")
     state = _renamed(state_of(checkpoint, path), bundle)
     return load_state(network, state, path, partial=partial)
