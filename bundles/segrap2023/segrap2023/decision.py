@@ -35,18 +35,24 @@ class DecideClassesd(MapTransform):
         keys: probabilities (K, *S), or label maps (1, *S).
         orig_keys: the image that the network saw, with the record of its preprocessing.
         resample: of probabilities: "probabilities", or "labels", to choose first.
+        further_key: where the case's further probabilities stand, if it has some, to average with these.
 
     Raises:
         InputError: ``resample`` is neither of the two.
     """
 
     def __init__(
-        self, keys: KeysCollection, orig_keys: str = "image", *, resample: str = "probabilities"
+        self,
+        keys: KeysCollection,
+        orig_keys: str = "image",
+        *,
+        resample: str = "probabilities",
+        further_key: str = "further",
     ) -> None:
         super().__init__(keys)
         if resample not in RESAMPLE:
             raise InputError(f"resample = {resample!r}; expected one of: {', '.join(RESAMPLE)}")
-        self.orig_keys, self.resample = orig_keys, resample
+        self.orig_keys, self.resample, self.further_key = orig_keys, resample, further_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Decide every key."""
@@ -59,7 +65,8 @@ class DecideClassesd(MapTransform):
             if len(scores) == 1:
                 decided = decide_on_own_grid(scores, grid, _as_it_is, resample="labels")
             else:
-                decided = decide_on_own_grid(scores, grid, likeliest, resample=self.resample)
+                further = result.get(self.further_key, ())
+                decided = decide_on_own_grid(scores, grid, likeliest, resample=self.resample, further=further)
             result[key] = MetaTensor(decided[None], meta=meta)
         return result
 
