@@ -1,34 +1,102 @@
-"""What holds for this network alone: segrap2023/docs/method.md#how-to-know-it-works.
-
-to fill: a test for each line there
-"""
+"""Networks and plans: segrap2023/docs/method.md#networks."""
 
 from __future__ import annotations
+
+import logging
 
 import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
 from common.bundles import parse_config
-from segrap2023.network import Segrap2023
+from common.checkpoints.store import save_state
+from common.errors import InputError
+from common.networks.plain_unet.network import PlainUNet
+from common.transforms.nnunet_crops import enlarged_size
+from common.transforms.spatial import acts_in_plane, rotation_range
+from segrap2023.checkpoint import from_authors, start_from
+from segrap2023.network import UNet3D
+from segrap2023.plans import plan_of
 
 
-@pytest.fixture
-def network():
-    torch.manual_seed(0)
-    return parse_config("segrap2023").get_parsed_content("network_def")
+def parameters(network) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
-def test_logits_have_the_size_of_the_image(network):
-    assert isinstance(network, Segrap2023)
-    size = [16, 32, 48]
-    image = torch.randn(2, 1, *size, generator=torch.Generator().manual_seed(0))
-    assert network.eval()(image).shape == (2, 12, *size)
+def test_numbers_of_parameters():
+    assert parameters(parse_config("segrap2023").get_parsed_content("network_def")) == 1_328_055
+    assert parameters(UNet3D(out_channels=3, deep_supervision=True)) == 1_327_852
+    plan = plan_of("organs", "full")
+    with torch.device("meta"):
+        network = PlainUNet(
+            2, 55, kernels=plan["kernels"], strides=plan["strides"], widths=plan["widths"], deep_supervision=1
+        )
+    biases = sum(p.numel() for key, p in network.named_parameters() if key.endswith("conv.bias"))
+    assert parameters(network) - biases + 55 == 30_555_991  # DynUNet's: no biases, but one of the head
 
 
-def test_every_weight_is_trained(network):
-    image = torch.randn(2, 1, *[32] * 3, generator=torch.Generator().manual_seed(0))
-    logits = network.train()(image)
-    weight = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
-    (logits * weight).sum().backward()
-    assert all(parameter.grad is not None for parameter in network.parameters())
+@pytest.mark.parametrize(
+    ("task", "resolution", "crop"),
+    [
+        ("organs", "full", [28, 263, 263]),
+        ("organs", "low", [178, 289, 200]),
+        ("tumours", "full", [28, 301, 301]),
+        ("tumours", "low", [178, 308, 233]),
+    ],
+)
+def test_the_plans_give_the_published_crops(task, resolution, crop):
+    plan = plan_of(task, resolution)
+    in_plane = acts_in_plane(plan["patch_size"])
+    assert in_plane == (resolution == "full")
+    assert enlarged_size(plan["patch_size"], rotation_range(in_plane), in_plane) == crop
+    assert len(plan["kernels"]) == len(plan["widths"]) == len(plan["strides"]) + 1
+    steps = [1, 1, 1]
+    for stride in plan["strides"]:
+        steps = [a * b for a, b in zip(steps, stride, strict=True)]
+    assert all(side % step == 0 for side, step in zip(plan["patch_size"], steps, strict=True))
+
+
+def test_there_are_no_other_plans():
+    with pytest.raises(InputError, match=r"organs at 'half' resolution; expected one of: organs at full"):
+        plan_of("organs", "half")
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_both_published_layouts_become_ours(prefix):
+    theirs = {
+        f"{prefix}decoder.out_conv.weight": torch.ones(1),
+        f"{prefix}encoder.in_conv.conv_conv.0.bias": 0,
+    }
+    assert set(from_authors(theirs)) == {"heads.0.weight", "encoder.0.0.bias"}
+    theirs = {f"{prefix}tu.0.weight": torch.ones(1), f"{prefix}seg_outputs.0.weight": torch.ones(2)}
+    assert set(from_authors(theirs)) == {"decoder.levels.0.up.weight", "heads.0.weight"}
+
+
+def test_other_weights_are_a_start_and_what_is_left_out_is_named(tmp_path, caplog):
+    """UniSeg's file has further keys, and heads of other tasks."""
+    network = PlainUNet(2, 3, widths=(2, 3), strides=(2,), kernels=(3, 3))
+    theirs = {
+        "conv_blocks_context.0.blocks.0.conv.weight": torch.full((2, 2, 3, 3, 3), 0.25),
+        "tu.0.weight": torch.ones(3, 2, 2, 2, 2),
+        "seg_outputs.0.weight": torch.ones(7, 2, 1, 1, 1),
+        "intermedia_prompt": torch.ones(2),
+    }
+    file = tmp_path / "UniSeg.model"
+    torch.save({"epoch": 1, "state_dict": theirs}, file)
+    before = network.heads[0].weight.clone()
+    with caplog.at_level(logging.INFO):
+        start_from(network, file)
+    assert torch.all(network.encoder.stages[0][0].conv.weight == 0.25)
+    assert torch.equal(network.heads[0].weight, before), "of another shape: stays random"
+    for told in ("1 left over: intermedia_prompt", "1 of another shape: heads.0.weight", "missing"):
+        assert told in caplog.text
+    start_from(network, None)
+    with pytest.raises(InputError, match=r"other\.pt"):
+        start_from(network, tmp_path / "other.pt")
+
+
+def test_our_own_weights_are_a_start_too(tmp_path):
+    first, second = (UNet3D(out_channels=3, widths=(2, 2), dropout=0.0) for _ in range(2))
+    save_state(first, tmp_path / "model.pt")
+    start_from(second, tmp_path / "model.pt")
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
