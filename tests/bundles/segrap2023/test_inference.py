@@ -61,7 +61,7 @@ def test_labels_come_back_to_their_places(spacing):
 
 
 def test_probabilities_are_interpolated_between_slices_too():
-    """Where preprocessing took the nearest slice, the house's rule takes it back; the published one does not."""
+    """Though preprocessing took the nearest slice, which other bundles' way back takes again."""
     found = Orientationd("image", axcodes="SPL", labels=None)(case())
     found = planned_spacing("image", [9.9, 1.9, 1.9])(found)
     generator = torch.Generator().manual_seed(0)
