@@ -118,6 +118,7 @@ def predicted(volumes, shell, tmp_path_factory):
         "ckpt_dir": folder / "models",
         "num_classes": CLASSES,
         "network_def": stand_in,
+        "output_postfix": "seg",
         **bundle.quick.get("plain_inference", {}),
     }
     shell.run([bundle.config_file("inference")], overrides, path=ROOT).ok()
@@ -155,7 +156,9 @@ def test_probabilities_are_decided_on_the_scans_own_grid(bundle, volumes, kind):
     """By default, unless labels are asked for; the phantom above is so large that labels would pass too."""
     config = bundle.config(kind)
     key = "postprocessing" if kind == "inference" else "validate#postprocessing"
-    first, *others = config[key]["transforms"]
-    assert first["_target_"] == "common.inference.decision.DecideOnOwnGridd"
-    assert (first["resample"], config["resample"]) == ("@resample", "probabilities")
-    assert "Invertd" not in {other["_target_"] for other in others}
+    steps = {step["_target_"]: step for step in config[key]["transforms"]}
+    resample = steps["common.inference.decision.DecideOnOwnGridd"]["resample"]
+    if kind == "evaluate" and "resample" not in config:
+        config = bundle.config("train")
+    assert (resample, config["resample"]) == ("@resample", "probabilities")
+    assert "Invertd" not in steps

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -13,10 +11,8 @@ from scipy.ndimage import zoom
 
 import common  # noqa: F401 (makes bundles importable)
 from common.errors import InputError
-from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid
-from common.inference.own_grid import own_grid
-from common.transforms.planned import planned_spacing
-from segrap2023.decision import DecideClassesd, Likeliestd
+from common.inference.decision import DecideOnOwnGridd
+from segrap2023.decision import Likeliestd
 from segrap2023.preparation import BodyBoxd, CropToBodyd, ResampleWholed, body_mask
 from segrap2023.windows import StrideWindowInferer, starts, window_weights
 
@@ -55,27 +51,9 @@ def test_labels_come_back_to_their_places(spacing):
     assert np.allclose(found["image"].affine, found["label"].affine)
     assert np.allclose(found["image"].pixdim, spacing, rtol=0.05)
     found["pred"] = torch.as_tensor(found["label"]).to(torch.uint8)
-    back = DecideClassesd("pred", "image")(found)["pred"]
+    back = DecideOnOwnGridd("pred", "image")(found)["pred"]
     assert np.allclose(back.affine, OBLIQUE)
     assert np.array_equal(np.asarray(back), np.asarray(case()["label"]))
-
-
-def test_probabilities_are_interpolated_between_slices_too():
-    """Though preprocessing took the nearest slice, which other bundles' way back takes again."""
-    found = Orientationd("image", axcodes="SPL", labels=None)(case())
-    found = planned_spacing("image", [9.9, 1.9, 1.9])(found)
-    generator = torch.Generator().manual_seed(0)
-    found["pred"] = torch.rand(3, *found["image"].shape[1:], generator=generator).softmax(dim=0)
-    ours = np.asarray(DecideClassesd("pred", "image")({**found})["pred"])
-    house = np.asarray(DecideOnOwnGridd("pred", "image")({**found})["pred"])
-    assert ours.shape == house.shape == (1, 30, 26, 11)
-    grid = own_grid(found["image"])
-    assert grid.nearest
-    linear = decide_on_own_grid(found["pred"], replace(grid, nearest=frozenset()))
-    assert np.array_equal(ours[0], linear.numpy())
-    assert not np.array_equal(ours, house)
-    with pytest.raises(InputError, match="resample = 'both'; expected one of: probabilities, labels"):
-        DecideClassesd("pred", resample="both")
 
 
 def test_the_whole_extent_is_resampled():
