@@ -110,7 +110,7 @@ class RefineStructuresd(MapTransform):
     Args:
         keys: label maps (1, X, Y, Z) on the scan's own grid, in a case that :class:`NoteFilesd` has seen.
         network: the second network.
-        weights: its weights, with their plan.json beside them; None leaves the labels as they are.
+        weights: its weights, with their plan.json beside them.
         margin_mm: around the box of a structure.
         sw_batch_size: windows per call of the network.
         device: of the network.
@@ -123,7 +123,7 @@ class RefineStructuresd(MapTransform):
         self,
         keys: KeysCollection,
         network: nn.Module,
-        weights: str | Path | None,
+        weights: str | Path,
         *,
         margin_mm: float = 10.0,
         sw_batch_size: int = 1,
@@ -131,9 +131,6 @@ class RefineStructuresd(MapTransform):
     ) -> None:
         super().__init__(keys)
         self.margin_mm, self.device = margin_mm, torch.device(device)
-        self.network: nn.Module | None = None
-        if weights is None:
-            return
         require_weights(weights, bundle="segrap2023")
         load_weights(network, weights, bundle="segrap2023")
         self.network = network.to(self.device).eval()
@@ -151,8 +148,6 @@ class RefineStructuresd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Refine every key."""
         result = dict(data)
-        if self.network is None:
-            return result
         for key in self.key_iterator(result):
             result[key] = self._refine(result[key], result[_FILES])
         return result
