@@ -37,15 +37,13 @@ def test_trains_and_predicts(name, tmp_path):
     places = {"output_dir": tmp_path / "eval", "ckpt_dir": tmp_path / "models"}
     widths = {"network_def#widths": WIDTHS if "nnunet" in overlays else [2, 4, 4, 8]}
     if "nnunet" in overlays:
-        widths["nnunet_plan"] = (
-            "$dict(segrap2023.plans.plan_of(@task, @resolution), widths=%s)"
-            % (WIDTHS[: 7 if "gtv" in overlays and settings.get("resolution") != "low" else 6])
-        )
+        stages = 7 if overlays == ["gtv", "nnunet"] and "resolution" not in settings else 6
+        narrow = f"widths={WIDTHS[:stages]}"
+        widths["nnunet_plan"] = f"$dict(segrap2023.plans.plan_of(@task, @resolution), {narrow})"
         widths["spacing"], widths["patch_size"] = [8.0, 3.2, 3.2], [16, 32, 32]
         widths.pop("network_def#widths")
     tiny = {"patch_size": [16, 32, 32], "epochs": 1, "iterations_per_epoch": 1, "val_interval": 1}
     tiny |= {"batch_size": 2, "num_workers": 0}
-    settings = {key: value for key, value in settings.items() if "#" not in key}
     files = [bundle.config_file(one) for one in ("train", *overlays)]
     shell.run(files, {**data, **tiny, **widths, **settings, **places}).ok()
     plan = json.loads((tmp_path / "models" / "plan.json").read_text())
