@@ -156,9 +156,10 @@ def test_probabilities_are_decided_on_the_scans_own_grid(bundle, volumes, kind):
     """By default, unless labels are asked for; the phantom above is so large that labels would pass too."""
     config = bundle.config(kind)
     key = "postprocessing" if kind == "inference" else "validate#postprocessing"
-    steps = {step["_target_"]: step for step in config[key]["transforms"]}
-    resample = steps["common.inference.decision.DecideOnOwnGridd"]["resample"]
+    transforms = config[key]["transforms"]
+    (decide,) = [one for one in transforms if one["_target_"].endswith("DecideOnOwnGridd")]
+    assert decide["_target_"] == "common.inference.decision.DecideOnOwnGridd"
     if kind == "evaluate" and "resample" not in config:
         config = bundle.config("train")
-    assert (resample, config["resample"]) == ("@resample", "probabilities")
-    assert "Invertd" not in steps
+    assert (decide["resample"], config["resample"]) == ("@resample", "probabilities")
+    assert "Invertd" not in {one["_target_"] for one in transforms}
