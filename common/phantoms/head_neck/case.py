@@ -35,8 +35,9 @@ _MIDDLE_MM = (0.0, -6.0, -50.0)  # of the scan: from above the ventricles to bel
 _SPACING_SD, _SPACING_LIMIT = 0.02, 0.04  # of the logarithm
 _SCALE_SD, _SCALE_LIMIT = 0.03, 0.06
 _TILT_SD_DEG = (4.0, 2.5, 3.5)
-_OFF_CENTRE_SD_MM = (5.0, 5.0, 4.0)
+_OFF_CENTRE_SD_MM = (6.5, 6.5, 4.5)
 _LIMIT_SD = 1.8
+_NOISE_SD_HU = (8.0, 14.0)  # a head is smaller than an abdomen
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def make_case(shape: Sequence[int], spacing: Sequence[float], rng: np.random.Gen
     paint_tumors(painter)
     tissue, texture = painter.canvas.tissue, texture_of_tissue()
     native, contrast = (
-        scan(tissue, attenuation=attenuation, texture=texture, rng=rng)
+        scan(tissue, attenuation=attenuation, texture=texture, rng=rng, noise_sd=_NOISE_SD_HU)
         for attenuation in draw_attenuation(rng)
     )
     label = majority_label(label_of_tissue()[tissue], classes=CLASSES)

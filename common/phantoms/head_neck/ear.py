@@ -57,7 +57,7 @@ class _Ear:
             Part.TUBE_INSIDE,
             Part.TUBE_OUTSIDE,
         )
-        cavity = painter.solid(self.at(15, 3, 0.5), (5, 5.5, 6.2))
+        cavity = painter.solid(self.at(15.8, 3, 0.5), (5, 5.5, 6.2))
         self._split(cavity, Part.TYMPANIC_INSIDE, Part.TYMPANIC_OUTSIDE)
         canals = painter.solid(self.at(2, -8.5, 1), (4.8, 7, 6.2))
         self._split(canals, Part.VESTIBULE_INSIDE, Part.VESTIBULE_OUTSIDE)
