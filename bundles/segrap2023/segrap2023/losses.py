@@ -24,9 +24,9 @@ SMALL_CLASSES = (3, 8, 9, *range(12, 35))
 _SMOOTH = 1e-5
 
 
-def class_weights(num_classes: int, weight: float = 10.0) -> list[float]:
-    """A weight for each class of task 1, background included: ``weight`` for the small ones, else 1."""
-    return [weight if value in SMALL_CLASSES else 1.0 for value in range(num_classes)]
+def class_weights(num_classes: int, *, small: float = 10.0, other: float = 1.0) -> list[float]:
+    """A weight for each class of task 1: 1 for the background, then ``small`` or ``other``."""
+    return [1.0, *(small if value in SMALL_CLASSES else other for value in range(1, num_classes))]
 
 
 class DiceCrossEntropy(nn.Module):

@@ -133,5 +133,6 @@ def test_weights_of_the_small_classes():
     weights = class_weights(55)
     small = {3, 8, 9, *range(12, 35)}
     assert weights == [10.0 if value in small else 1.0 for value in range(55)]
+    assert class_weights(5, small=30.0, other=5.0) == [1.0, 5.0, 5.0, 30.0, 5.0]
     with pytest.raises(ValueError, match="55 weights for 3 classes"):
         DiceCrossEntropy(weights)(torch.zeros(1, 3, 2, 2, 2), torch.zeros(1, 3, 2, 2, 2))
