@@ -2,7 +2,7 @@
 
 Their other one, the plain U-Net, is :mod:`common.networks.plain_unet.network` with the plans of nnunet.json.
 
-Source: segrap2023/docs/method.md#networks.
+Source: segrap2023/docs/method.md#network.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What nnU-Net planned for the 120 cases, as the organisers' plans.pkl has it; axes (z, y, x).
 
-Source: segrap2023/docs/method.md#networks.
+Source: segrap2023/docs/method.md#network.
 """
 
 from __future__ import annotations

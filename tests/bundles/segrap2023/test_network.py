@@ -1,4 +1,4 @@
-"""Networks and plans: segrap2023/docs/method.md#networks."""
+"""Networks and plans: segrap2023/docs/method.md#network."""
 
 from __future__ import annotations
 
