@@ -80,9 +80,9 @@ def test_curves(name, tmp_path):
 def test_teams_of_a_challenge(name, tmp_path):
     teams, order = [name, "b", name], np.array([2, 0, 1])
     scores = np.random.default_rng(0).random((3, 4, 6))
-    for structures, metrics in (["kidney", name], [name, "SD", "mm"]), (list("abcde") + [name], [name]):
+    for columns in (Columns(["a", name], [name]), Columns([*"abcde", name], [name])):
         drawn = tmp_path / "scores.png"
-        draw_scores(drawn, teams, scores, Columns(structures, metrics), order)
+        draw_scores(drawn, teams, scores[:, :, : len(columns.names)], columns, order)
         assert_drawn(drawn)
         drawn.unlink()
     ranking = Ranking(np.zeros((3, 6)), np.zeros((3, 6)), np.zeros(3), np.array([2, 3, 1]))
