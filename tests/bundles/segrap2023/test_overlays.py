@@ -19,7 +19,7 @@ RUNS = {
     "nnunet": (["nnunet"], {}, ["nnunet_inference"], {}),
     "nnunet of tumours": (
         ["gtv", "nnunet"],
-        {"resolution": "low"},
+        {"resolution": "low", "patch_size": [32, 32, 32]},
         ["nnunet_inference"],
         {"num_classes": 3, "task": "tumours", "resolution": "low", "mirror_axes": [2]},
     ),
