@@ -7,7 +7,7 @@ r"""Mirroring left and right with and without an exchange of paired labels, and 
 
 ``train`` runs segrap2023's train.json until the process has used its CPU time, takes the weights of the last
 iteration (nothing is selected, so no case is held out), and scores them on the test list with evaluate.json:
-DSC and NSD of the organs.  The learning rate falls with the used share of the time.  ``plain`` mirrors the
+Dice and surface Dice (``nsd``) of the organs.  The learning rate falls with the used share of the time.  ``plain`` mirrors the
 labels as they are, so that a left organ becomes a left one on the right.  Repeat with ``--seed 1``,
 ``--seed 2``; ``report`` prints one line for each method: the means over paired organs, over those without a
 twin, and over all.
@@ -36,7 +36,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "exchanged": {"paired_flips": True},
     "plain": {"paired_flips": True, "paired_flip#pairs": []},
 }
-METRICS = ("dsc", "nsd")
+METRICS = ("dice", "nsd")
 _PAIRED = [name for name in ORGANS if name.endswith(("_L", "_R"))]
 _GROUPS = {"paired": _PAIRED, "single": [n for n in ORGANS if n not in _PAIRED], "all": list(ORGANS)}
 
@@ -79,7 +79,7 @@ def train(
 def report(*, target: str) -> str:
     """The table of all methods under ``target``.
 
-    Every number is the mean over the test cases, then over organs, then over the seeds; ``dsc_sd`` is the
+    Every number is the mean over the test cases, then over organs, then over the seeds; ``dice_sd`` is the
     deviation between the seeds' means over paired organs.
 
     Args:
@@ -107,7 +107,7 @@ def _row(method: str, target: Path) -> dict[str, Any] | None:
                 fmean(float(scores[name][f"{metric}_mean"]) for name in names) for _, scores in runs
             ]
     row |= {column: fmean(values) for column, values in means.items()}
-    row["dsc_sd"] = stdev(means["dsc_paired"]) if len(runs) > 1 else None
+    row["dice_sd"] = stdev(means["dice_paired"]) if len(runs) > 1 else None
     row["iterations"] = round(fmean(facts["iterations"] for facts, _ in runs))
     row["cpu_minutes"] = round(fmean(facts["cpu_minutes"] for facts, _ in runs), 1)
     return row

@@ -20,6 +20,6 @@ def test_mirroring_with_and_without_an_exchange(tmp_path):
         shell.python("-m", module, "train", data, "--method", method, *target, *tiny).ok()
     table = shell.python("-m", module, "report", *target).ok().out.splitlines()
     assert [line.split()[:2] for line in table] == [["method", "seeds"], ["exchanged", "1"], ["plain", "1"]]
-    assert {"dsc_paired", "dsc_single", "nsd_all", "cpu_minutes"} <= set(table[0].split())
+    assert {"dice_paired", "dice_single", "nsd_all", "cpu_minutes"} <= set(table[0].split())
     error = shell.python("-m", module, "train", data, "--method", "x", *target).error()
     assert "expected one of: none, exchanged, plain" in error
