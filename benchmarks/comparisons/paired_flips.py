@@ -7,10 +7,10 @@ r"""Mirroring left and right with and without an exchange of paired labels, and 
 
 ``train`` runs segrap2023's train.json until the process has used its CPU time, takes the weights of the last
 iteration (nothing is selected, so no case is held out), and scores them on the test list with evaluate.json:
-Dice and surface Dice (``nsd``) of the organs.  The learning rate falls with the used share of the time.  ``plain`` mirrors the
-labels as they are, so that a left organ becomes a left one on the right.  Repeat with ``--seed 1``,
-``--seed 2``; ``report`` prints one line for each method: the means over paired organs, over those without a
-twin, and over all.
+Dice and surface Dice (``nsd``) of the organs.  The learning rate falls with the used share of the time.
+``plain`` mirrors the labels as they are, so that a left organ becomes a left one on the right.  Repeat with
+``--seed 1``, ``--seed 2``; ``report`` prints one line for each method: the means over paired organs, over
+those without a twin, and over all.
 
 Source: segrap2023/docs/method.md#mirroring.
 """
