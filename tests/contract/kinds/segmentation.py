@@ -72,7 +72,9 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
     """It is padded inside and cropped back to its own shape."""
     run = make_run(weights=True)
     small = tmp_path / "small.nii.gz"
-    voxels = np.random.default_rng(0).integers(-200, 300, (9, 7, 5)).astype(np.int16)
+    channels = volumes.input_format["num_channels"]
+    shape = (9, 7, 5) if channels == 1 else (9, 7, 5, channels)
+    voxels = np.random.default_rng(0).integers(-200, 300, shape).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.diag([4.5, 4.5, 6, 1])), small)
     shell.run([volumes.config_file("inference")], {**run.base, "dataset_dir": small}).ok()
     assert nib.load(prediction_of(run, small)).shape == (9, 7, 5)
