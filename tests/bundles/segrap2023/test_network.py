@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
-from common.bundles import parse_config
+from common.bundles import bundle_folder, parse_config
 from common.checkpoints.store import save_state
 from common.errors import InputError
 from common.networks.plain_unet.network import PlainUNet
@@ -17,6 +17,7 @@ from common.transforms.spatial import acts_in_plane, rotation_range
 from segrap2023.checkpoint import from_authors, start_from
 from segrap2023.network import UNet3D
 from segrap2023.plans import plan_of
+from tests.contract.resolved import Resolved, read
 
 
 def parameters(network) -> int:
@@ -54,6 +55,55 @@ def test_the_plans_give_the_published_crops(task, resolution, crop):
     for stride in plan["strides"]:
         steps = [a * b for a, b in zip(steps, stride, strict=True)]
     assert all(side % step == 0 for side, step in zip(plan["patch_size"], steps, strict=True))
+
+
+FLAT, CUBE, PLANE, ALL = [1, 3, 3], [3, 3, 3], [1, 2, 2], [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("task", "resolution", "spacing", "patch", "kernels", "strides"),
+    [
+        ("organs", "full", [3, 0.542, 0.542], [28, 224, 224], [FLAT] * 2 + [CUBE] * 4, [PLANE] * 2 + [ALL] * 2),
+        ("organs", "low", [3.886, 1.956, 1.956], [64, 192, 160], [CUBE] * 6, [ALL] * 4),
+        (
+            "tumours",
+            "full",
+            [3, 0.542, 0.542],
+            [28, 256, 256],
+            [FLAT] * 2 + [CUBE] * 5,
+            [PLANE] * 2 + [ALL] * 2 + [PLANE],
+        ),
+        ("tumours", "low", [3.661, 1.843, 1.843], [64, 192, 192], [CUBE] * 6, [ALL] * 4),
+    ],
+)
+def test_what_was_planned(task, resolution, spacing, patch, kernels, strides):
+    assert plan_of(task, resolution) == {
+        "spacing": spacing,
+        "patch_size": patch,
+        "kernels": kernels,
+        "strides": [*strides, PLANE],
+        "widths": [32, 64, 128, 256, 320, 320, 320][: len(kernels)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "resolution", "weights"),
+    [
+        ("organs", "full", [8 / 15, 4 / 15, 2 / 15, 1 / 15, 0]),
+        ("organs", "low", [8 / 15, 4 / 15, 2 / 15, 1 / 15, 0]),
+        ("tumours", "full", [16 / 31, 8 / 31, 4 / 31, 2 / 31, 1 / 31, 0]),
+        ("tumours", "low", [8 / 15, 4 / 15, 2 / 15, 1 / 15, 0]),
+    ],
+)
+def test_each_scale_weighs_half_of_the_next_finer_and_the_coarsest_nothing(task, resolution, weights):
+    """By the number of poolings; Dice is pooled over the batch at full resolution alone."""
+    layers = ["train", *(["gtv"] if task == "tumours" else []), "nnunet"]
+    config = Resolved(read(bundle_folder("segrap2023") / "configs", layers) | {"resolution": resolution})
+    assert config.at("loss#weights") == pytest.approx(weights)
+    assert config.at("loss#loss#batch") == (resolution == "full")
+    assert (config.at("learning_rate"), config.at("foreground_share")) == (0.01, 0.33)
+    if task == "tumours":
+        assert [flip["spatial_axis"] for flip in config.at("flips")] == [0, 1, 2]
 
 
 def test_there_are_no_other_plans():
