@@ -11,13 +11,17 @@ Axes: K classes, *S spatial ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import torch
+from monai.data import MetaTensor
 from torch import Tensor
 
 from common.inference.decision import likeliest
-from common.inference.even_windows import Windows
+from common.inference.even_windows import EvenWindowInferer, Windows
+from common.tensors.plain import plain
 
-__all__ = ["argmax_of_windows", "streamed_argmax"]
+__all__ = ["LikeliestWindowInferer", "argmax_of_windows", "streamed_argmax"]
 
 
 def streamed_argmax(
@@ -94,3 +98,42 @@ def _finish(slab: Tensor, decided: Tensor, axis: int, begin: int, end: int) -> N
         if kept:
             sums.narrow(axis, 0, kept).copy_(sums.narrow(axis, final, kept).clone())
         sums.narrow(axis, kept, final).zero_()
+
+
+class LikeliestWindowInferer(EvenWindowInferer):
+    """Class probabilities by nnU-Net's windows, or the classes that they make likeliest in little memory.
+
+    Args:
+        roi_size: the patch in voxels.
+        classes: give the likeliest class of each voxel.
+        settings: of :class:`common.inference.even_windows.EvenWindowInferer`.
+
+    Raises:
+        InputError: ``step`` is not in (0, 1].
+    """
+
+    def __init__(self, roi_size: Sequence[int], *, classes: bool = False, **settings: Any) -> None:
+        super().__init__(roi_size, **settings)
+        self.classes = classes
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """(B, C, *S) of any size to (B, K, *S), float32, or (B, 1, *S), uint8 for up to 256 classes."""
+        if not self.classes:
+            return super().__call__(inputs, network, *args, **kwargs)
+
+        def predict(x: Tensor) -> Tensor:
+            return network(x, *args, **kwargs)
+
+        found = [
+            streamed_argmax(
+                image[None],
+                predict,
+                self.roi_size,
+                step=self.step,
+                sw_batch_size=self.sw_batch_size,
+                mirror_axes=self.mirror_axes,
+            )
+            for image in plain(inputs)
+        ]
+        whole = torch.cat(found)
+        return MetaTensor(whole).copy_meta_from(inputs) if isinstance(inputs, MetaTensor) else whole

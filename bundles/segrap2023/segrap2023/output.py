@@ -19,7 +19,7 @@ from monai.transforms import SaveImaged
 from monai.utils import MetaKeys
 
 from common.datasets.lists.output_names import output_path
-from common.datasets.raw.segrap_classes import expand, membership
+from common.datasets.raw.segrap_classes import Structures, expand, membership
 from common.errors import InputError
 from common.files import atomic_path
 from common.tensors.plain import plain
@@ -29,18 +29,17 @@ from segrap2023.structures import structures_of
 __all__ = ["SaveStructuresd", "chosen_structures"]
 
 
-def chosen_structures(names: Sequence[str] | str | None, task: str) -> list[str]:
+def chosen_structures(names: Sequence[str] | str | None, known: Structures) -> list[str]:
     """The structures to write; empty for all of them.
 
     Args:
         names: of structures, or None.
-        task: see :func:`segrap2023.structures.structures_of`.
+        known: all there are.
 
     Raises:
-        InputError: a name is not one of the task's; the message lists these.
+        InputError: a name is none of them; the message lists these.
     """
-    chosen = [names] if isinstance(names, str) else list(names or [])
-    known = structures_of(task)
+    chosen = list(names or []) if names is None or isinstance(names, list | tuple) else [names]
     wrong = [name for name in chosen if name not in known]
     if wrong:
         raise InputError(f"structures: {wrong[0]!r} is none; expected of: {', '.join(known)}")
@@ -58,6 +57,7 @@ class SaveStructuresd(SaveImaged):
         output_ext: of the 4D image, such as ".mha".
         output_postfix: of the label map's name; "organs" gives ``case_organs.nii.gz``.
         task: "organs" or "tumours".
+        names: of the network's classes, see :func:`segrap2023.structures.structures_of`.
         structures: names of those to write, each as a mask of its own; None for the two files with all.
     """
 
@@ -69,11 +69,13 @@ class SaveStructuresd(SaveImaged):
         output_ext: str = ".mha",
         output_postfix: str = "organs",
         task: str = "organs",
+        names: Mapping[int, str] | None = None,
         structures: Sequence[str] | str | None = None,
     ) -> None:
         super().__init__(keys, output_dir=output_dir, separate_folder=False, print_log=False)
         self.folder, self.ending, self.postfix = Path(output_dir), output_ext, output_postfix
-        self.structures, self.chosen = structures_of(task), chosen_structures(structures, task)
+        self.structures = structures_of(task, names)
+        self.chosen = chosen_structures(structures, self.structures)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Write the files, and note the label map, or the first mask, as ``saved_to`` of its metadata.
@@ -94,9 +96,13 @@ class SaveStructuresd(SaveImaged):
             classes = output_path(self.folder, case, file, f"_{self.postfix}.nii.gz")
             stack = output_path(self.folder, case, file, self.ending)
             _write_volume(classes, fine, affine)
-            write_stack(stack, expand(fine, self.structures), affine)
+            write_stack(stack, self._masks(fine), affine)
             case[key].meta[MetaKeys.SAVED_TO] = str(classes)
         return case
+
+    def _masks(self, fine: np.ndarray) -> np.ndarray:
+        """(C, X, Y, Z), made in the file's order: of a whole scan they take gigabytes, and are there once."""
+        return expand(np.ascontiguousarray(fine.T), self.structures).transpose(0, 3, 2, 1)
 
     def _mask(
         self,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from monai.data import MetaTensor
 from monai.transforms import Orientation
 
-from common.datasets.raw.segrap_classes import membership
+from common.datasets.raw.segrap_classes import ORGANS, Structures, membership
 from common.evaluation.drawing.figure_file import save_figure
 from common.training.preview import FirstCases
 from segrap2023.structures import structures_of
@@ -32,11 +32,14 @@ class StructurePage(FirstCases):
     Args:
         path: PNG to write.
         task: "organs" or "tumours".
+        names: of the network's classes, see :func:`segrap2023.structures.structures_of`.
     """
 
-    def __init__(self, path: str | Path, *, task: str = "organs") -> None:
+    def __init__(
+        self, path: str | Path, *, task: str = "organs", names: Mapping[int, str] | None = None
+    ) -> None:
         super().__init__(path)
-        self.task = task
+        self.structures = structures_of(task, names)
 
     def part(self, case: Mapping[str, Any]) -> dict[str, MetaTensor]:
         """The CT without contrast agent as the file holds it, label and prediction on its grid."""
@@ -45,7 +48,7 @@ class StructurePage(FirstCases):
     def picture(self, kept: Sequence[dict[str, MetaTensor]], epoch: int) -> None:
         """The page."""
         (first,) = kept
-        draw_page(first["image"], first["label"], first["pred"], self.path, task=self.task)
+        draw_page(first["image"], first["label"], first["pred"], self.path, self.structures)
 
 
 def _scan_of(case: Mapping[str, Any]) -> MetaTensor:
@@ -60,8 +63,7 @@ def draw_page(
     reference: MetaTensor,
     prediction: MetaTensor,
     path: str | Path,
-    *,
-    task: str = "organs",
+    structures: Structures = ORGANS,
 ) -> None:
     """One panel for each structure: an axial slice where it is largest, cut around it.
 
@@ -73,13 +75,12 @@ def draw_page(
         reference: label map (1, X, Y, Z) of the exclusive classes on the image's grid.
         prediction: likewise.
         path: PNG to write.
-        task: see :func:`segrap2023.structures.structures_of`.
+        structures: name -> classes.
     """
     upright = Orientation(axcodes="LPS", labels=None)
     turned = upright(image)
     grey, spacing = np.asarray(turned)[0], turned.pixdim.tolist()
     fine = [np.asarray(upright(one))[0].astype(np.uint8) for one in (reference, prediction)]
-    structures = structures_of(task)
     rows = math.ceil(len(structures) / _COLUMNS)
     columns = min(_COLUMNS, len(structures))
     figure = Figure(figsize=(1.7 * columns, 1.95 * rows + 0.5), layout="constrained", facecolor="white")

@@ -34,13 +34,15 @@ def write_stack(path: str | Path, masks: np.ndarray, affine: np.ndarray) -> None
 
     Args:
         path: such as ``case.mha``.
-        masks: (C, X, Y, Z), 0 or 1.
+        masks: (C, X, Y, Z), 0 or 1.  They are not copied if they are bool and lie in memory as in the file,
+            X fastest.
         affine: (4, 4), index (X, Y, Z) to world in mm, RAS.
 
     Raises:
         InputError: the folder cannot be written to.
     """
-    array = np.ascontiguousarray(masks.transpose(0, 3, 2, 1), dtype=np.uint8)
+    array = np.ascontiguousarray(masks.transpose(0, 3, 2, 1))
+    array = array.view(np.uint8) if array.dtype == bool else array.astype(np.uint8, copy=False)
     image = itk.image_view_from_array(array)
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(affine, np.float64)
     spacing = np.linalg.norm(lps[:3, :3], axis=0)

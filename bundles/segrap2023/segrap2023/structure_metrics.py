@@ -8,7 +8,7 @@ Source: segrap2023/docs/method.md#scores.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,9 +26,9 @@ __all__ = ["SmoothDice", "StructureDice", "StructureSurfaceDice", "structure_nam
 _SMOOTH = 1e-5
 
 
-def structure_names(task: str) -> dict[int, str]:
-    """Number of a structure, from 1, to its name."""
-    return dict(enumerate(structures_of(task), start=1))
+def structure_names(task: str, names: Mapping[int, str] | None = None) -> dict[int, str]:
+    """Number of a structure, from 1, to its name; see :func:`segrap2023.structures.structures_of`."""
+    return dict(enumerate(structures_of(task, names), start=1))
 
 
 class SmoothDice(PerClassMetric):
@@ -61,12 +61,13 @@ class StructureDice(PerClassMetric):
 
     Args:
         task: see :func:`segrap2023.structures.structures_of`.
+        names: likewise.
     """
 
     metric = "DSC"
 
-    def __init__(self, task: str = "organs") -> None:
-        self.structures = structures_of(task)
+    def __init__(self, task: str = "organs", names: Mapping[int, str] | None = None) -> None:
+        self.structures = structures_of(task, names)
         super().__init__(len(self.structures) + 1)
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:

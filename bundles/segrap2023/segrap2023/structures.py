@@ -7,7 +7,9 @@ Source: segrap2023/docs/method.md#structures.
 
 from __future__ import annotations
 
-from common.datasets.raw.segrap_classes import GTVS, ORGANS, Structures
+from collections.abc import Mapping
+
+from common.datasets.raw.segrap_classes import GTVS, ORGANS, Structures, membership
 
 __all__ = ["TASKS", "structures_of", "tolerance_mm"]
 
@@ -15,15 +17,23 @@ TASKS: dict[str, Structures] = {"organs": ORGANS, "tumours": GTVS}
 _TOLERANCES_MM = {"Larynx": 2.0, "OralCavity": 3.0}
 
 
-def structures_of(task: str) -> Structures:
+def structures_of(task: str, names: Mapping[int, str] | None = None) -> Structures:
     """Structure -> its classes, in the challenge's order.
+
+    Args:
+        task: "organs" or "tumours".
+        names: of a network's classes 1, 2, ... by value.  Where they are not as many as the task has, the
+            network is for other labels, and each of its classes is a structure of that name.
 
     Raises:
         ValueError: the task is neither ``organs`` nor ``tumours``.
     """
     if task not in TASKS:
         raise ValueError(f"task is {task!r}; expected one of: {', '.join(TASKS)}")
-    return TASKS[task]
+    structures = TASKS[task]
+    if names is None or 1 + max(names) == membership(structures).shape[1]:
+        return structures
+    return {name: (value,) for value, name in names.items()}
 
 
 def tolerance_mm(structure: str) -> float:

@@ -63,7 +63,14 @@ FLAT, CUBE, PLANE, ALL = [1, 3, 3], [3, 3, 3], [1, 2, 2], [2, 2, 2]
 @pytest.mark.parametrize(
     ("task", "resolution", "spacing", "patch", "kernels", "strides"),
     [
-        ("organs", "full", [3, 0.542, 0.542], [28, 224, 224], [FLAT] * 2 + [CUBE] * 4, [PLANE] * 2 + [ALL] * 2),
+        (
+            "organs",
+            "full",
+            [3, 0.542, 0.542],
+            [28, 224, 224],
+            [FLAT] * 2 + [CUBE] * 4,
+            [PLANE] * 2 + [ALL] * 2,
+        ),
         ("organs", "low", [3.886, 1.956, 1.956], [64, 192, 160], [CUBE] * 6, [ALL] * 4),
         (
             "tumours",

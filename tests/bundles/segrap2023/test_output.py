@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 
 import itk
 import nibabel as nib
@@ -47,6 +48,18 @@ def test_both_files(tmp_path):
     assert result["pred"].meta["saved_to"].endswith("segrap_0001_organs.nii.gz")
 
 
+def test_masks_are_in_memory_once(tmp_path):
+    step = SaveStructuresd("pred", output_dir=tmp_path)
+    step(predicted(tmp_path))  # so that libraries are there
+    case = predicted(tmp_path)
+    case["pred"] = MetaTensor(case["pred"].repeat(1, 10, 10, 10), affine=AFFINE, meta=case["pred"].meta)
+    tracemalloc.start()
+    step(case)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * 45 * case["pred"].numel()
+
+
 def test_chosen_structures_alone(tmp_path):
     case = predicted(tmp_path)
     label = np.asarray(case["pred"])[0].copy()
@@ -65,6 +78,23 @@ def test_a_wrong_name_lists_the_right_ones():
         SaveStructuresd("pred", output_dir=".", structures=["Parotid_L", "Brainstem"])
     with pytest.raises(InputError, match="'Brain' is none; expected of: GTVp, GTVnd"):
         SaveStructuresd("pred", output_dir=".", structures="Brain", task="tumours")
+
+
+@pytest.mark.parametrize("wrong", [3, ["Brain", 3]])
+def test_what_is_no_name_is_refused(wrong):
+    with pytest.raises(InputError, match="structures: 3 is none; expected of: Brain"):
+        SaveStructuresd("pred", output_dir=".", structures=wrong)
+
+
+def test_other_labels_have_a_volume_for_each_class(tmp_path):
+    case = predicted(tmp_path, classes=4)
+    label = np.asarray(case["pred"])[0].copy()
+    names = {1: "cord", 2: "lung", 3: "heart"}
+    SaveStructuresd("pred", output_dir=tmp_path, names=names)(case)
+    stack = itk.array_from_image(itk.imread(str(tmp_path / "segrap_0001.mha")))
+    assert np.array_equal(stack, [(label == value).T for value in (1, 2, 3)])
+    SaveStructuresd("pred", output_dir=tmp_path, names=names, structures="lung")(case)
+    assert (tmp_path / "segrap_0001" / "lung.nii.gz").is_file()
 
 
 def test_tumours(tmp_path):

@@ -16,6 +16,7 @@ from common.datasets.raw.segrap_classes import (
     expand,
 )
 from common.transforms.paired_flip import RandPairedFlipd, swap_channels
+from segrap2023.structure_metrics import StructureDice, structure_names
 from segrap2023.structures import structures_of, tolerance_mm
 
 
@@ -60,3 +61,17 @@ def test_tasks_and_tolerances():
         structures_of("organ")
     others = {name: tolerance_mm(name) for name in [*ORGANS, *GTVS] if tolerance_mm(name) != 1.0}
     assert others == {"Larynx": 2.0, "OralCavity": 3.0}
+
+
+def test_other_labels_are_structures_of_their_own():
+    """A network of five classes is none of organs: its second class is no brain stem."""
+    names = {1: "cord", 2: "lung", 3: "heart", 4: "aorta"}
+    own = structures_of("organs", names)
+    assert own == {"cord": (1,), "lung": (2,), "heart": (3,), "aorta": (4,)}
+    assert structure_names("organs", names) == {1: "cord", 2: "lung", 3: "heart", 4: "aorta"}
+    assert structures_of("organs", dict.fromkeys(range(1, 55), "")) is ORGANS
+    assert structures_of("tumours", dict.fromkeys(range(1, 3), "")) is GTVS
+    fine = torch.arange(5).reshape(1, 1, 5, 1, 1)
+    metric = StructureDice("organs", names)
+    metric(fine, torch.tensor([0, 1, 1, 3, 4]).reshape(1, 1, 5, 1, 1))
+    assert metric.get_buffer().tolist() == [[0.6667, 0.0, 1.0, 1.0]]
