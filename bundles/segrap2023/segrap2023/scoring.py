@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,19 @@ def find_references(folder: str | Path, structures: Structures) -> list[CaseRefe
 def score_submission(truth: StructureFiles, prediction: StructureFiles) -> dict[str, dict[str, float]]:
     """Structure -> DSC and NSD of one case, each rounded to four decimals.
 
-    Structures are told apart by name, whatever form either side has.
+    Structures are told apart by name, whatever form either side has.  One without a file counts 0 in a
+    prediction, and is empty in a reference.
 
     Raises:
         InputError: a file cannot be read.
     """
     scores: dict[str, dict[str, float]] = {}
+    lacking = set(prediction.lacking)
     for (name, reference), (same, mask) in zip(truth.masks(), prediction.masks(), strict=True):
         assert name == same, "both follow the order of the task's structures"
+        if name in lacking:
+            scores[name] = dict.fromkeys(METRICS, 0.0)
+            continue
         scores[name] = score_structure(
             mask, reference, spacing=truth.spacing, tolerance_mm=tolerance_mm(name)
         )
@@ -150,9 +156,10 @@ def score_teams(
         files=lambda folder: predictions_in(folder, structures),
     )
     teams = find_teams(submissions, [one.case for one in cases], forms)
+    find = cache(partial(find_structures, structures=structures))
 
     def check(file: Path, reference: CaseReference) -> None:
-        check_grid(find_structures(file, structures).grid, reference.truth.grid)
+        check_grid(find(file).grid, reference.truth.grid)
 
     check_predictions(teams, cases, check, allow_missing=missing == "zero", counted="zero")
     require_writable(output_dir)
@@ -160,7 +167,7 @@ def score_teams(
 
     def score(reference: CaseReference, file: Path | None) -> Mapping[str, float]:
         assert file is not None, "a missing case has a row of its own"
-        return columns.row(score_submission(reference.truth, find_structures(file, structures)))
+        return columns.row(score_submission(reference.truth, find(file)))
 
     scores = score_cases(
         teams,
@@ -178,3 +185,6 @@ def score_teams(
     for team in teams:
         if team.unused:
             print(f"{team.name}: {len(team.unused)} files belong to no case, first {team.unused[0].name}")
+        lacking = [f"{file.name}/{name}" for file in team.files.values() for name in find(file).lacking]
+        if lacking:
+            print(f"{team.name}: {len(lacking)} structures have no file and count as 0, first {lacking[0]}")

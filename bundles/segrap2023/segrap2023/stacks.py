@@ -128,20 +128,37 @@ class StructureFiles:
         """Each structure's name and mask (Z, Y, X), bool; a structure without a file is empty.
 
         Raises:
-            InputError: a file cannot be read, or a label map has a value that is no class.
+            InputError: a file cannot be read, a mask has more than one value beside 0, or a label map one
+                that is no class.
         """
         if self.files:
             for name in self.structures:
                 file = self.files.get(name)
                 empty = np.zeros(self.grid.shape[::-1], bool)
-                yield name, empty if file is None else _read(file) > 0
+                yield name, empty if file is None else _mask(file, name, _read(file))
             return
         voxels = _read(self.path)
         if not self.stacked:
             _require_classes(self.path, voxels, self.structures)
             voxels = voxels.astype(np.uint8, copy=False)
         for name, channel, members in zip(self.structures, count(), membership(self.structures)):
-            yield name, voxels[channel] > 0 if self.stacked else members[voxels]
+            yield name, _mask(self.path, name, voxels[channel]) if self.stacked else members[voxels]
+
+    @property
+    def lacking(self) -> list[str]:
+        """The structures without a file, in a folder; else none."""
+        return [name for name in self.structures if name not in self.files] if self.files else []
+
+
+def _mask(path: Path, name: str, voxels: np.ndarray) -> np.ndarray:
+    low, high = voxels.min(), voxels.max()
+    mask = voxels > 0
+    if not (low >= 0 and np.count_nonzero(voxels == high) >= np.count_nonzero(mask)):
+        raise InputError(
+            f"{path}: {name} has values from {low:g} to {high:g}, more than two; expected a mask of 0 and 1: "
+            "decide probabilities before they are written"
+        )
+    return mask
 
 
 def _require_classes(path: Path, voxels: np.ndarray, structures: Structures) -> None:

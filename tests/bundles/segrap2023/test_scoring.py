@@ -15,7 +15,7 @@ import common  # noqa: F401 (makes bundles importable)
 from common.datasets.raw.segrap_classes import GTVS, ORGANS, Structures, expand
 from common.errors import InputError
 from segrap2023.metrics import score_structure
-from segrap2023.scoring import score_teams
+from segrap2023.scoring import score_submission, score_teams
 from segrap2023.stacks import find_structures, write_stack
 from segrap2023.structures import tolerance_mm
 from tests.contract.bundle import Bundle, Shell
@@ -41,8 +41,7 @@ def save(path: Path, voxels: np.ndarray, affine=AFFINE) -> None:
 
 def save_by_name(folder: Path, fine: np.ndarray, structures: Structures = ORGANS) -> None:
     for name, mask in zip(structures, expand(fine, structures), strict=True):
-        if mask.any():
-            save(folder / f"{name}.nii.gz", mask)
+        save(folder / f"{name}.nii.gz", mask)
 
 
 @pytest.fixture
@@ -119,6 +118,25 @@ def test_the_stack_is_what_the_challenge_takes(tmp_path):
     assert np.allclose(third, np.diag([-1, -1, 1]) @ AFFINE[:3, :3])
 
 
+def test_a_structure_without_a_file_counts_nothing(challenge, capsys):
+    """Even where the reference is empty: there is no result.  A reference without a file is empty."""
+    fine = fine_map(0)
+    (absent,) = [name for name, mask in zip(ORGANS, expand(fine), strict=True) if not mask.any()][:1]
+    for name in ("Brain", absent):
+        (challenge / "B" / CASES[0] / f"{name}.nii.gz").unlink()
+    out = run(challenge, ["B"], draws=0)
+    scores = table(out / "scores_B.csv", "caseID")[CASES[0]]
+    assert {column for column, value in scores.items() if float(value) < 1} == {
+        f"{metric}_{name}" for metric in ("DSC", "NSD") for name in ("Brain", absent)
+    }
+    said = f"B: 2 structures have no file and count as 0, first {CASES[0]}/Brain"
+    assert said in capsys.readouterr().out
+    save_by_name(challenge / "whole" / CASES[0], fine)
+    reference = find_structures(challenge / "B" / CASES[0], ORGANS)
+    found = score_submission(reference, find_structures(challenge / "whole" / CASES[0], ORGANS))
+    assert (found[absent]["DSC"], found["Brain"]["DSC"]) == (1.0, 0.0)
+
+
 def test_tumours(tmp_path):
     fine = fine_map(0, 3)
     save(tmp_path / "references" / "a.nii.gz", fine)
@@ -132,6 +150,17 @@ def test_tumours(tmp_path):
 def _44_channels(folder: Path) -> str:
     write_stack(folder / "A" / f"{CASES[0]}.mha", expand(fine_map(0))[:44], AFFINE)
     return "has 44 channels; expected 45, one for each structure from Brain to Trachea"
+
+
+def _probabilities(folder: Path) -> str:
+    image = itk.image_view_from_array(np.random.default_rng(0).random((45, 6, 15, 12), np.float32))
+    direction = np.eye(4)
+    direction[:3, :3] = np.diag([-1, -1, 1]) @ AFFINE[:3, :3] / [0.6, 0.5, 3.0]
+    image.SetSpacing([0.6, 0.5, 3.0, 1.0])
+    image.SetOrigin([-3, 7, 9, 0])
+    image.SetDirection(itk.matrix_from_array(direction))
+    itk.imwrite(image, str(folder / "A" / f"{CASES[0]}.mha"))
+    return "more than two; expected a mask of 0 and 1"
 
 
 def _another_grid(folder: Path) -> str:
@@ -183,6 +212,7 @@ def _references_gone(folder: Path) -> str:
     "spoil",
     [
         _44_channels,
+        _probabilities,
         _another_grid,
         _another_shape,
         _a_vector_image,

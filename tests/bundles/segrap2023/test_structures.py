@@ -15,9 +15,10 @@ from common.datasets.raw.segrap_classes import (
     compose,
     expand,
 )
+from common.errors import InputError
 from common.transforms.paired_flip import RandPairedFlipd, swap_channels
 from segrap2023.structure_metrics import StructureDice, structure_names
-from segrap2023.structures import structures_of, tolerance_mm
+from segrap2023.structures import mirrored_axes, structures_of, tolerance_mm
 
 
 def random_map(seed: int, shape=(5, 6, 7)) -> np.ndarray:
@@ -75,3 +76,12 @@ def test_other_labels_are_structures_of_their_own():
     metric = StructureDice("organs", names)
     metric(fine, torch.tensor([0, 1, 1, 3, 4]).reshape(1, 1, 5, 1, 1))
     assert metric.get_buffer().tolist() == [[0.6667, 0.0, 1.0, 1.0]]
+
+
+def test_organs_are_not_mirrored_from_left_to_right():
+    assert mirrored_axes([0, 1], "organs", 55) == [0, 1]
+    assert mirrored_axes([0, 1, 2], "tumours", 3) == [0, 1, 2]
+    assert mirrored_axes([2], "organs", 5) == [2], "labels of one's own"
+    for axes in ([0, 1, 2], [-1]):
+        with pytest.raises(InputError, match="axis 2 exchanges left and right"):
+            mirrored_axes(axes, "organs", 55)
