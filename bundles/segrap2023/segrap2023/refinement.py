@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from common.checkpoints.staging import find_plan
 from common.checkpoints.store import load_weights, require_weights
 from common.datasets.plan.plan_file import read_plan
+from common.datasets.raw.segrap_classes import ORGANS, membership
 from common.errors import InputError
 from common.inference.two_stages import Box, box_around
 from common.tensors.plain import plain
@@ -111,12 +112,14 @@ class RefineStructuresd(MapTransform):
         keys: label maps (1, X, Y, Z) on the scan's own grid, in a case that :class:`NoteFilesd` has seen.
         network: the second network.
         weights: its weights, with their plan.json beside them.
+        num_classes: of the label maps.
         margin_mm: around the box of a structure.
         sw_batch_size: windows per call of the network.
         device: of the network.
 
     Raises:
-        InputError: there are no such weights, they are another network's, or have no plan.
+        InputError: there are no such weights, they are another network's, or have no plan; or the classes are
+            not those of organs, of which some are small.
     """
 
     def __init__(
@@ -125,12 +128,18 @@ class RefineStructuresd(MapTransform):
         network: nn.Module,
         weights: str | Path,
         *,
+        num_classes: int = 55,
         margin_mm: float = 10.0,
         sw_batch_size: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(keys)
         self.margin_mm, self.device = margin_mm, torch.device(device)
+        if num_classes != membership(ORGANS).shape[1]:
+            raise InputError(
+                f"refiner: a network of {num_classes} classes; small structures are known among the "
+                f"{membership(ORGANS).shape[1]} of organs alone: predict without --refiner"
+            )
         require_weights(weights, bundle="segrap2023")
         load_weights(network, weights, bundle="segrap2023")
         self.network = network.to(self.device).eval()

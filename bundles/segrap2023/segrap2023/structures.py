@@ -28,10 +28,10 @@ def structures_of(task: str, names: Mapping[int, str] | None = None) -> Structur
             network is for other labels, and each of its classes is a structure of that name.
 
     Raises:
-        ValueError: the task is neither ``organs`` nor ``tumours``.
+        InputError: the task is neither ``organs`` nor ``tumours``.
     """
     if task not in TASKS:
-        raise ValueError(f"task is {task!r}; expected one of: {', '.join(TASKS)}")
+        raise InputError(f"task is {task!r}; expected one of: {', '.join(TASKS)}")
     structures = TASKS[task]
     if names is None or 1 + max(names) == membership(structures).shape[1]:
         return structures

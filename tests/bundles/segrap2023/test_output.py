@@ -172,6 +172,8 @@ def test_refinement_reads_the_scan_at_its_own_resolution(tmp_path, caplog):
     assert not np.array_equal(after[0], label)
     assert f"refinement changed {int((after[0] != label).sum())} voxels" in caplog.text
     assert np.array_equal(after[0, :, :, 12:], label[:, :, 12:]), "far from the structure"
+    with pytest.raises(InputError, match=r"refiner: a network of 3 classes; .* predict without --refiner"):
+        RefineStructuresd("pred", network, weights, num_classes=3)
     other = UNet3D(widths=(2, 4, 4, 8), dropout=0.0)
     with pytest.raises(InputError, match="do not fit this network"):
         RefineStructuresd("pred", other, weights)

@@ -58,7 +58,7 @@ def test_sizes_of_the_unions():
 def test_tasks_and_tolerances():
     assert structures_of("organs") is ORGANS
     assert structures_of("tumours") is GTVS
-    with pytest.raises(ValueError, match="expected one of: organs, tumours"):
+    with pytest.raises(InputError, match="expected one of: organs, tumours"):
         structures_of("organ")
     others = {name: tolerance_mm(name) for name in [*ORGANS, *GTVS] if tolerance_mm(name) != 1.0}
     assert others == {"Larynx": 2.0, "OralCavity": 3.0}
