@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
+from common.bundles import bundle_folder
+from common.config_walk import components
 from common.datasets.raw.segrap_classes import (
     GTVS,
     ORGANS,
@@ -85,3 +89,14 @@ def test_organs_are_not_mirrored_from_left_to_right():
     for axes in ([0, 1, 2], [-1]):
         with pytest.raises(InputError, match="axis 2 exchanges left and right"):
             mirrored_axes(axes, "organs", 55)
+
+
+def test_everything_that_names_structures_knows_the_networks_classes():
+    for config, targets in (
+        ("inference", {"SaveStructuresd"}),
+        ("evaluate", {"StructureDice", "StructureSurfaceDice", "StructurePage"}),
+    ):
+        raw = json.loads((bundle_folder("segrap2023") / "configs" / f"{config}.json").read_text())
+        nodes = {node["_target_"].rpartition(".")[2]: node for _, node in components(raw)}
+        assert all(nodes[target]["names"] == "@names" for target in targets)
+    assert nodes["CaseTable"]["names"] == "$segrap2023.structure_metrics.structure_names(@task, @names)"
