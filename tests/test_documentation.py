@@ -21,6 +21,7 @@ from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
 from tests.common.datasets.raw_prostate import raw_prostate
 from tests.common.datasets.raw_registration import write_acdc_pairs
+from tests.common.datasets.raw_segrap2023 import MAPS, RawSegRap
 from tests.common.datasets.raw_volumes import (
     published,
     write_acdc,
@@ -58,6 +59,7 @@ RAW = {
     "PANCREAS": lambda folder: write_prepared_pancreas(folder, cases=published("pancreas_ct", 4)),
     "POLYP": raw_polyp,
     "PROSTATE": raw_prostate,
+    "SEGRAP2023": lambda folder: RawSegRap(folder, published("segrap2023", 4)),
 }
 #: Options of a phantom.
 COUNTS = {"training", "validation", "test"}
@@ -164,8 +166,9 @@ class Reader:
     """A reader who runs what a page prints, in order, with their own files where it names some.
 
     DIR stands for the reader's scans, SIGNALS for their measurements, REFERENCES for a challenge's release
-    and PREDICTIONS for label maps of its cases (those prepared by an earlier command), PICTURES for a folder
-    in which a phantom is made, CLIP.wav for a recording and PHOTOGRAPHS for a folder of pictures.
+    PREDICTIONS for label maps of its cases (those prepared by an earlier command), TEAM_A and TEAM_B for
+    submissions, PICTURES for a folder in which a phantom is made, CLIP.wav for a recording and PHOTOGRAPHS
+    for a folder of pictures.
     """
 
     def __init__(self, bundle: Bundle, folder: Path) -> None:
@@ -184,6 +187,10 @@ class Reader:
             self.places[word] = folder / f"prepared {word}"
         released = {"REFERENCES": folder / "raw KITS21", "PREDICTIONS": self.places["KITS21"] / "labelsTr"}
         self.places |= released
+        if bundle.name == "segrap2023":  # label maps, one of the forms of a submission
+            maps = {"REFERENCES": folder / "raw SEGRAP2023" / MAPS / "Task001"}
+            teams = {"TEAM_A": maps["REFERENCES"], "TEAM_B": self.places["SEGRAP2023"] / "labelsTr"}
+            self.places |= maps | teams
 
     def run(self, command: str) -> None:
         if BUDGETED.search(command) or PUBLISHED.search(command):

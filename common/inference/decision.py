@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -170,13 +171,15 @@ class DecideOnOwnGridd(MapTransform):
     Replaces a decision followed by ``Invertd``.
 
     Args:
-        keys: probabilities (K, *S).
+        keys: probabilities (K, *S); or label maps (1, *S) of whole numbers, which go to the scan by nearest
+            neighbour.
         orig_keys: the image that the network saw, with the record of its preprocessing.
         regions: channels are regions that may overlap, each where it exceeds a half, and become masks
             (K, *T) of 0 and 1, uint8.  Otherwise channels are classes, and the likeliest ones become a
             label map (1, *T), uint8 for up to 256 classes.
         resample: "probabilities", or "labels": decide on the network's grid and bring labels back by nearest
             neighbour, which is a little faster and less exact.
+        linear: interpolate along every axis, also along one whose slices preprocessing took as they are.
         further_key: where the case's list of :class:`Vote` stands, if it has one: further probabilities to
             average with these.
 
@@ -191,27 +194,36 @@ class DecideOnOwnGridd(MapTransform):
         *,
         regions: bool = False,
         resample: str = "probabilities",
+        linear: bool = False,
         further_key: str = "further",
     ) -> None:
         super().__init__(keys)
         _check(resample)
         self.orig_keys, self.regions, self.resample = orig_keys, regions, resample
-        self.further_key = further_key
+        self.linear, self.further_key = linear, further_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Decide every key."""
         result = dict(data)
         image: MetaTensor = result[self.orig_keys]
         grid = own_grid(image)
+        grid = replace(grid, nearest=frozenset()) if self.linear else grid
         affine = torch.from_numpy(grid.affine)
         rule = exceeded_half if self.regions else likeliest
         for key in self.key_iterator(result):
             scores = plain(result[key]).detach()
-            further = result.get(self.further_key, ())
-            decided = decide_on_own_grid(scores, grid, rule, resample=self.resample, further=further)
+            if len(scores) == 1 and not scores.is_floating_point():
+                decided = decide_on_own_grid(scores, grid, _as_they_are, resample="labels")
+            else:
+                further = result.get(self.further_key, ())
+                decided = decide_on_own_grid(scores, grid, rule, resample=self.resample, further=further)
             channels = _masks(decided, len(scores)) if self.regions else decided[None]
             result[key] = MetaTensor(channels, meta={**deepcopy(image.meta), "affine": affine})
         return result
+
+
+def _as_they_are(labels: Tensor) -> Tensor:
+    return labels[0]
 
 
 def _masks(chosen: Tensor, channels: int) -> Tensor:

@@ -10,14 +10,18 @@ Axes: K classes, *S spatial ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import torch
+from monai.data import MetaTensor
 from torch import Tensor
 
 from common.inference.decision import likeliest
-from common.inference.even_windows import Windows
+from common.inference.even_windows import EvenWindowInferer, Windows
+from common.tensors.plain import plain
 
-__all__ = ["streamed_argmax"]
+__all__ = ["LikeliestWindowInferer", "argmax_of_windows", "streamed_argmax"]
 
 
 def streamed_argmax(
@@ -47,15 +51,32 @@ def streamed_argmax(
     windows = Windows(
         image, network, roi_size, step=step, batch=sw_batch_size, mirror_axes=mirror_axes, order=axis
     )
+    return argmax_of_windows(windows, windows.sides, roi_size, axis)[windows.inside][None, None]
+
+
+def argmax_of_windows(
+    windows: Iterable[tuple[Sequence[int], Tensor]], sides: Sequence[int], roi_size: Sequence[int], axis: int
+) -> Tensor:
+    """The same of any windows, whose scores need not be probabilities.
+
+    Args:
+        windows: each one's first voxel and its weighted scores (K, *patch), sorted by ``axis``.
+        sides: of the volume, which the windows cover.
+        roi_size: the patch in voxels.
+        axis: along which slices become final.
+
+    Returns:
+        (*S), uint8 for up to 256 classes.
+    """
     slab: Tensor | None = None
     decided: Tensor | None = None
     begin = 0  # the volume's slice that is the slab's first
     for corner, weighted in windows:
         if slab is None:
-            sides = list(windows.sides)
-            sides[axis] = roi_size[axis]
-            slab = weighted.new_zeros((len(weighted), *sides))
-            decided = likeliest(weighted.new_zeros((len(weighted), 1))).new_empty(windows.sides)
+            shape = list(sides)
+            shape[axis] = roi_size[axis]
+            slab = weighted.new_zeros((len(weighted), *shape))
+            decided = likeliest(weighted.new_zeros((len(weighted), 1))).new_empty(tuple(sides))
         if corner[axis] > begin:
             _finish(slab, decided, axis, begin, corner[axis])
             begin = corner[axis]
@@ -63,8 +84,8 @@ def streamed_argmax(
         at[axis] = slice(None)
         slab[(slice(None), *at)] += weighted
         del weighted  # before the next windows are predicted
-    _finish(slab, decided, axis, begin, windows.sides[axis])
-    return decided[windows.inside][None, None]
+    _finish(slab, decided, axis, begin, sides[axis])
+    return decided
 
 
 def _finish(slab: Tensor, decided: Tensor, axis: int, begin: int, end: int) -> None:
@@ -77,3 +98,42 @@ def _finish(slab: Tensor, decided: Tensor, axis: int, begin: int, end: int) -> N
         if kept:
             sums.narrow(axis, 0, kept).copy_(sums.narrow(axis, final, kept).clone())
         sums.narrow(axis, kept, final).zero_()
+
+
+class LikeliestWindowInferer(EvenWindowInferer):
+    """Class probabilities by nnU-Net's windows, or the classes that they make likeliest in little memory.
+
+    Args:
+        roi_size: the patch in voxels.
+        classes: give the likeliest class of each voxel.
+        settings: of :class:`common.inference.even_windows.EvenWindowInferer`.
+
+    Raises:
+        InputError: ``step`` is not in (0, 1].
+    """
+
+    def __init__(self, roi_size: Sequence[int], *, classes: bool = False, **settings: Any) -> None:
+        super().__init__(roi_size, **settings)
+        self.classes = classes
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """(B, C, *S) of any size to (B, K, *S), float32, or (B, 1, *S), uint8 for up to 256 classes."""
+        if not self.classes:
+            return super().__call__(inputs, network, *args, **kwargs)
+
+        def predict(x: Tensor) -> Tensor:
+            return network(x, *args, **kwargs)
+
+        found = [
+            streamed_argmax(
+                image[None],
+                predict,
+                self.roi_size,
+                step=self.step,
+                sw_batch_size=self.sw_batch_size,
+                mirror_axes=self.mirror_axes,
+            )
+            for image in plain(inputs)
+        ]
+        whole = torch.cat(found)
+        return MetaTensor(whole).copy_meta_from(inputs) if isinstance(inputs, MetaTensor) else whole

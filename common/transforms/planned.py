@@ -34,11 +34,17 @@ def is_anisotropic(spacing: Sequence[float]) -> bool:
     return max(spacing) > ANISOTROPY * min(spacing)
 
 
-def _steps(spacing: Sequence[float], order: int | str) -> list[tuple[list[float], int | str]]:
-    """(pixdim, interpolation) to apply in turn; a pixdim of -1 leaves its axis alone."""
-    if not is_anisotropic(spacing):
+def _steps(
+    spacing: Sequence[float], order: int | str, own: Sequence[float] | None = None
+) -> list[tuple[list[float], int | str]]:
+    """(pixdim, interpolation) to apply in turn; a pixdim of -1 leaves its axis alone.
+
+    ``own`` is the scan's spacing, whose coarsest axis comes first where it is anisotropic.
+    """
+    thick = own if own is not None and is_anisotropic(own) else spacing
+    if not is_anisotropic(thick):
         return [(list(spacing), order)]
-    coarse = max(range(len(spacing)), key=lambda axis: spacing[axis])
+    coarse = max(range(len(spacing)), key=lambda axis: thick[axis])
     fine = [-1.0 if axis == coarse else s for axis, s in enumerate(spacing)]
     across = [s if axis == coarse else -1.0 for axis, s in enumerate(spacing)]
     return [(fine, order), (across, "nearest")]
@@ -57,7 +63,9 @@ class OwnKeysSpacingd(Spacingd):
         return {**data, **super().__call__(own, lazy)}
 
 
-def planned_spacing(keys: KeysCollection, spacing: Sequence[float]) -> Compose:
+def planned_spacing(
+    keys: KeysCollection, spacing: Sequence[float], *, by_scan: bool = False
+) -> Compose | MapTransform:
     """Resample images to a spacing by cubic splines; invertible.
 
     Where the spacing is anisotropic, its coarsest axis is resampled by nearest neighbour.
@@ -65,13 +73,33 @@ def planned_spacing(keys: KeysCollection, spacing: Sequence[float]) -> Compose:
     Args:
         keys: images, (C, D, H, W) each.
         spacing: mm, (D, H, W).
+        by_scan: where a scan's own spacing is anisotropic, its coarsest axis is the one, whatever the target.
     """
+    return _SpacingByScand(keys, spacing) if by_scan else _spline_steps(keys, _steps(spacing, order=3))
+
+
+def _spline_steps(keys: KeysCollection, steps: Sequence[tuple[list[float], int | str]]) -> Compose:
     return Compose(
         [
             OwnKeysSpacingd(keys, pixdim=pixdim, mode=mode, padding_mode="nearest" if mode == 3 else "border")
-            for pixdim, mode in _steps(spacing, order=3)
+            for pixdim, mode in steps
         ]
     )
+
+
+class _SpacingByScand(MapTransform):
+    """Chooses the steps for each image by its own spacing."""
+
+    def __init__(self, keys: KeysCollection, spacing: Sequence[float]) -> None:
+        super().__init__(keys)
+        self.spacing = list(spacing)
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        result = dict(data)
+        for key in self.key_iterator(result):
+            steps = _steps(self.spacing, order=3, own=result[key].pixdim.tolist())
+            result = _spline_steps(key, steps)(result)
+        return result
 
 
 def resample_per_class(label: Tensor, resample: Callable[[Tensor], Tensor]) -> Tensor:
@@ -107,17 +135,26 @@ class PlannedSpacingLabeld(MapTransform):
         keys: label maps, (1, D, H, W) each.
         spacing: mm, (D, H, W).
         allow_missing_keys: pass cases without the key.
+        by_scan: see :func:`planned_spacing`.
     """
 
     def __init__(
-        self, keys: KeysCollection, spacing: Sequence[float], allow_missing_keys: bool = False
+        self,
+        keys: KeysCollection,
+        spacing: Sequence[float],
+        allow_missing_keys: bool = False,
+        *,
+        by_scan: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.spacing = list(spacing)
-        self.steps = Compose(
+        self.spacing, self.by_scan = list(spacing), by_scan
+        self.steps = self._linear_steps()
+
+    def _linear_steps(self, own: Sequence[float] | None = None) -> Compose:
+        return Compose(
             [
                 Spacing(pixdim=pixdim, mode=mode, padding_mode="border")
-                for pixdim, mode in _steps(spacing, order="bilinear")
+                for pixdim, mode in _steps(self.spacing, order="bilinear", own=own)
             ]
         )
 
@@ -126,7 +163,8 @@ class PlannedSpacingLabeld(MapTransform):
         result = dict(data)
         for key in self.key_iterator(result):
             label = result[key]
-            resampled = resample_per_class(label, self.steps)
+            steps = self._linear_steps(label.pixdim.tolist()) if self.by_scan else self.steps
+            resampled = resample_per_class(label, steps)
             if isinstance(resampled, MetaTensor) and isinstance(label, MetaTensor):
                 resampled.meta = {**label.meta, "affine": resampled.affine}
             result[key] = resampled

@@ -16,6 +16,7 @@ from nibabel.affines import voxel_sizes
 from tqdm import tqdm
 
 from common.datasets.check.facts_cache import load_cached, save_cached, stamp
+from common.datasets.check.grids import GRID_TOLERANCE, grid_distance
 from common.datasets.check.voxels import UnreadableError, Voxels, read_voxels
 from common.datasets.lists.case_list import places_of
 from common.pictures import label_channel
@@ -241,7 +242,18 @@ def _read_files(files: tuple[str, ...]) -> tuple[list[Voxels], str | None, str]:
             return [], str(error), file
         if voxels[-1].shape != voxels[0].shape:
             return [], f"has shape {voxels[-1].shape}, but {files[0]} has {voxels[0].shape}", file
+        if not _on_one_grid(voxels[-1], voxels[0]):
+            return [], f"has another affine than {files[0]}, so its voxels lie elsewhere", file
     return voxels, None, ""
+
+
+def _on_one_grid(found: Voxels, first: Voxels) -> bool:
+    """Whether voxels of equal index are at one place; pictures have no places."""
+    if found.affine is None or first.affine is None or not np.isfinite(first.affine).all():
+        return True
+    if not all(voxel_sizes(first.affine)):
+        return True  # complained of by a rule
+    return grid_distance(first.shape, first.affine, found.affine) <= GRID_TOLERANCE
 
 
 def _rows(affine: np.ndarray | None) -> tuple[tuple[float, ...], ...] | None:

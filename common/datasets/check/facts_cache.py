@@ -9,7 +9,7 @@ from common.file_cache import stamp as stamp_of
 
 __all__ = ["load_cached", "save_cached", "stamp"]
 
-_CACHE = FileCache("facts", version=3)  # raise it when the meaning of what is stored changes
+_CACHE = FileCache("facts", version=4)  # raise it when the meaning of what is stored changes
 
 
 def stamp(image: tuple[str, ...], label: tuple[str, ...]) -> list[list[int]] | None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import product
-
-import numpy as np
 
 from common.datasets.check.facts import CaseFacts, ImageFacts, LabelFacts
 from common.datasets.check.findings import Finding
+from common.datasets.check.grids import GRID_TOLERANCE, grid_distance
 from common.datasets.check.image_rules import is_affine
 from common.datasets.check.label_values import mapped, repair_for_values, shown_values
 from common.datasets.check.rules import Rules, repair_file
 
 __all__ = ["label_findings"]
-
-_GRID_TOLERANCE = 0.1  # voxels; header rounding stays below, a half-voxel shift above
 
 
 def label_findings(case: CaseFacts, rules: Rules) -> Iterator[Finding]:
@@ -53,21 +49,13 @@ def _grid(image: ImageFacts, label: LabelFacts, about: Callable[..., Finding]) -
         return
     if image.affine is None or label.affine is None or not is_affine(image.affine):
         return
-    distance = _grid_distance(image, label)
-    if not distance <= _GRID_TOLERANCE:
+    distance = grid_distance(image.shape, image.affine, label.affine)
+    if not distance <= GRID_TOLERANCE:
         yield about(
             found=f"lies up to {distance:.3g} voxels beside the image (affine)",
             expected="the image's affine",
             repair="copy the image's header to the label if the arrays match, else resample it (nearest)",
         )
-
-
-def _grid_distance(image: ImageFacts, label: LabelFacts) -> float:
-    """Largest distance between the same corner of the two grids, in the image's shortest voxel side."""
-    sides = (*image.shape, 1)[:3]
-    corners = np.array([(*corner, 1) for corner in product(*((0, side - 1) for side in sides))])
-    apart = corners @ (np.array(image.affine) - np.array(label.affine)).T
-    return float(np.linalg.norm(apart[:, :3], axis=1).max() / min(image.spacing))
 
 
 def _values(label: LabelFacts, rules: Rules, about: Callable[..., Finding]) -> Iterator[Finding]:

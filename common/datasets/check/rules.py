@@ -52,6 +52,6 @@ def repair_file(error: str) -> str:
         return "copy or download the file again"
     if error == "is a colour picture":
         return "save each pixel's class number as 8-bit grey PNG"
-    if error.startswith("has shape"):
+    if error.startswith(("has shape", "has another affine")):
         return "resample the channels of the case to one grid"
     return "convert it to NIfTI (.nii.gz) or PNG, or correct the path"

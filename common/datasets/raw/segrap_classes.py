@@ -150,7 +150,7 @@ def expand(fine: np.ndarray, structures: Structures = ORGANS) -> np.ndarray:
         structures: ``ORGANS`` or ``GTVS``.
 
     Returns:
-        (N, *S), bool.
+        (N, *S), bool, contiguous.
 
     Raises:
         ValueError: the map has another value, or no integers.
@@ -161,7 +161,7 @@ def expand(fine: np.ndarray, structures: Structures = ORGANS) -> np.ndarray:
             f"a map of {fine.dtype}, {fine.min():g} to {fine.max():g}; expected whole numbers from 0 to "
             f"{table.shape[1] - 1}"
         )
-    return table[:, fine]
+    return table.take(fine, axis=1)
 
 
 def compose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from common.evaluation.drawing.figure_file import save_figure
 __all__ = ["draw_colour_picture", "draw_slices"]
 
 _COLUMNS = 4
+_LEGEND_LINES = 24  # in a column of the legend
 
 
 def _upright(volume: MetaTensor) -> np.ndarray:
@@ -137,7 +139,9 @@ def _finish(
         for v in present
     ]
     if handles:
-        figure.legend(handles=handles, loc="outside right upper", frameon=False)
+        columns = math.ceil(len(handles) / _LEGEND_LINES)
+        size = None if columns == 1 else 6
+        figure.legend(handles=handles, loc="outside right upper", frameon=False, ncols=columns, fontsize=size)
     if title:
         figure.suptitle(title, fontsize=11)
     save_figure(figure, path)

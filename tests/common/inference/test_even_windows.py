@@ -11,7 +11,7 @@ from torch import nn
 
 from common.errors import InputError
 from common.inference.even_windows import EvenWindowInferer, Windows, even_starts, gaussian_weights
-from common.inference.streamed_argmax import streamed_argmax
+from common.inference.streamed_argmax import LikeliestWindowInferer, streamed_argmax
 
 
 @pytest.fixture
@@ -105,6 +105,18 @@ def test_streaming_chooses_what_the_whole_volume_would(network, image, patch, mi
         streamed = streamed_argmax(image, network, patch, **options)
     assert streamed.dtype == torch.uint8
     assert torch.equal(streamed[0].long(), whole.argmax(1))
+
+
+def test_an_inferer_gives_probabilities_or_what_is_likeliest(network, image):
+    two = MetaTensor(torch.cat([image, image.flip(2)]), affine=np.diag([2.0, 3, 4, 1]))
+    settings = {"step": 0.25, "mirror_axes": [1], "sw_batch_size": 2}
+    with torch.no_grad():
+        whole = EvenWindowInferer((8, 8, 8), **settings)(two, network)
+        assert torch.equal(LikeliestWindowInferer((8, 8, 8), **settings)(two, network), whole)
+        classes = LikeliestWindowInferer((8, 8, 8), classes=True, **settings)(two, network)
+    assert torch.equal(classes[:, 0].long(), whole.argmax(1))
+    assert torch.equal(classes.affine, two.affine)
+    assert classes.dtype == torch.uint8
 
 
 def test_streaming_in_two_dimensions(image):

@@ -8,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Spacing
 
+from common.inference.own_grid import own_grid
 from common.transforms.planned import (
     PlannedIntensityd,
     PlannedSpacingLabeld,
@@ -56,6 +57,31 @@ def test_the_coarse_axis_of_an_anisotropic_spacing_takes_the_nearest_slice():
     resampled = planned_spacing("image", (4.0, 1.0, 1.0))({"image": image})["image"]
     assert resampled.shape[1] > 6
     assert all(min(abs(v - k) for k in known) < 1e-5 for v in np.unique(np.asarray(resampled)).tolist())
+
+
+def test_the_scans_own_spacing_may_say_which_axis_is_coarse():
+    """A low resolution is not anisotropic, but slices of 5.5 pixels are."""
+    target = [4.0, 1.4, 1.4]
+    thick, even = volume((8, 12, 12), (3.0, 0.5, 0.5)), volume((8, 12, 12), (3.0, 1.4, 1.4))
+    thick[:] = torch.rand(thick.shape, generator=torch.Generator().manual_seed(0))
+    by_scan = planned_spacing("image", target, by_scan=True)
+    stepwise = planned_spacing("image", [3.0, 1.4, 1.4])({"image": thick})
+    stepwise = Spacing(pixdim=[4.0, -1, -1], mode="nearest", padding_mode="border")(stepwise["image"])
+    assert torch.allclose(by_scan({"image": thick})["image"], stepwise, atol=1e-5)
+    usual = planned_spacing("image", target)
+    assert torch.equal(by_scan({"image": even})["image"], usual({"image": even})["image"])
+    assert not torch.allclose(usual({"image": thick})["image"], stepwise, atol=1e-3)
+    assert own_grid(by_scan({"image": thick})["image"]).nearest == {0}
+    label = volume((8, 12, 12), (3.0, 0.5, 0.5))
+    label[:] = (thick > 0.5).float()
+    found, smooth = (
+        PlannedSpacingLabeld("label", target, by_scan=yes)({"label": label})["label"] for yes in (True, False)
+    )
+    assert found.shape == stepwise.shape
+    slices = Spacing(pixdim=[-1, 1.4, 1.4], mode="bilinear", padding_mode="border")(label)
+    share = Spacing(pixdim=[4.0, -1, -1], mode="nearest", padding_mode="border")(slices)
+    assert torch.equal(found, (share >= 0.5).float())
+    assert not torch.equal(found, smooth)
 
 
 def test_labels_keep_their_values_and_stay_aligned_with_the_image():

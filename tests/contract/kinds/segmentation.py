@@ -29,7 +29,16 @@ def check_channels(bundle: Bundle) -> None:
 
 def prediction_of(run: Run, image) -> Path:
     suffix = run.bundle.suffix
-    return run.output_dir / image.name.replace(suffix, f"_seg{suffix}")
+    return run.output_dir / image.name.replace(suffix, f"_{postfix_of(run.bundle)}{suffix}")
+
+
+def postfix_of(bundle: Bundle) -> str:
+    return bundle.config("inference")["output_postfix"]
+
+
+def first_file(image: str | list[str]) -> str:
+    """Of the files that hold an image's channels."""
+    return image if isinstance(image, str) else image[0]
 
 
 def grid_of(file) -> tuple[tuple[int, ...], np.ndarray, np.ndarray]:
@@ -46,10 +55,11 @@ def test_one_mask_per_case_on_its_own_grid(bundle, make_run, shell):
     run = make_run(weights=True)
     shell.run([bundle.config_file("inference")], run.inference_overrides).ok()
     listed = json.loads((run.phantom / "dataset.json").read_text())["test"]
-    assert len(list(run.output_dir.glob(f"*_seg{bundle.suffix}"))) == len(listed) > 1
+    assert len(list(run.output_dir.glob(f"*_{postfix_of(bundle)}{bundle.suffix}"))) == len(listed) > 1
     for case in listed:
-        shape, affine, _ = grid_of(run.phantom / case["image"])
-        mask_shape, mask_affine, values = grid_of(prediction_of(run, run.phantom / case["image"]))
+        image = run.phantom / first_file(case["image"])
+        shape, affine, _ = grid_of(image)
+        mask_shape, mask_affine, values = grid_of(prediction_of(run, image))
         assert mask_shape == shape
         np.testing.assert_allclose(mask_affine, affine, atol=1e-4)
         assert values.dtype == np.uint8
@@ -62,7 +72,9 @@ def test_image_smaller_than_the_patch(volumes, make_run, shell, tmp_path):
     """It is padded inside and cropped back to its own shape."""
     run = make_run(weights=True)
     small = tmp_path / "small.nii.gz"
-    voxels = np.random.default_rng(0).integers(-200, 300, (9, 7, 5)).astype(np.int16)
+    channels = volumes.input_format["num_channels"]
+    shape = (9, 7, 5) if channels == 1 else (9, 7, 5, channels)
+    voxels = np.random.default_rng(0).integers(-200, 300, shape).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.diag([4.5, 4.5, 6, 1])), small)
     shell.run([volumes.config_file("inference")], {**run.base, "dataset_dir": small}).ok()
     assert nib.load(prediction_of(run, small)).shape == (9, 7, 5)

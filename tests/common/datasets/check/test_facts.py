@@ -174,3 +174,19 @@ def test_a_damaged_cache_entry_is_ignored(tiny, cache_home, reads):
     reads.clear()
     assert read_facts(cases_of(tiny)) == first
     assert len(reads) == 9
+
+
+def test_files_of_one_image_lie_on_one_grid(tmp_path):
+    """Two files of one shape whose voxels lie elsewhere are no channels of one image; rounding is."""
+    shape, files = (6, 5, 4), {}
+    for name, shift in (("native", 0.0), ("rounded", 0.01), ("moved", 1.5)):
+        affine = np.diag([2.0, 2.0, 3.0, 1.0])
+        affine[0, 3] = shift
+        files[name] = str(tmp_path / f"{name}.nii.gz")
+        nib.save(nib.Nifti1Image(np.zeros(shape, np.int16), affine), files[name])
+    pairs = [{"image": [files["native"], files[other]]} for other in ("rounded", "moved")]
+    rounded, moved = (facts.image for facts in read_facts(pairs, cache=False))
+    assert rounded.error is None
+    assert rounded.channels == 2
+    assert moved.error == f"has another affine than {files['native']}, so its voxels lie elsewhere"
+    assert moved.bad_file == files["moved"]
