@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from common.datasets.lists.case_list import CaseList, flat_map, has_label
 from common.datasets.lists.datalist import DATALIST, inference_list
 from common.datasets.lists.domains import domain_datalist
 from common.datasets.lists.output_names import with_output_names
+from common.datasets.plan.modalities import refuse_other_modalities, schemes_for
 from common.errors import InputError
 
 __all__ = ["class_names", "images_to_predict", "labelled_cases"]
+
+_log = logging.getLogger(__name__)
 
 
 def class_names(plan: Mapping[str, Any], num_classes: int) -> dict[int, str]:
@@ -29,10 +33,13 @@ def images_to_predict(
     channels: int,
     dims: int = 3,
     source_domains: str | Sequence[str] | None = None,
+    plan: Mapping[str, Any] | None = None,
+    modality: str | None = None,
 ) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
 
-    A case keeps its ``domain``, where dataset.json gives one, and has the name of its results.
+    A case keeps its ``domain`` and ``modality``, where dataset.json gives them, and has the name of its
+    results.  What looks unlike the images that the plan was made of, such as MR for CT, is told in the log.
 
     Args:
         dataset_dir: folder with dataset.json or with images, or one image.
@@ -40,19 +47,38 @@ def images_to_predict(
         dims: spatial axes, 2 or 3.
         source_domains: predict the cases of all other domains (:func:`common.datasets.domain_datalist`)
             instead of the test list.
+        plan: of the weights.
+        modality: of the images whose entries do not say: "MR".
 
     Raises:
         InputError: no images, or some that cannot be predicted or whose results would have one name; the
-            first is named.
+            first is named.  Or one is of a modality that the plan does not have.
     """
     if source_domains is None:
         listed = inference_list(dataset_dir)
     else:
         listed = domain_datalist(dataset_dir, source_domains=source_domains, holdout=0)["test"]
-    cases = flat_map(listed, lambda case: [{key: case[key] for key in ("image", "domain") if key in case}])
-    findings = check_cases(read_facts({"test": cases}), channels=channels, classes=None, dims=dims)
-    raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
+    cases = flat_map(listed, lambda case: [_predicted(case, modality)])
+    source = Path(dataset_dir) / DATALIST
+    schemes = schemes_for(plan or {}, "")
+    findings = check_cases(
+        read_facts({"test": cases}),
+        channels=channels,
+        classes=None,
+        dims=dims,
+        modality=["CT" if scheme["scheme"] == "ct" else "" for scheme in schemes],
+    )
+    raise_on_findings(findings, source, options=f"--in_channels {channels}")
+    refuse_other_modalities(cases, plan or {}, source)
+    for one in findings if plan else ():
+        _log.warning("%s. %s", one.line(source), one.repair)
     return with_output_names(cases)
+
+
+def _predicted(case: Mapping[str, Any], modality: str | None) -> dict[str, Any]:
+    """What a prediction needs of an entry."""
+    kept = {key: case[key] for key in ("image", "domain", "modality") if case.get(key) is not None}
+    return kept if modality is None else {"modality": modality, **kept}
 
 
 def labelled_cases(

@@ -2,7 +2,8 @@
 
 A data set is a folder with ``dataset.json``: ``training``, ``validation`` and ``test`` lists of
 ``{"image": path or list of paths, "label": path, ...}``, paths relative to the folder.  Cases of one
-patient may say so under ``patient`` (:mod:`common.datasets.lists.patients`).
+patient may say so under ``patient`` (:mod:`common.datasets.lists.patients`), and each case what it was taken
+with under ``modality`` (:mod:`common.datasets.lists.modalities`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from common.datasets.check.voxels import IMAGE_SUFFIXES, has_suffix
 from common.datasets.lists.case_list import CaseList, as_lists, places_of
 from common.datasets.lists.holdout import hold_out
+from common.datasets.lists.modalities import only_modality
 from common.datasets.lists.patients import check_patients
 from common.errors import InputError
 from common.json_file import parse_json
@@ -34,7 +36,9 @@ DATALIST = "dataset.json"
 _SCHEMA = Schema(Path(__file__).with_name("dataset_schema.json"))
 
 
-def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str, CaseList]:
+def read_datalist(
+    dataset_dir: str | Path, *, holdout: float = 0.2, modality: str | None = None
+) -> dict[str, CaseList]:
     """The cases of a data set, as lists under ``training``, ``validation`` and ``test``.
 
     Paths become absolute; other keys of an entry are kept, as MONAI's ``load_decathlon_datalist``
@@ -44,12 +48,16 @@ def read_datalist(dataset_dir: str | Path, *, holdout: float = 0.2) -> dict[str,
     (:func:`common.datasets.lists.holdout.hold_out`); with ``holdout=0`` it stays empty.  The test list is
     never used for this.  Cases with the same ``patient`` are never split.
 
+    With ``modality`` the lists hold the cases of that modality alone, and cases are held out among them.
+
     Raises:
         InputError: no folder, no dataset.json, broken JSON, no training case, an entry without an
-            image, a patient in two lists, or a single training case, which cannot be held out.
+            image, a patient in two lists, or a single training case, which cannot be held out; or no case of
+            that modality.
     """
     path, description = _located_description(dataset_dir)
     lists = {key: _entries(path, description, key) for key in ("training", "validation", "test")}
+    lists = only_modality(lists, modality, path)
     training = lists["training"]
     if not training:
         raise InputError(
