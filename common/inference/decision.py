@@ -31,7 +31,14 @@ from common.errors import InputError
 from common.inference.own_grid import OwnGrid, own_grid
 from common.tensors.plain import plain
 
-__all__ = ["RESAMPLE", "DecideOnOwnGridd", "decide_on_own_grid", "exceeded_half", "likeliest"]
+__all__ = [
+    "RESAMPLE",
+    "DecideOnOwnGridd",
+    "decide_on_own_grid",
+    "exceeded_half",
+    "likeliest",
+    "on_own_grid",
+]
 
 RESAMPLE = ("probabilities", "labels")
 _SLABS = 32  # of a volume, at least
@@ -100,6 +107,24 @@ def decide_on_own_grid(
     return decided
 
 
+def on_own_grid(probabilities: Tensor, grid: OwnGrid) -> Tensor:
+    """Probabilities at each voxel of a scan; 0 where the network's grid does not reach.
+
+    Args:
+        probabilities: (K, *S) on the network's grid.
+        grid: the scan's.
+
+    Returns:
+        (K, *T), float32 or wider, on the device of the probabilities.
+    """
+    probabilities = probabilities.contiguous()
+    dtype = torch.promote_types(probabilities.dtype, torch.float32)
+    found = probabilities.new_zeros((len(probabilities), *grid.shape), dtype=dtype)
+    for voxels in _slabs(grid):
+        found[(slice(None), *voxels)] = _Slab(probabilities, grid, voxels).values()
+    return found
+
+
 def _check(resample: str) -> None:
     if resample not in RESAMPLE:
         raise InputError(f"resample = {resample!r}; expected one of: {', '.join(RESAMPLE)}")
@@ -154,6 +179,20 @@ class _Slab:
             share = [p.expand(self.shape)[at] - low for p, low in zip(self.places, corner, strict=True)]
             found[at] = rule(_linear(self.probabilities, corner, share))
         return self._reached(found)
+
+    def values(self) -> Tensor:
+        """The interpolated probabilities (K, *slab) themselves."""
+        places = [p.expand(self.shape).flatten() for p in self.places]
+        parts = zip(*(p.split(max(1, _NUMBERS // len(self.probabilities))) for p in places), strict=True)
+        found = []
+        for part in parts:
+            lower = [p.floor() for p in part]
+            share = [p - low for p, low in zip(part, lower, strict=True)]
+            found.append(_linear(self.probabilities, [low.long() for low in lower], share))
+        whole = torch.cat(found, dim=1).reshape(-1, *self.shape)
+        for beyond in self.beyond:
+            whole.masked_fill_(beyond, 0)
+        return whole
 
     def _box(self, places: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
         """The part of the network's output that these places touch, and its first voxel."""
@@ -246,6 +285,8 @@ class DecideOnOwnGridd(MapTransform):
             label map (1, *T), uint8 for up to 256 classes.
         resample: "probabilities", or "labels": decide on the network's grid and bring labels back by nearest
             neighbour, which is a little faster and less exact.
+        classes: decide among the first so many channels alone; None: all.
+        further: key for the probabilities (1 or more, *T) of the channels behind those, if there are any.
 
     Raises:
         InputError: ``resample`` is neither of the two.
@@ -258,10 +299,13 @@ class DecideOnOwnGridd(MapTransform):
         *,
         regions: bool = False,
         resample: str = "probabilities",
+        classes: int | None = None,
+        further: str = "further",
     ) -> None:
         super().__init__(keys)
         _check(resample)
         self.orig_keys, self.regions, self.resample = orig_keys, regions, resample
+        self.classes, self.further = classes, further
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Decide every key."""
@@ -270,11 +314,18 @@ class DecideOnOwnGridd(MapTransform):
         grid = own_grid(image)
         affine = torch.from_numpy(grid.affine)
         rule = exceeded_half if self.regions else likeliest
-        for key in self.key_iterator(result):
-            scores = plain(result[key]).detach()
+        for key in self.key_iterator(data):
+            found = plain(result[key]).detach()
+            scores, further = (
+                found[: self.classes],
+                found[len(found) if self.classes is None else self.classes :],
+            )
             decided = decide_on_own_grid(scores, grid, rule, resample=self.resample)
-            channels = _masks(decided, len(scores)) if self.regions else decided[None]
-            result[key] = MetaTensor(channels, meta={**deepcopy(image.meta), "affine": affine})
+            results = {key: _masks(decided, len(scores)) if self.regions else decided[None]}
+            if len(further):
+                results[self.further] = on_own_grid(further, grid)
+            for name, channels in results.items():
+                result[name] = MetaTensor(channels, meta={**deepcopy(image.meta), "affine": affine})
         return result
 
 

@@ -18,6 +18,8 @@ __all__ = ["InferencePreview"]
 class InferencePreview:
     """Draw the first case of an inference run: the scan or picture as its file holds it, with contours.
 
+    Where the case has a ``boundary``, the probability of one on the scan's own grid, it is drawn below.
+
     Args:
         path: the PNG.
         names: class number -> name.
@@ -43,4 +45,6 @@ class InferencePreview:
         if image.ndim == 4:
             image = LoadImage(image_only=True, ensure_channel_first=True)(file)
         rows = {"prediction": case["pred"]}
-        draw_case(image, rows, self.names, self.path, title=Path(file).name, columns_first=True)
+        shades = {key: case[key] for key in ("boundary",) if key in case}
+        title = Path(file).name
+        draw_case(image, rows, self.names, self.path, title=title, columns_first=True, shades=shades)

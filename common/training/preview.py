@@ -67,6 +67,8 @@ class FirstCases(ABC):
 class Preview(FirstCases):
     """Draws the first case of every new best validation: reference above, prediction below.
 
+    Where the case has a ``boundary``, the probability of one, it is drawn below both.
+
     Args:
         path: PNG to write.
         names: class number -> name.
@@ -77,12 +79,14 @@ class Preview(FirstCases):
         self.names = dict(names)
 
     def part(self, case: Mapping[str, Any]) -> dict[str, MetaTensor]:
-        """Image, label and prediction."""
-        return {key: case[key].detach().cpu() for key in ("image", "label", "pred")}
+        """Image, label and prediction, and the probability of a boundary if there is one."""
+        keys = ("image", "label", "pred", "boundary")
+        return {key: case[key].detach().cpu() for key in keys if key in case}
 
     def picture(self, kept: Sequence[dict[str, MetaTensor]], epoch: int) -> None:
         """Contours of both on the image."""
         (first,) = kept
         title = f"{Path(first['image'].meta['filename_or_obj']).name}, epoch {epoch}"
         rows = {"reference": first["label"], "prediction": first["pred"]}
-        draw_case(first["image"], rows, self.names, self.path, title=title)
+        shades = {key: first[key] for key in ("boundary",) if key in first}
+        draw_case(first["image"], rows, self.names, self.path, title=title, shades=shades)

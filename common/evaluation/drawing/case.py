@@ -24,6 +24,7 @@ def draw_case(
     *,
     title: str = "",
     columns_first: bool = False,
+    shades: Mapping[str, MetaTensor] | None = None,
 ) -> None:
     """Draw a volume's slices, or a picture as its file holds it, with contours.
 
@@ -35,10 +36,11 @@ def draw_case(
         path: PNG to write.
         title: title of the figure.
         columns_first: label maps of pictures are (W, H), as MONAI reads and writes files.
+        shades: title -> probabilities (1, X, Y, Z), drawn in rows of their own; of volumes alone.
     """
     maps = {row: nested_label(label) if len(label) > 1 else label for row, label in contours.items()}
     if image.ndim == 4:
-        draw_slices(image, maps, names, path, title=title)
+        draw_slices(image, maps, names, path, title=title, shades=shades)
         return
     file = Path(image.meta["filename_or_obj"])
     arrays = {row: np.asarray(label.cpu())[0] for row, label in maps.items()}

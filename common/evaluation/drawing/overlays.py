@@ -39,6 +39,7 @@ def draw_slices(
     path: str | Path,
     *,
     title: str = "",
+    shades: Mapping[str, MetaTensor] | None = None,
 ) -> None:
     """Axial slices with the contours of label maps, one row for each map, and a legend of the classes.
 
@@ -50,25 +51,36 @@ def draw_slices(
         names: class number -> name; 0 is not drawn.
         path: PNG to write.
         title: above the rows.
+        shades: row title -> probabilities (1, X, Y, Z) on the image's grid, in further rows as a colour
+            over the image that is the more opaque the higher they are.
     """
     grey = _upright(image)
     maps = {row: _upright(label) for row, label in contours.items()}
+    shaded = {row: _upright(probability) for row, probability in (shades or {}).items()}
     spacing = Orientation(axcodes="LPS", labels=None)(image.cpu()).pixdim.tolist()
     low, high = np.percentile(grey, [1, 99])
     positions = _axial_positions(np.any([m > 0 for m in maps.values()], axis=0))
     present = sorted({int(v) for m in maps.values() for v in np.unique(m) if v > 0})
 
+    rows = [*maps, *shaded]
     figure = Figure(
-        figsize=(3 * _COLUMNS + 2, 2.7 * len(maps) + 0.6), layout="constrained", facecolor="white"
+        figsize=(3 * _COLUMNS + 2, 2.7 * len(rows) + 0.6), layout="constrained", facecolor="white"
     )
-    axes = figure.subplots(len(maps), _COLUMNS, squeeze=False)
-    for (row, label), line in zip(maps.items(), axes, strict=True):
+    axes = figure.subplots(len(rows), _COLUMNS, squeeze=False)
+    aspect = spacing[1] / spacing[0]
+    for row, line in zip(rows, axes, strict=True):
         for z, axis in zip(positions, line, strict=True):
-            axis.imshow(grey[:, :, z].T, cmap="gray", vmin=low, vmax=high, aspect=spacing[1] / spacing[0])
-            for value in present:
-                _draw_contour(axis, value == label[:, :, z].T, value)
+            axis.imshow(grey[:, :, z].T, cmap="gray", vmin=low, vmax=high, aspect=aspect)
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(row, fontsize=12)
+    for label, line in zip(maps.values(), axes, strict=False):
+        for z, axis in zip(positions, line, strict=True):
+            for value in present:
+                _draw_contour(axis, value == label[:, :, z].T, value)
+    for probability, line in zip(shaded.values(), axes[len(maps) :], strict=True):
+        for z, axis in zip(positions, line, strict=True):
+            shade = np.clip(probability[:, :, z].T, 0, 1)
+            axis.imshow(shade, cmap="autumn", vmin=0, vmax=1, alpha=shade, aspect=aspect)
     _finish(figure, present, names, title, path)
 
 
