@@ -11,19 +11,15 @@ other sources; ``report`` prints a line for each method.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import torch
-
-from benchmarks.comparisons.budget import load_bundle, run_bundle
-from common.checkpoints.store import read_checkpoint
+from benchmarks.comparisons.budget import run_bundle
+from benchmarks.comparisons.streams import dice_of_stream, read_streams, source_run
 from common.commands import run_commands
 from common.errors import InputError
-from common.evaluation.metrics.nested import NestedDice
 from common.evaluation.tables import format_table, write_rows
 
 _GRATA = {"_target_": "grata.inferer.GradientAlignmentInferer"}
@@ -64,40 +60,13 @@ def stream(
     if unknown:
         raise InputError(f"methods: {unknown[0]}: unknown; expected some of: {', '.join(METHODS)}")
     folder = Path(target).absolute()
-    run = folder / "models" / f"{source}_seed{seed}"
-    settings = {
-        "dataset_dir#folder": str(folder / "phantom" / source),
-        "dataset_dir#source": source,
-        "seed": seed,
-        "output_dir": str(run / "eval"),
-        "ckpt_dir": str(run),
-        **overrides,
-    }
+    run, settings = source_run(folder, source, seed, overrides)
     if not (run / "model.pt").is_file():
         run_bundle("vptta", settings, "train")
     for method in methods or METHODS:
-        rows = list(_dice({**settings, **METHODS[method]}, rounds))
+        rows = list(dice_of_stream("vptta", ["train"], {**settings, **METHODS[method]}, rounds))
         known = {"source": source, "seed": seed, "method": method}
         write_rows(folder / "streams" / f"{source}_seed{seed}_{method}.csv", [known | row for row in rows])
-
-
-def _dice(settings: Mapping[str, Any], rounds: int) -> Iterator[dict[str, Any]]:
-    """Of each picture in the order of the stream, round after round."""
-    parser = load_bundle("vptta", settings, "train", "evaluate").parser
-    torch.manual_seed(settings["seed"])
-    network = parser.get_parsed_content("network").eval()
-    network.load_state_dict(read_checkpoint(Path(settings["ckpt_dir"]) / "model.pt"))
-    dataset = parser.get_parsed_content("validate#dataset")
-    inferer = parser.get_parsed_content("validate#inferer")
-    threshold = parser.get_parsed_content("validate#postprocessing")
-    metric = NestedDice(parser.get_parsed_content("num_classes"))
-    for number in range(1, rounds + 1):
-        for case in dataset:
-            with torch.no_grad():
-                logits = inferer(case["image"][None].to(parser.get_parsed_content("device")), network)
-            done = threshold({**case, "pred": logits[0]})
-            disc, cup = metric(done["pred"][None].cpu(), done["label"][None])[0].tolist()
-            yield {"round": number, "domain": case["domain"], "disc": disc, "cup": cup}
 
 
 def report(*, target: str) -> str:
@@ -109,13 +78,8 @@ def report(*, target: str) -> str:
     Args:
         target: where ``stream`` wrote.
     """
-    found: list[dict[str, str]] = []
-    for file in sorted((Path(target) / "streams").glob("*.csv")):
-        with open(file, newline="") as table:
-            found += csv.DictReader(table)
+    found = read_streams(Path(target))
     rows = [_row(method, own) for method in METHODS if (own := [r for r in found if r["method"] == method])]
-    if not rows:
-        raise InputError(f"{target}: holds no results; stream something there first")
     return format_table(rows)
 
 

@@ -61,7 +61,7 @@ def _field(method: str, pair: Tensor) -> tuple[torch.nn.Module, Callable[[], Ten
     """The network, and the call that gives its displacement."""
     network = DivideAndConquerNet(1 if method == "one_region" else 3)
     if method == "random":
-        labels = torch.randint(0, 3, pair.shape, generator=torch.Generator().manual_seed(0))
+        labels = regions_of.random_label_maps(pair, network.regions)
     else:
         labels = regions_of.label_maps(pair, network.regions)
     parts = regions_of.region_pairs(pair, labels, network.regions)

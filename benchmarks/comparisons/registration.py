@@ -7,9 +7,10 @@
 
 ``train`` runs the bundle's train.json until the process has used its CPU time, takes the weights of the last
 iteration (nothing is selected), and evaluates them on the test list.  ``regunet`` is MONAI's network in the
-manner of VoxelMorph, ``one_region`` the bundle's own without the division; ``affine`` is no network, but the
-best affine map of each test pair by the same similarity.  Repeat with ``--seed 1``, ``--seed 2``; ``report``
-prints one line for each network, and one for no registration at all.
+manner of VoxelMorph, ``one_region`` the bundle's own without the division, ``shared_encoder`` the bundle's
+with one encoder for all regions, ``random_regions`` with masks of equal size in place of the mixture's;
+``affine`` is no network, but the best affine map of each test pair by the same similarity.  Repeat with
+``--seed 1``, ``--seed 2``; ``report`` prints one line for each network, and one for no registration at all.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ REGUNET = {
 NETWORKS: dict[str, dict[str, Any]] = {
     "easr_dcn": {},
     "one_region": {"regions": 1},
+    "shared_encoder": {"network_def#shared_encoder": True},
+    "random_regions": {"network_def#split": "random"},
     "regunet": {"network_def": REGUNET},
     "affine": {"network_def": {"_target_": "benchmarks.comparisons.registration.AffineByPair"}},
 }

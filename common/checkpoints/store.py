@@ -205,10 +205,12 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
         )
 
 
-def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False) -> list[str]:
+def load_weights(
+    network: nn.Module, path: str | Path, *, bundle: str, partial: bool = False, tell: bool = True
+) -> list[str]:
     """Load ``models/model.pt`` (or another bare state dict) into a network.
 
-    Of imported weights one line is printed: what they are and where they come from.
+    Of imported weights one line is printed, unless ``tell`` is off: what they are and where they come from.
     Where the bundle's ``checkpoint.py`` has a ``from_earlier``, weights of its earlier versions fit too.
 
     Raises:
@@ -217,7 +219,7 @@ def load_weights(network: nn.Module, path: str | Path, *, bundle: str, partial: 
     require_weights(path, bundle=bundle)
     checkpoint = read_checkpoint(path)
     origin = origin_of(checkpoint)
-    if origin is not None and rank() == 0:
+    if origin is not None and tell and rank() == 0:
         tqdm.write(f"{path}: {origin.line()}")
     state = _renamed(state_of(checkpoint, path), bundle)
     return load_state(network, state, path, partial=partial)

@@ -13,7 +13,6 @@ _HOME = {
     "CaseList": "lists.case_list",
     "read_datalist": "lists.datalist",
     "inference_list": "lists.datalist",
-    "fold_datalist": "lists.folds",
     "labels_of": "lists.datalist",
     "modality_of": "lists.datalist",
     "semi_supervised_datalist": "lists.semi_supervised",

@@ -15,6 +15,7 @@ from monai.engines import Evaluator
 from torch import nn
 from tqdm import tqdm
 
+from common.checkpoints.folds import shown_weights
 from common.checkpoints.store import load_weights
 from common.errors import InputError
 from common.training.numbers import line_of_numbers
@@ -191,12 +192,14 @@ class StrictCheckpointLoader:
 
     Args:
         network: receives the weights.
-        path: the bare state dict.
+        path: the bare state dict, or several whose probabilities are averaged: each must fit, and one line
+            says which they are.
         bundle: named in the message when there are no weights.
     """
 
-    def __init__(self, network: nn.Module, path: str | Path, *, bundle: str) -> None:
-        self.network, self.path, self.bundle = network, path, bundle
+    def __init__(self, network: nn.Module, path: str | Path | Sequence[str | Path], *, bundle: str) -> None:
+        self.network, self.bundle = network, bundle
+        self.paths = [path] if isinstance(path, str | Path) else list(path)
 
     def attach(self, engine: Engine) -> None:
         """Load before the first case."""
@@ -204,4 +207,7 @@ class StrictCheckpointLoader:
 
     def __call__(self, _: Engine) -> None:
         """Load; an :class:`InputError` says what is missing."""
-        load_weights(self.network, self.path, bundle=self.bundle)
+        for path in self.paths:
+            load_weights(self.network, path, bundle=self.bundle)
+        if len(self.paths) > 1 and get_rank() == 0:
+            tqdm.write(f"averaging {shown_weights(self.paths)}")

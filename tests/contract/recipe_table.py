@@ -46,6 +46,8 @@ COMMON = {
     "output_ext": "of files",
     "output_postfix": "of files",
     "run": "what is done, and in which order",
+    "fold": "which one a run holds out",
+    "folds": "how many there are; a recipe with folds has a row about it",
     "network": "network_def on its device",
 }
 #: Top-level keys of train.json and inference.json whose content the tests of readers, transforms and metrics

@@ -41,19 +41,23 @@ __all__ = [
 ]
 
 
-def measured_datalist(dataset_dir: str | Path, *, measurements: int, length: int) -> dict[str, CaseList]:
+def measured_datalist(
+    dataset_dir: str | Path, *, measurements: int, length: int, fold: int | None = None, folds: int = 5
+) -> dict[str, CaseList]:
     """The lists of a data set, every file checked; see :func:`common.datasets.read_datalist`.
 
     Args:
         dataset_dir: folder with dataset.json.
         measurements: M.
         length: N.
+        fold: number of a fold, as there.
+        folds: how many there are.
 
     Raises:
         InputError: the lists, or files in them, cannot be read; every fault is named.
     """
     operator_of(dataset_dir, measurements=measurements, length=length)
-    lists = read_datalist(dataset_dir)
+    lists = read_datalist(dataset_dir, fold=fold, folds=folds)
     own = own_operators(read_description(dataset_dir))
     checks, problems = SignalChecks(measurements, length, own_operators=own), []
     for section, cases in lists.items():

@@ -24,6 +24,7 @@ from common.datasets.check.facts import read_facts
 from common.datasets.check.voxels import has_suffix
 from common.datasets.lists.case_list import CaseList, as_lists, places_of
 from common.datasets.lists.datalist import DATALIST, labels_of, read_description
+from common.datasets.lists.folds import hold_out_fold
 from common.datasets.lists.holdout import hold_out
 from common.datasets.lists.output_names import with_output_names
 from common.datasets.lists.patients import patients_of
@@ -56,7 +57,12 @@ Case = dict[str, Any]
 
 
 def pair_datalist(
-    dataset_dir: str | Path, *, holdout: float = 0.2, pairing: str = "atlas"
+    dataset_dir: str | Path,
+    *,
+    holdout: float = 0.2,
+    pairing: str = "atlas",
+    fold: int | None = None,
+    folds: int = 5,
 ) -> dict[str, CaseList]:
     """The pairs of a data set under ``training``, ``validation`` and ``test``, every file checked.
 
@@ -68,6 +74,9 @@ def pair_datalist(
         pairing: one of :data:`PAIRINGS`.
         holdout: share of the training entries to hold out if there is no validation list
             (:func:`common.datasets.lists.holdout.hold_out`).
+        fold: number, from 0, of a fold of the entries of training and validation: they become the validation
+            list, pairs are made within each of both, and the atlas is the first scan that is trained on.
+        folds: how many there are.
 
     Raises:
         InputError: the lists cannot be read, or files in them; see :func:`check_folder`.
@@ -77,13 +86,13 @@ def pair_datalist(
     entries = _entries(folder)
     _raise(_problems(entries), folder)
     atlas = _first_scan(entries["training"])
-    training, entries["validation"] = hold_out(
-        entries["training"],
-        entries["validation"],
-        holdout,
-        source=folder / DATALIST,
-        counted="training pairs or scans",
-    )
+    both, source = (entries["training"], entries["validation"]), folder / DATALIST
+    if fold is None:
+        counted = "training pairs or scans"
+        training, entries["validation"] = hold_out(*both, holdout, source=source, counted=counted)
+    else:
+        training, entries["validation"] = hold_out_fold(*both, fold, folds, source=source)
+        atlas = _first_scan(training)
     lists = {"training": _training_pairs(training, within_patients=pairing == "patients")}
     if not lists["training"]:
         raise InputError(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.registration.integration import integrate
-from easr_dcn.regions import label_maps, region_pairs
+from easr_dcn.regions import label_maps, random_label_maps, region_pairs
 
 __all__ = ["DivideAndConquerNet"]
 
@@ -60,10 +60,12 @@ class RegionEncoders(nn.Module):
     Args:
         regions: K.
         normalized: with group norm.
+        shared: one encoder, which sees the regions one after another.
     """
 
-    def __init__(self, regions: int, *, normalized: bool) -> None:
+    def __init__(self, regions: int, *, normalized: bool, shared: bool = False) -> None:
         super().__init__()
+        self.passes, regions = (regions, 1) if shared else (1, regions)
         widths = [2, _FIRST, *[_WIDE] * 4]
         self.stages = nn.ModuleList(
             ConvolutionUnit(
@@ -80,10 +82,11 @@ class RegionEncoders(nn.Module):
         """(B, 2 K, D, H, W) to five maps (B, K C, ...), full size first, each half the size of the one
         before.
         """
+        x = x.unflatten(1, [self.passes, x.shape[1] // self.passes]).flatten(0, 1)
         maps = []
         for stage in self.stages:
             x = stage(x)
-            maps.append(x)
+            maps.append(x.unflatten(0, [x.shape[0] // self.passes, self.passes]).flatten(1, 2))
         return maps
 
 
@@ -134,12 +137,14 @@ class DivideAndConquerNet(nn.Module):
         normalized: group norm, four channels a group, after every convolution but the last.
         iterations: upper limit for the Gaussian mixture.
         tolerance: on its mean log-likelihood.
+        shared_encoder: one encoder for all regions; 1,475,203 parameters with three.
+        split: "mixture", or "random": masks of equal size, for comparison.
 
     Raises:
-        ValueError: fewer than one region.
+        ValueError: fewer than one region, or another ``split``.
     """
 
-    __constants__ = ["integrates"]  # TorchScript drops unused branches
+    __constants__ = ["integrates", "random"]  # TorchScript drops unused branches
 
     def __init__(
         self,
@@ -149,14 +154,19 @@ class DivideAndConquerNet(nn.Module):
         normalized: bool = False,
         iterations: int = 100,
         tolerance: float = 1e-3,
+        shared_encoder: bool = False,
+        split: str = "mixture",
     ) -> None:
         super().__init__()
         if regions < 1:
             raise ValueError(f"DivideAndConquerNet: regions={regions}; expected a whole number from 1")
+        if split not in ("mixture", "random"):
+            raise ValueError(f'DivideAndConquerNet: split={split!r}; expected "mixture" or "random"')
+        self.random = split == "random"
         self.regions, self.integration_steps = int(regions), int(integration_steps)
         self.integrates = self.integration_steps > 0
         self.iterations, self.tolerance = int(iterations), float(tolerance)
-        self.encoders = RegionEncoders(self.regions, normalized=normalized)
+        self.encoders = RegionEncoders(self.regions, normalized=normalized, shared=shared_encoder)
         self.decoder = SharedDecoder(self.regions, normalized=normalized)
         self.reset_parameters()
 
@@ -180,7 +190,10 @@ class DivideAndConquerNet(nn.Module):
 
         The warped image is moving(x + displacement(x)).
         """
-        labels = label_maps(image, self.regions, self.iterations, self.tolerance)
+        if self.random:
+            labels = random_label_maps(image, self.regions)
+        else:
+            labels = label_maps(image, self.regions, self.iterations, self.tolerance)
         return self.field(region_pairs(image, labels, self.regions))
 
     def field(self, regions: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from easr_dcn.gaussian_mixture import fit_mixture, log_joint, pooled_histogram
 
-__all__ = ["label_maps", "region_pairs"]
+__all__ = ["label_maps", "random_label_maps", "region_pairs"]
 
 
 def label_maps(
@@ -40,6 +40,23 @@ def label_maps(
     mixture = fit_mixture(pooled_histogram(index, bins), regions, iterations, tolerance)
     of_bin = log_joint(mixture, bins).argmax(1)  # (B, Q)
     return of_bin.gather(1, index).reshape(pair.shape)
+
+
+def random_label_maps(pair: Tensor, regions: int) -> Tensor:
+    """Masks of equal size at random places, always the same: what the division by structure is compared with.
+
+    Args:
+        pair: (B, 2, *S).
+        regions: K.
+
+    Returns:
+        (B, 2, *S) int64, 0..K-1; of the voxels of both images each region has a K-th.
+    """
+    x = torch.arange(pair[0].numel(), device=pair.device)
+    for _ in range(2):  # mixes the bits of the voxel's number: a shuffle that needs no generator
+        x = ((x ^ (x >> 16)) * 73244475) & 0x7FFFFFFF
+    ranks = x.argsort().argsort()
+    return (ranks % regions).reshape(pair.shape[1:]).expand(pair.shape)
 
 
 def region_pairs(pair: Tensor, labels: Tensor, regions: int) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.errors import InputError
 from common.losses.entropy.sigmoid_entropy import sigmoid_entropy
 from grata.network import BRANCHES, ORIENTATIONS, GraTaNet
 from grata.views import ORIENTED, mean_over_views
@@ -62,6 +63,7 @@ def branch_loss(name: str, network: nn.Module, image: Tensor, generator: torch.G
 
     Raises:
         ValueError: a size does not fit the network.
+        InputError: pictures too small for "super_resolution".
     """
     return _BRANCH_LOSSES[name](cast(GraTaNet, network), image, generator)
 
@@ -76,6 +78,13 @@ def _denoising(network: GraTaNet, image: Tensor, generator: torch.Generator) -> 
 
 
 def _super_resolution(network: GraTaNet, image: Tensor, _: torch.Generator) -> Tensor:
+    height, width = image.shape[2:]
+    if height % 64 or width % 64 or len(image) * (height // 64) * (width // 64) < 2:
+        raise InputError(
+            f"super_resolution: {len(image)} picture of {height} x {width} pixels; expected sides that are "
+            'multiples of 64, from 128 on, since it halves them: give --image_size "[128,128]" or another '
+            "objective"
+        )
     half = F.interpolate(
         image, (image.shape[2] // 2, image.shape[3] // 2), mode="bilinear", align_corners=True
     )

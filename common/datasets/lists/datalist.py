@@ -16,6 +16,7 @@ from typing import Any
 
 from common.datasets.check.voxels import IMAGE_SUFFIXES, has_suffix
 from common.datasets.lists.case_list import CaseList, as_lists, places_of
+from common.datasets.lists.folds import hold_out_fold
 from common.datasets.lists.holdout import hold_out
 from common.datasets.lists.modalities import only_modality
 from common.datasets.lists.patients import check_patients
@@ -37,7 +38,12 @@ _SCHEMA = Schema(Path(__file__).with_name("dataset_schema.json"))
 
 
 def read_datalist(
-    dataset_dir: str | Path, *, holdout: float = 0.2, modality: str | None = None
+    dataset_dir: str | Path,
+    *,
+    holdout: float = 0.2,
+    fold: int | None = None,
+    folds: int = 5,
+    modality: str | None = None,
 ) -> dict[str, CaseList]:
     """The cases of a data set, as lists under ``training``, ``validation`` and ``test``.
 
@@ -46,14 +52,16 @@ def read_datalist(
 
     Where dataset.json has no ``validation`` list, the last ``holdout`` of its training cases take its place
     (:func:`common.datasets.lists.holdout.hold_out`); with ``holdout=0`` it stays empty.  The test list is
-    never used for this.  Cases with the same ``patient`` are never split.
+    never used for this.  With a ``fold``, from 0 to ``folds`` - 1, the cases of that fold are the validation
+    list, all others of both lists are trained on, and nothing else is held out
+    (:func:`common.datasets.lists.folds.hold_out_fold`).  Cases with the same ``patient`` are never split.
 
     With ``modality`` the lists hold the cases of that modality alone, and cases are held out among them.
 
     Raises:
         InputError: no folder, no dataset.json, broken JSON, no training case, an entry without an
-            image, a patient in two lists, or a single training case, which cannot be held out; or no case of
-            that modality.
+            image, a patient in two lists, a single training case, which cannot be held out, a fold that does
+            not exist, fewer cases than folds, or no case of that modality.
     """
     path, description = _located_description(dataset_dir)
     lists = {key: _entries(path, description, key) for key in ("training", "validation", "test")}
@@ -65,7 +73,11 @@ def read_datalist(
             f'{{"image": ..., "label": ...}}; make it with  python -m common.datasets list {path.parent}'
         )
     check_patients(lists, path)
-    lists["training"], lists["validation"] = hold_out(training, lists["validation"], holdout, source=path)
+    if fold is None:
+        divided = hold_out(training, lists["validation"], holdout, source=path)
+    else:
+        divided = hold_out_fold(training, lists["validation"], fold, folds, source=path)
+    lists["training"], lists["validation"] = divided
     return as_lists(lists)
 
 

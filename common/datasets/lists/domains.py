@@ -12,6 +12,7 @@ from typing import Any
 
 from common.datasets.lists.case_list import CaseList, as_lists
 from common.datasets.lists.datalist import DATALIST, read_datalist, read_description
+from common.datasets.lists.folds import hold_out_fold
 from common.datasets.lists.holdout import hold_out
 from common.errors import InputError
 
@@ -23,6 +24,8 @@ def domain_datalist(
     *,
     source_domains: str | Sequence[str] | None = None,
     holdout: float = 0.2,
+    fold: int | None = None,
+    folds: int = 5,
 ) -> dict[str, CaseList]:
     """The lists of :func:`common.datasets.read_datalist`, optionally with other domains to train on.
 
@@ -31,13 +34,16 @@ def domain_datalist(
         source_domains: train on all cases of these domains; those of all others become the ``test`` list,
             domain by domain.  None keeps the lists of dataset.json.
         holdout: as in ``read_datalist``.  With ``source_domains``, cases listed for validation stay
-        there; from a domain without any, this share of its cases is held out.
+            there; from a domain without any, this share of its cases is held out.
+        fold: number, from 0, of a fold of all cases that would be trained or validated on; it takes the place
+            of what ``holdout`` and dataset.json's validation list hold out.
+        folds: how many there are.
 
     Raises:
         InputError: as ``read_datalist``; also a domain that no case has, or cases without a domain.
     """
     if source_domains is None:
-        return read_datalist(dataset_dir, holdout=holdout)
+        return read_datalist(dataset_dir, holdout=holdout, fold=fold, folds=folds)
     lists = read_datalist(dataset_dir, holdout=0)
     path = Path(dataset_dir).absolute() / DATALIST
     sources = [source_domains] if isinstance(source_domains, str) else list(source_domains)
@@ -56,10 +62,18 @@ def domain_datalist(
             continue
         counted = f"cases of domain {domain!r}"
         training, validation = hold_out(
-            own["training"] + own["test"], own["validation"], holdout, source=path, counted=counted
+            own["training"] + own["test"],
+            own["validation"],
+            holdout if fold is None else 0,
+            source=path,
+            counted=counted,
         )
         found["training"] += training
         found["validation"] += validation
+    if fold is not None:
+        found["training"], found["validation"] = hold_out_fold(
+            found["training"], found["validation"], fold, folds, source=path
+        )
     return as_lists(found)
 
 

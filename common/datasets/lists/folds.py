@@ -1,16 +1,20 @@
-"""The folds of nnU-Net's cross-validation."""
+"""The folds of a cross-validation, divided as nnU-Net does."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from common.datasets.lists.case_list import CaseList, as_lists
-from common.datasets.lists.datalist import DATALIST, read_datalist
+from common.checkpoints.folds import require_fold
+from common.datasets.lists.case_list import CaseList
+from common.datasets.lists.output_names import base_name
+from common.datasets.lists.patients import patients_of
 from common.errors import InputError
 
-__all__ = ["fold_datalist", "fold_positions"]
+__all__ = ["fold_positions", "hold_out_fold"]
 
 _SEED = 12345  # nnU-Net's
 
@@ -25,35 +29,42 @@ def fold_positions(cases: int, fold: int, *, folds: int = 5) -> list[int]:
     return sorted(np.array_split(order, folds)[fold].tolist())
 
 
-def fold_datalist(dataset_dir: str | Path, *, fold: int, folds: int = 5) -> dict[str, CaseList]:
-    """The lists of one fold: its cases are the ``test`` list, all others are trained on.
+def hold_out_fold(
+    training: CaseList, validation: CaseList, fold: int, folds: int, *, source: str | Path
+) -> tuple[CaseList, CaseList]:
+    """The cases to train on and those of one fold, which take the place of the validation list.
 
-    Nothing is validated on.  The cases are those of dataset.json's training and validation lists; its test
-    list is left out.
+    All cases of both lists are divided, by their files' names without suffix; where cases name a ``patient``,
+    that is divided in the place of its cases.  Both results keep the order of dataset.json.
 
     Args:
-        dataset_dir: folder with dataset.json.
+        training: list of dataset.json.
+        validation: likewise; may be empty.
         fold: its number, from 0.
         folds: how many there are.
+        source: the dataset.json, for errors.
 
     Raises:
-        InputError: as :func:`common.datasets.read_datalist`; also a fold that does not exist, or fewer cases
-            than folds.
+        InputError: there is no such fold, or there are fewer cases or patients than folds.
     """
-    lists = read_datalist(dataset_dir, holdout=0)
-    cases = lists["training"] + lists["validation"]
-    path = Path(dataset_dir).absolute() / DATALIST
-    if isinstance(fold, bool) or not isinstance(fold, int) or not 0 <= fold < folds:
-        raise InputError(f"fold = {fold!r}; expected a whole number from 0 to {folds - 1}")
-    if len(cases) < folds:
-        raise InputError(f"{path}: lists {len(cases)} cases; expected at least {folds}, one for each fold")
-    by_name = sorted(range(len(cases)), key=lambda number: _name(cases[number]))
-    held = {by_name[place] for place in fold_positions(len(cases), fold, folds=folds)}
-    numbers = iter(range(len(cases)))
-    test = cases.flat_map(lambda case: [case] if next(numbers) in held else [])
-    return as_lists({"training": cases.without(test), "validation": cases[:0], "test": test})
+    require_fold(fold, folds)
+    cases = training + validation
+    units = patients_of(cases)
+    names: dict[Any, str] = {}
+    for case, unit in zip(cases, units, strict=True):
+        names.setdefault(unit, unit if isinstance(unit, str) else _name(case))
+    if len(names) < folds:
+        counted = "cases" if len(names) == len(cases) else "patients"
+        raise InputError(
+            f"{source}: lists {len(names)} {counted} to divide; expected at least {folds}, one for each fold"
+        )
+    by_name = sorted(names, key=names.__getitem__)
+    held = {by_name[place] for place in fold_positions(len(by_name), fold, folds=folds)}
+    numbers = iter(units)
+    chosen = cases.flat_map(lambda case: [case] if next(numbers) in held else [])
+    return cases.without(chosen), chosen
 
 
-def _name(case: dict) -> str:
-    image = case["image"]
-    return Path(image if isinstance(image, str) else image[0]).name
+def _name(case: Mapping[str, Any]) -> str:
+    file = case["image"] if "image" in case else case["moving"]
+    return base_name(file if isinstance(file, str) else file[0])

@@ -23,6 +23,8 @@ def semi_supervised_datalist(
     num_unlabelled: int | None = None,
     holdout: float = 0.2,
     choose_on: str = "validation",
+    fold: int | None = None,
+    folds: int = 5,
 ) -> dict[str, CaseList]:
     """The lists of :func:`common.datasets.read_datalist`; unlabelled training cases have no ``label``.
 
@@ -43,13 +45,18 @@ def semi_supervised_datalist(
             the labelled cases; 0 holds nothing out.
         choose_on: the list of dataset.json to choose the weights on.  "test" is how many papers do it; it
             flatters the scores on that list, and a line says so.
+        fold: number, from 0, of a fold of the training and validation lists: its labelled cases become the
+            validation list, nothing of it is trained on, and the numbers above count what is left.
+        folds: how many there are.
 
     Raises:
-        InputError: as ``read_datalist``; also fewer labelled cases than asked for, none at all, or too few
-            left over to hold out.
+        InputError: as ``read_datalist``; also a fold without a labelled case, fewer labelled cases than asked
+            for, none at all, or too few left over to hold out.
     """
     path = Path(dataset_dir).absolute() / DATALIST
-    lists = read_datalist(dataset_dir, holdout=0)
+    lists = read_datalist(dataset_dir, holdout=0, fold=fold, folds=folds)
+    if fold is not None:
+        lists["validation"] = _labelled_of(lists["validation"], fold, path)
     given = _chosen(lists, choose_on, path)
     training = _with_labels_hidden(lists["training"], num_labelled, path)
     labelled = _only(training, labelled=True)
@@ -81,6 +88,16 @@ def _chosen(lists: dict[str, CaseList], name: str, source: Path) -> CaseList:
         "compared with those of weights chosen elsewhere"
     )
     return lists["test"]
+
+
+def _labelled_of(cases: CaseList, fold: int, source: Path) -> CaseList:
+    labelled = _only(cases, labelled=True)
+    if not labelled:
+        raise InputError(
+            f"{source}: none of the {len(cases)} cases of fold {fold} has a label; expected some to validate "
+            "on: choose another fold, or fewer of them (--folds)"
+        )
+    return labelled
 
 
 def _only(cases: CaseList, *, labelled: bool) -> CaseList:

@@ -12,7 +12,7 @@ import common  # noqa: F401 (makes bundles importable)
 from common.registration.warp import warp
 from easr_dcn.gaussian_mixture import em_step, fit_mixture, initial_mixture, pooled_histogram
 from easr_dcn.network import DivideAndConquerNet
-from easr_dcn.regions import label_maps, region_pairs
+from easr_dcn.regions import label_maps, random_label_maps, region_pairs
 
 
 def generator(seed=0):
@@ -214,3 +214,36 @@ def test_scripted_network_computes_the_same_at_another_size():
     for shape in ((16, 16, 16), (10, 17, 20)):
         pair = random_pair(*shape)
         torch.testing.assert_close(scripted(pair), network(pair), rtol=1e-5, atol=1e-5)
+
+
+def test_a_shared_encoder_sees_every_region_with_the_same_weights():
+    network, pair = (
+        DivideAndConquerNet(shared_encoder=True).double(),
+        random_pair(16, 16, 16, batch=2).double(),
+    )
+    assert sum(p.numel() for p in network.parameters()) == 1_670_755 - 2 * 293_328 // 3
+    regions = region_pairs(pair, label_maps(pair, 3), 3)
+    maps = network.encoders(regions)
+    own = DivideAndConquerNet(3).double()
+    state = network.encoders.state_dict()
+    own.encoders.load_state_dict({key: torch.cat([value] * 3) for key, value in state.items()})
+    for found, expected in zip(maps, own.encoders(regions), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert torch.jit.script(network.eval())(pair).shape == (2, 3, 16, 16, 16)
+
+
+def test_random_regions_are_of_equal_size_and_unlike_the_images():
+    pair = random_pair(15, 16, 17, batch=2)
+    labels = random_label_maps(pair, 3)
+    assert labels.shape == pair.shape
+    assert labels[0].unique(return_counts=True)[1].tolist() == [2720] * 3
+    assert torch.equal(labels[0], labels[1])
+    for axis in (1, 2, 3):  # neighbours agree by chance
+        same = (labels[0].diff(dim=axis) == 0).double().mean()
+        assert same.item() == pytest.approx(1 / 3, abs=0.02)
+    network = DivideAndConquerNet(split="random").eval()
+    expected = network.field(region_pairs(pair, labels, 3))
+    torch.testing.assert_close(network(pair), expected)
+    torch.testing.assert_close(torch.jit.script(network)(pair), expected)
+    with pytest.raises(ValueError, match='"mixture" or "random"'):
+        DivideAndConquerNet(split="halves")

@@ -46,6 +46,12 @@ def test_image_branches_restore_the_clean_image(network, image):
         torch.testing.assert_close(branch_loss(name, network, image, seeded()), expected)
 
 
+@pytest.mark.parametrize(("batch", "size"), [(1, 64), (1, 96), (2, 160)])
+def test_super_resolution_of_a_small_picture_says_which_size_it_needs(network, batch, size):
+    with pytest.raises(InputError, match="multiples of 64, from 128 on"):
+        branch_loss("super_resolution", network, torch.rand(batch, 3, size, size).double(), seeded())
+
+
 def test_rotation_names_the_orientation(network, image):
     turned = (
         image.flip(-1),

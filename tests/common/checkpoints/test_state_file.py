@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import zipfile
@@ -63,6 +64,18 @@ def compressed(path):
     rewritten(path, lambda _, old: old + bytes(10**6), zipfile.ZIP_DEFLATED)
 
 
+def overlapping(path):
+    """Nothing is compressed, but a hundred entries of the directory name the same bytes."""
+    save_good(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        largest = max(archive.infolist(), key=lambda one: one.file_size)
+        for number in range(100):
+            twin = copy.copy(largest)
+            twin.filename = f"{largest.filename}{number}"
+            archive.filelist.append(twin)
+        archive._didModify = True
+
+
 def many_memories(path):
     save_good(path)
     with_pickle(path, b"\x80\x02}r" + (2**31).to_bytes(4, "little") + b".")
@@ -84,6 +97,7 @@ BOMBS = {
     ),
     "memory": (raw_pickle(b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\xff\xff\xff\xff\x7f\x85R."), "bytearray"),
     "memory of a pickle": (many_memories, "would fill the memory"),
+    "overlapping entries": (overlapping, "is compressed: .* would become"),
     "deflated": (compressed, "is compressed: .* would become"),
     "tensor larger than its numbers": (large_view, "larger than its numbers"),
     "tensor larger than its record": (fewer_bytes, "weight is larger than what the file holds"),
