@@ -145,10 +145,13 @@ class Models:
 
     @property
     def plan(self) -> dict[str, Any]:
-        """The intensity schemes of each modality that can be predicted; empty without weights."""
+        """Modalities and intensity schemes of what can be predicted; empty without weights."""
         schemes = {
             name: schemes_for(models[0].plan, name) for name in self.average if (models := self.of(name))
         }
+        if len(schemes) == 1:
+            ((name, of_channels),) = schemes.items()
+            return {"modality": name, "intensity": of_channels}
         return {"intensity": schemes} if schemes else {}
 
     def require(self) -> None:
@@ -195,29 +198,28 @@ class ModelsVoted(MapTransform):
     Args:
         keys: ``pred``.
         models: that there are.
-        modality: of a case that does not say.
     """
 
-    def __init__(self, keys: str, models: Models, *, modality: str | None = None) -> None:
+    def __init__(self, keys: str, models: Models) -> None:
         super().__init__(keys)
-        self.models, self.modality = models, modality
+        self.models = models
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Let every model predict.
 
         Raises:
-            InputError: no model takes such a scan.
+            InputError: no model takes such a scan, or nothing says which ones do.
         """
         result = dict(data)
         file = result["image"].meta["filename_or_obj"]
-        modality = modality_of_case(data) or modality_of_case({"modality": self.modality})
+        known = planned_modalities(self.models.plan)
+        modality = modality_of_case(data) or (known[0] if len(known) == 1 else "")
+        of_modality(dict.fromkeys(known), modality, str(file))
         models = self.models.of(modality)
         for key in self.key_iterator(result):
             votes = [model for model in models if not (len(result[key]) and model.name == FULL)]
             predictions = [model.predict(file, modality) for model in votes]
             if not len(result[key]):
-                if not predictions:
-                    of_modality(self.models.plan.get("intensity", {}), modality, str(file))
                 (result["image"], result[key]), *predictions = predictions
             result["further"] = [Vote(found, own_grid(image)) for image, found in predictions]
         return result

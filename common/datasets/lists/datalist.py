@@ -56,7 +56,8 @@ def read_datalist(
     list, all others of both lists are trained on, and nothing else is held out
     (:func:`common.datasets.lists.folds.hold_out_fold`).  Cases with the same ``patient`` are never split.
 
-    With ``modality`` the lists hold the cases of that modality alone, and cases are held out among them.
+    With ``modality`` the lists hold the cases of that modality alone, and cases are held out among them;
+    where no case names its own, they hold all.
 
     Raises:
         InputError: no folder, no dataset.json, broken JSON, no training case, an entry without an

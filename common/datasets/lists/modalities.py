@@ -27,7 +27,7 @@ def modality_of_case(case: Mapping[Any, Any]) -> str:
 
 
 def only_modality(lists: Mapping[str, CaseList], modality: str | None, source: Path) -> dict[str, CaseList]:
-    """The cases of one modality in each list of a run; all of them for None.
+    """The cases of one modality in each list of a run; all of them for None, or where no case names its own.
 
     Args:
         lists: the lists by name.
@@ -37,15 +37,14 @@ def only_modality(lists: Mapping[str, CaseList], modality: str | None, source: P
     Raises:
         InputError: no case of the data set has it.
     """
-    if modality is None:
+    found = {modality_of_case(case) for cases in lists.values() for case in cases} - {""}
+    if modality is None or not found:
         return dict(lists)
     wanted = modality_name(modality)
-    found = sorted({modality_of_case(case) for cases in lists.values() for case in cases})
     if wanted not in found:
-        named = ", ".join(filter(None, found)) or 'none: no entry has "modality"'
         raise InputError(
-            f"{source}: no case of modality {modality}; found {named}: correct --modality, or add "
-            f'"modality": "{modality}" to the entries'
+            f"{source}: no case of modality {modality}; found {', '.join(sorted(found))}: correct "
+            f'--modality, or the "modality" of the entries'
         )
     return as_lists(
         {
