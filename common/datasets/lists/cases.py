@@ -14,7 +14,7 @@ from common.datasets.lists.case_list import CaseList, flat_map, has_label
 from common.datasets.lists.datalist import DATALIST, inference_list
 from common.datasets.lists.domains import domain_datalist
 from common.datasets.lists.output_names import with_output_names
-from common.datasets.plan.modalities import refuse_other_modalities, schemes_for
+from common.datasets.plan.modalities import planned_cases, refuse_other_modalities, schemes_for
 from common.errors import InputError
 
 __all__ = ["class_names", "images_to_predict", "labelled_cases"]
@@ -35,6 +35,7 @@ def images_to_predict(
     source_domains: str | Sequence[str] | None = None,
     plan: Mapping[str, Any] | None = None,
     modality: str | None = None,
+    skip_others: bool = False,
 ) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
 
@@ -49,6 +50,8 @@ def images_to_predict(
             instead of the test list.
         plan: of the weights.
         modality: of the images whose entries do not say: "MR".
+        skip_others: leave out the cases of a modality that the plan does not have, which the log tells,
+            unless it is all of them.
 
     Raises:
         InputError: no images, or some that cannot be predicted or whose results would have one name; the
@@ -60,6 +63,8 @@ def images_to_predict(
         listed = domain_datalist(dataset_dir, source_domains=source_domains, holdout=0)["test"]
     cases = flat_map(listed, lambda case: [_predicted(case, modality)])
     source = Path(dataset_dir) / DATALIST
+    if skip_others:
+        cases = planned_cases(cases, plan or {}, source)
     schemes = schemes_for(plan or {}, "")
     findings = check_cases(
         read_facts({"test": cases}),

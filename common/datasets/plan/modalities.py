@@ -6,15 +6,25 @@ plan of cases that all name the same modality has it under ``modality``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.datasets.lists.case_list import places_of
+from common.datasets.lists.case_list import flat_map, places_of
 from common.datasets.lists.modalities import modality_of_case
 from common.errors import InputError
 
-__all__ = ["is_by_modality", "of_modality", "planned_modalities", "refuse_other_modalities", "schemes_for"]
+__all__ = [
+    "is_by_modality",
+    "of_modality",
+    "planned_cases",
+    "planned_modalities",
+    "refuse_other_modalities",
+    "schemes_for",
+]
+
+_log = logging.getLogger(__name__)
 
 Planned = TypeVar("Planned")
 
@@ -59,6 +69,32 @@ def schemes_for(plan: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any
     """The intensity scheme of each channel of an image of this modality; none for one that is not planned."""
     intensity = plan.get("intensity", [])
     return intensity.get(name, []) if is_by_modality(intensity) else intensity
+
+
+def planned_cases(
+    cases: Sequence[Mapping[str, Any]], plan: Mapping[str, Any], source: str | Path
+) -> list[dict[str, Any]]:
+    """The cases but those of a modality that the plan does not have, or all where none is left.
+
+    Args:
+        cases: to predict.
+        plan: of the weights.
+        source: the dataset.json, for the log.
+    """
+    known = planned_modalities(plan)
+    left_out = {modality_of_case(case) for case in cases} - {"", *known}
+    kept = flat_map(cases, lambda case: [] if modality_of_case(case) in left_out else [dict(case)])
+    if not known or not left_out or not kept:
+        return flat_map(cases, lambda case: [dict(case)])
+    _log.warning(
+        "%s: %d of %d cases are left out: they are %s, and the weights were trained on %s",
+        source,
+        len(cases) - len(kept),
+        len(cases),
+        " and ".join(sorted(left_out)),
+        " and ".join(known),
+    )
+    return kept
 
 
 def refuse_other_modalities(

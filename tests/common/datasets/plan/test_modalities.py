@@ -143,6 +143,19 @@ def test_a_plan_of_one_modality_refuses_others(mixed, tmp_path):
         plan_of_cases(cases, PlanOptions(**OPTIONS), save_as=path)
 
 
+def test_cases_of_other_modalities_are_left_out_on_request(mixed, caplog):
+    plan = plan_of(mixed.root, modality="CT")
+    mr = {"image": mixed.training[1]["image"], "modality": "MR"}
+    mixed.save(test=[mr, mixed.test[0]])
+    with caplog.at_level(logging.WARNING):
+        (case,) = images_to_predict(mixed.root, channels=1, plan=plan, skip_others=True)
+    assert case["image"].endswith("t0.nii.gz")
+    assert "1 of 2 cases are left out: they are MR, and the weights were trained on CT" in caplog.text
+    mixed.save(test=[mr])
+    with pytest.raises(InputError, match=r"test\[0\]: its modality is MR"):
+        images_to_predict(mixed.root, channels=1, plan=plan, skip_others=True)
+
+
 def test_images_of_a_folder_are_of_the_modality_given(mixed):
     plan, folder = plan_of(mixed.root), mixed.root / "imagesTs"
     with pytest.raises(InputError, match=r"nothing says of which modality .* CT and MR: say .*--modality"):
