@@ -8,15 +8,17 @@ liver at negative x); sizes, places and angles vary about those of an adult.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from common.phantoms.abdomen.tissues import Tissue
 from common.phantoms.making.shapes import Canvas, rotation_matrix
 
-__all__ = ["paint_organs"]
+__all__ = ["KIDNEY_DEG", "NO_GALLBLADDER_CHANCE", "Kidney", "Landmarks", "paint_organs", "point_at"]
 
-_NO_GALLBLADDER_CHANCE = 0.04  # removed by surgery
+NO_GALLBLADDER_CHANCE = 0.04  # removed by surgery
+KIDNEY_DEG = (-12.0, -12.0, 28.0)
 _PLACE_SD_MM = 5.0
 _SIZE_SD = 0.11  # of the logarithm
 _SIZE_LIMIT_SD = 2.0
@@ -24,6 +26,32 @@ _ANGLE_SD_DEG = 9.0
 _STOMACH_WALL_MM = 4.5
 _SWALLOWED_AIR_CHANCE = 0.25
 _FREE = (Tissue.CAVITY,)
+
+
+class Kidney(NamedTuple):
+    """Where a kidney lies: middle and half axes (3,) in mm, own axes (3, 3), all in body coordinates."""
+
+    center: np.ndarray
+    half_axes: np.ndarray
+    turn: np.ndarray
+
+    def at(self, place: Sequence[float]) -> np.ndarray:
+        """(3,) mm: the body point of a place in half axes."""
+        return self.center + self.turn @ (np.asarray(place) * self.half_axes)
+
+
+class Landmarks(NamedTuple):
+    """Places for what other phantoms add, in body coordinates."""
+
+    aorta: np.ndarray  # (N, 3) mm, from the chest downwards
+    cava: np.ndarray  # (N, 3) mm, from the pelvis upwards
+    kidneys: tuple[Kidney, Kidney]  # right, left
+
+
+def point_at(course: np.ndarray, height: float) -> np.ndarray:
+    """(3,) mm: the point of a vertical vessel's course (N, 3) at this z."""
+    rising = course[np.argsort(course[:, 2])]
+    return np.array([np.interp(height, rising[:, 2], rising[:, axis]) for axis in range(2)] + [height])
 
 
 class _Painter:
@@ -52,30 +80,42 @@ class _Painter:
         return rotation_matrix(np.asarray(degrees) + self.rng.normal(0, _ANGLE_SD_DEG, 3))
 
 
-def paint_organs(canvas: Canvas, room: np.ndarray, breath: float, rng: np.random.Generator) -> None:
-    """Paint all organs.
+def paint_organs(
+    canvas: Canvas,
+    room: np.ndarray,
+    breath: float,
+    rng: np.random.Generator,
+    *,
+    no_gallbladder: float = NO_GALLBLADDER_CHANCE,
+    kidney_degrees: Sequence[float] = KIDNEY_DEG,
+) -> Landmarks:
+    """Paint all organs, and say where some of them lie.
 
     Args:
         canvas: with the body's frame; its cavity is filled.
         room: (X, Y, Z) mm below the diaphragm.
         breath: mm, the diaphragm's own shift upwards.
         rng: draws sizes, places and shapes.
+        no_gallbladder: chance that it is missing.
+        kidney_degrees: how the left kidney is turned about the x, y and z axis; the right one is its mirror
+            image.  Negative about y: the upper pole is nearer to the spine.
     """
     painter = _Painter(canvas, room, breath, rng)
     porta = painter.place((-42, 8, 24), breath=0.8, sd=5)
-    _paint_great_vessels(painter)
+    aorta, cava = _paint_great_vessels(painter)
     _paint_portal_vein(painter, porta)
-    _paint_kidney(painter, -1, Tissue.RIGHT_CORTEX, Tissue.RIGHT_MEDULLA)
-    _paint_kidney(painter, 1, Tissue.LEFT_CORTEX, Tissue.LEFT_MEDULLA)
-    if rng.random() > _NO_GALLBLADDER_CHANCE:
+    right = _paint_kidney(painter, -1, kidney_degrees, Tissue.RIGHT_CORTEX, Tissue.RIGHT_MEDULLA)
+    left = _paint_kidney(painter, 1, kidney_degrees, Tissue.LEFT_CORTEX, Tissue.LEFT_MEDULLA)
+    if rng.random() > no_gallbladder:
         _paint_gallbladder(painter)
     _paint_pancreas(painter)
     _paint_spleen(painter)
     _paint_stomach_and_oesophagus(painter)
     _paint_liver(painter)
+    return Landmarks(aorta, cava, (right, left))
 
 
-def _paint_great_vessels(painter: _Painter) -> None:
+def _paint_great_vessels(painter: _Painter) -> tuple[np.ndarray, np.ndarray]:
     canvas = painter.canvas
     aorta = painter.curve(
         [(14, -46, 150), (13, -40, 60), (8, -28, 0), (6, -27, -60), (5, -28, -140)], breath=0, sd=3
@@ -95,6 +135,7 @@ def _paint_great_vessels(painter: _Painter) -> None:
         Tissue.VENA_CAVA,
         over=[Tissue.CAVITY, Tissue.DIAPHRAGM, Tissue.HEART, Tissue.LUNG],
     )
+    return aorta, cava
 
 
 def _paint_portal_vein(painter: _Painter, porta: np.ndarray) -> None:
@@ -119,13 +160,14 @@ def _paint_portal_vein(painter: _Painter, porta: np.ndarray) -> None:
     canvas.paint(canvas.tube(mesenteric, (main, 6, 5)), Tissue.MESENTERIC_VEIN, over=_FREE)
 
 
-def _paint_kidney(painter: _Painter, side: int, cortex: Tissue, medulla: Tissue) -> None:
+def _paint_kidney(
+    painter: _Painter, side: int, degrees: Sequence[float], cortex: Tissue, medulla: Tissue
+) -> Kidney:
     """``side``: -1 right, 1 left."""
     canvas, rng = painter.canvas, painter.rng
     center = painter.place((side * 62, -42, -24 if side < 0 else -10), breath=0.6, sd=6)
     axes = painter.size((27, 25, 54))
-    # upper pole towards the spine and backwards, hilum forwards
-    turn = painter.turn((-12, -side * 12, side * 28))
+    turn = painter.turn((degrees[0], side * degrees[1], side * degrees[2]))
     fat = canvas.ellipsoid(center, axes + rng.uniform(5, 13), rotation=turn, exponent=2.2)
     canvas.paint(fat & painter.abdomen, Tissue.RENAL_FAT, over=_FREE)
     kidney = canvas.ellipsoid(center, axes, rotation=turn, exponent=2.2, bumps=0.06, rng=rng)
@@ -135,6 +177,7 @@ def _paint_kidney(painter: _Painter, side: int, cortex: Tissue, medulla: Tissue)
     hilum = center + turn @ (-side * axes[0] * 0.75, 0, 0)
     sinus = canvas.ellipsoid(hilum, axes * (0.75, 0.4, 0.42), rotation=turn)
     canvas.paint(sinus, Tissue.RENAL_FAT, over=[cortex, medulla])
+    return Kidney(center, axes, turn)
 
 
 def _paint_gallbladder(painter: _Painter) -> None:

@@ -11,6 +11,7 @@ from common.phantoms.atrium.heart import paint_chest, paint_heart, paint_vessels
 from common.phantoms.atrium.tissues import LABELS, draw_signal, label_of_tissue, texture_of_tissue
 from common.phantoms.making.ct import SUPERSAMPLING, majority_label
 from common.phantoms.making.mr import magnitude_scan
+from common.phantoms.making.placement import scanner_affine
 from common.phantoms.making.shapes import Canvas, Pose, rotation_matrix
 
 __all__ = ["make_case"]
@@ -20,7 +21,6 @@ _SPACING_LIMIT = 0.05
 _TILT_SD_DEG = (5.0, 5.0, 7.0)
 _SCALE_SD = 0.05
 _OFF_CENTRE_SD_MM = (8.0, 6.0, 5.0)
-_LAS_TO_WORLD = (-1, 1, 1)  # NIfTI's world is RAS+
 _SCANNER_ORIGIN_MM = ((-20.0, -30.0, -60.0), (20.0, 30.0, 60.0))  # the scan's middle, lowest and highest
 
 
@@ -53,7 +53,4 @@ def make_case(
 
     image = magnitude_scan(canvas.tissue, signal=draw_signal(rng), texture=texture_of_tissue(), rng=rng)
     label = majority_label(label_of_tissue()[canvas.tissue], classes=len(LABELS))
-    step = voxel * _LAS_TO_WORLD
-    affine = np.diag([*step, 1.0])
-    affine[:3, 3] = rng.uniform(*_SCANNER_ORIGIN_MM) - (np.asarray(shape) - 1) / 2 * step
-    return image, label, affine
+    return image, label, scanner_affine(shape, voxel, rng, middle=_SCANNER_ORIGIN_MM)

@@ -18,6 +18,7 @@ __all__ = ["make"]
 
 _VERSION = 1  # raise it with every change to what the cases hold: folders of older versions are rebuilt
 _MAX_VOXELS = 256**3
+_SCANNER_MIDDLE_MM = ((-20.0, -20.0, -20.0), (20.0, 20.0, 20.0))  # lowest and highest
 _FINE = 2  # points per voxel and axis; a voxel's brightness is the mean over them
 
 
@@ -95,13 +96,12 @@ def _write_pair(
     rng: np.random.Generator,
 ) -> Entry:
     from common.phantoms.brain_pair.brain import LABELS, Brain, Deformation
+    from common.phantoms.making.placement import scanner_affine
     from common.phantoms.making.volumes import write_labelled_volume
     from common.registration.field_file import write_field
 
     brain, deformation = Brain(rng), Deformation(deformation_mm, rng)
-    step = np.asarray(spacing) * (-1, 1, 1)  # LAS to RAS+
-    affine = np.diag([*step, 1.0])
-    affine[:3, 3] = rng.uniform(-20, 20, 3) - (np.asarray(shape) - 1) / 2 * step
+    affine = scanner_affine(shape, np.asarray(spacing), rng, middle=_SCANNER_MIDDLE_MM)
     points, centres = _points(shape, spacing, _FINE), _points(shape, spacing, 1)
     places = {
         "moving": (points, centres),

@@ -14,9 +14,10 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from common.datasets.raw.kits21_annotations import aggregate
-from common.phantoms.abdomen.case import paint_patient, scanner_affine
+from common.phantoms.abdomen.case import paint_patient
 from common.phantoms.abdomen.tissues import Tissue, draw_attenuation, texture_of_tissue
 from common.phantoms.making.ct import block_mean, scan
+from common.phantoms.making.placement import scanner_affine
 from common.phantoms.making.shapes import Canvas
 
 __all__ = ["ANNOTATORS", "KidneyCase", "make_case"]
@@ -77,7 +78,8 @@ def make_case(shape: Sequence[int], spacing: Sequence[float], rng: np.random.Gen
         spacing: mm (X, Y, Z), before the case's own deviation of at most 6 percent.
         rng: this case's random numbers.
     """
-    canvas, voxel = paint_patient(shape, spacing, rng)
+    patient = paint_patient(shape, spacing, rng)
+    canvas, voxel = patient.canvas, patient.spacing
     sides = [np.isin(canvas.tissue, kidney) for kidney in _KIDNEYS]
     masses = _paint_masses(canvas, sides, rng)
     attenuation = [*draw_attenuation(rng, phase_chances=_ARTERIAL), *_of_each(masses, "rim_hu", "core_hu")]

@@ -146,6 +146,11 @@ class Canvas:
         present = self.tissue[region.box]
         present[region.mask & allowed[present]] = tissue
 
+    def nearest(self, point: Sequence[float]) -> tuple[int, int, int]:
+        """Index of the voxel nearest to a body point (3,) in mm; at the grid's border if it lies outside."""
+        index = (self.pose.to_scan(np.asarray(point, float)[None])[0] - self.first) / self.spacing
+        return tuple(int(i) for i in np.clip(np.rint(index), 0, np.asarray(self.tissue.shape) - 1))
+
     def _add_ball(
         self, mask: np.ndarray, box: tuple[slice, slice, slice], center: np.ndarray, radius: float
     ) -> None:

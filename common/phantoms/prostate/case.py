@@ -12,6 +12,7 @@ import numpy as np
 
 from common.phantoms.making.ct import SUPERSAMPLING, majority_label
 from common.phantoms.making.mr import magnitude_scan
+from common.phantoms.making.placement import scanner_affine
 from common.phantoms.making.shapes import Canvas, Pose, rotation_matrix
 from common.phantoms.prostate.pelvis import paint_pelvis, paint_prostate
 from common.phantoms.prostate.tissues import draw_signal, label_of_tissue, texture_of_tissue
@@ -62,7 +63,6 @@ _TILT_SD_DEG = (5.0, 3.0, 3.0)
 _SCALE_SD = 0.06
 _OFF_CENTRE_SD_MM = (8.0, 8.0, 3.5)
 _FARTHEST_MM = np.array((20.0, 16.0, 6.0))  # so that the prostate's ends stay inside the volume
-_LAS_TO_WORLD = (-1, 1, 1)  # NIfTI's world is RAS+
 _SCANNER_ORIGIN_MM = ((-10.0, -20.0, -60.0), (10.0, 20.0, 20.0))  # the scan's middle, lowest and highest
 
 
@@ -104,10 +104,7 @@ def make_case(domain: str, size: int, rng: np.random.Generator) -> tuple[np.ndar
         sensitivity=sensitivity,
     )
     label = majority_label(label_of_tissue()[canvas.tissue], classes=2)
-    step = spacing * _LAS_TO_WORLD
-    affine = np.diag([*step, 1.0])
-    affine[:3, 3] = rng.uniform(*_SCANNER_ORIGIN_MM) - (shape - 1) / 2 * step
-    return image, label, affine
+    return image, label, scanner_affine(shape, spacing, rng, middle=_SCANNER_ORIGIN_MM)
 
 
 def _sensitivity(canvas: Canvas, site: Site, rectum: np.ndarray, rng: np.random.Generator) -> np.ndarray:
