@@ -111,7 +111,7 @@ def _intensities(case: CaseFacts, rules: Rules, about: Callable[..., Finding]) -
                 repair="look at the file: it is blank; remove the case",
                 severity="warning",
             )
-        elif low >= 0 and _is_ct(case, rules, channel):
+        elif low >= 0 and case.image.affine is not None and _is_ct(case, rules, channel):
             unsigned = high > _UNSIGNED_CT_HIGH
             yield about(
                 found=f"has values {low:g} to {high:g}",
