@@ -14,6 +14,7 @@ from PIL import Image
 
 from common.phantoms import abdomen, fundus
 from tests.common.datasets.raw_bcv import RawBcv
+from tests.common.datasets.raw_kipa22 import write_kipa22
 from tests.common.datasets.raw_kits21 import RawKits21
 from tests.common.datasets.raw_left_atrium import RawLeftAtrium
 from tests.common.datasets.raw_pictures import raw_optic, raw_polyp
@@ -49,6 +50,7 @@ RAW = {
     "BCV": lambda folder: RawBcv(folder, numbers=(1, 2, 32), shape=(20, 20, 10)),
     "BRATS": lambda folder: write_brats2019(folder, published("brats2019", 4)),
     "CINE": lambda folder: write_acdc_pairs(folder, [1, 2, 101]),
+    "KIPA22": lambda folder: write_kipa22(folder, 5),
     "KITS21": lambda folder: RawKits21(folder, cases=5),
     "LA2018": lambda folder: RawLeftAtrium(folder, training=4, test=1),
     "OPTIC": raw_optic,

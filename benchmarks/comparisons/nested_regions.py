@@ -17,16 +17,13 @@ prints one line for each method.
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.comparisons.budget import budget_overlay, run_settings, train_and_score
+from benchmarks.comparisons.summaries import table_of_methods
 from common.commands import run_commands
 from common.errors import InputError
-from common.evaluation.tables import format_table
 from common.files import write_json
 
 #: Method -> what differs from train.json.
@@ -69,38 +66,12 @@ def train(
 
 
 def report(*, target: str) -> str:
-    """The table of all methods under ``target``.
-
-    Every number is the mean over the test cases, then over the seeds; ``dice_sd`` is the deviation between
-    the seeds' means.
+    """The table of all methods under ``target``: means over the test cases, then over the seeds.
 
     Args:
         target: where ``train`` wrote.
     """
-    rows = [row for method in METHODS if (row := _row(method, Path(target)))]
-    if not rows:
-        raise InputError(f"{target}: holds no results; train something there first")
-    return format_table(rows)
-
-
-def _row(method: str, target: Path) -> dict[str, Any] | None:
-    runs = []
-    for file in sorted((target / method).glob("seed*/facts.json")):
-        with open(file.parent / "eval" / "evaluation_summary.csv", newline="") as table:
-            scores = {row["name"]: row for row in csv.DictReader(table)}
-        runs.append((json.loads(file.read_text()), scores))
-    if not runs:
-        return None
-    row: dict[str, Any] = {"method": method, "seeds": len(runs)}
-    for region in runs[0][1]:
-        name = "mean" if region == "mean over classes" else region
-        for metric in METRICS:
-            row[f"{metric}_{name}"] = fmean(float(scores[region][f"{metric}_mean"]) for _, scores in runs)
-    means = [float(scores["mean over classes"]["dice_mean"]) for _, scores in runs]
-    row["dice_sd"] = stdev(means) if len(means) > 1 else None
-    row["iterations"] = round(fmean(facts["iterations"] for facts, _ in runs))
-    row["cpu_minutes"] = round(fmean(facts["cpu_minutes"] for facts, _ in runs), 1)
-    return row
+    return table_of_methods(METHODS, METRICS, target)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,16 @@ class Setting:
         print(command_line(module, arguments))
         print(json.dumps(facts))
         return cls(facts=facts, clock=clock_of(options.busy), **vars(options))
+
+    def medians(self, calls: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
+        """Median seconds of every way; the ways alternate, so that a slow machine slows all of them."""
+        seconds: dict[str, list[float]] = {way: [] for way in calls}
+        for _ in range(self.repeats):
+            for way, call in calls.items():
+                began = self.clock()
+                call()
+                seconds[way].append(self.clock() - began)
+        return {way: statistics.median(spent) for way, spent in seconds.items()}
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         """Save the figures if that was asked for."""

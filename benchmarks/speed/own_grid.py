@@ -11,7 +11,6 @@ volumes of the scan's size in float32.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -78,20 +77,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure all ways, alternating; print the medians; fail where the exact ones disagree."""
     setting = Setting.of_command("benchmarks.speed.own_grid", __doc__, arguments)
     shape, counts = (QUICK, QUICK_CLASSES) if setting.quick else (SHAPE, CLASSES)
-    rows = [row for classes in counts for row in _measured(shape, classes, setting.repeats, setting.clock)]
+    rows = [row for classes in counts for row in _measured(shape, classes, setting)]
     setting.write(rows)
 
 
-def _measured(
-    shape: Sequence[int], classes: int, repeats: int, clock: Callable[[], float]
-) -> list[dict[str, Any]]:
+def _measured(shape: Sequence[int], classes: int, setting: Setting) -> list[dict[str, Any]]:
     calls = ways(shape, classes)
-    seconds: dict[str, list[float]] = {way: [] for way in calls}
-    for _ in range(repeats):
-        for way, call in calls.items():
-            began = clock()
-            call()
-            seconds[way].append(clock() - began)
+    seconds = setting.medians(calls)
     _check(calls["ours, probabilities"](), calls["Invertd, all class maps"]())
     size, volume = " x ".join(map(str, shape)), 4 * int(np.prod(shape))
     rows = [
@@ -99,7 +91,7 @@ def _measured(
             "size": size,
             "classes": classes,
             "way": way,
-            "seconds": statistics.median(seconds[way]),
+            "seconds": seconds[way],
             "peak_volumes": peak_bytes(call, warm_up=False) / volume,
         }
         for way, call in calls.items()

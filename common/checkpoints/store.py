@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.bundles import bundle_folder, bundle_package
+from common.checkpoints.folds import fold_weights
 from common.checkpoints.origin import origin_of
 from common.checkpoints.stamp import Stamp, stamped
 from common.checkpoints.writing import write_checkpoint
@@ -198,6 +199,11 @@ def require_weights(path: str | Path, *, bundle: str) -> None:
         InputError: there is no such file; the message says how to get one.
     """
     if not Path(path).is_file():
+        if folds := fold_weights(Path(path).parent):
+            raise InputError(
+                f"{path}: not there, but weights of {len(folds)} folds are, of which this bundle uses one: "
+                f"repeat with  --ckpt_dir {folds[0].parent}"
+            )
         config = os.path.relpath(bundle_folder(bundle) / "configs" / "train.json")
         raise InputError(
             f"{path}: no weights yet. Train (python -m monai.bundle run --config_file {config}) or import "

@@ -101,6 +101,8 @@ def prepare_public(
     validation: int = 0,
     partial: bool = False,
     train_domains: str | Sequence[str] | None = None,
+    modality: str | None = None,
+    one_list: bool = False,
 ) -> None:
     """Check a public data set's raw download and write it as a folder with dataset.json.
 
@@ -113,6 +115,9 @@ def prepare_public(
         partial: accept an incomplete data set.
         train_domains: for optic, polyp, prostate and riga_mrnet, the domains to train on (the others become
             the test list): REFUGE or REFUGE,ORIGA.
+        modality: for amos22, CT or MR alone.
+        one_list: make all cases the training list, in the order of their names, for folds over a whole
+            data set whose published lists divide it.
     """
     numbers = prepare(
         str(name),
@@ -122,6 +127,8 @@ def prepare_public(
         validation=validation,
         partial=partial,
         train_domains=train_domains,
+        modality=modality,
+        one_list=one_list,
     )
     listed = ", ".join(f"{count} {section}" for section, count in numbers.items())
     print(f"{Path(str(target)).absolute() / DATALIST}: {listed} cases")

@@ -6,17 +6,22 @@ Axes: B batch, C input channels, K classes, *S two or three spatial ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from torch import Tensor
 
 from common.errors import InputError
+from common.inference.decision import mean_on_own_grid
 from common.inference.even_windows import EvenWindowInferer
+from common.inference.own_grid import own_grid
+from common.tensors.plain import plain
 
-__all__ = ["BoundaryWindowInferer", "SplitBoundaryd"]
+__all__ = ["BoundaryWindowInferer", "OnOwnGridd", "SplitBoundaryd"]
 
 
 class BoundaryWindowInferer(EvenWindowInferer):
@@ -84,4 +89,36 @@ class SplitBoundaryd(MapTransform):
             both = result[key]
             if len(both) > self.classes:
                 result[key], result["boundary"] = both[: self.classes], both[self.classes :]
+        return result
+
+
+class OnOwnGridd(MapTransform):
+    """Bring probabilities from the network's grid to the scan's own, linearly, with the scan's affine.
+
+    Where the network's grid does not reach they are 0.
+
+    Args:
+        keys: probabilities (K, *S), which become (K, *T), float32.
+        orig_keys: the image that the network saw, with the record of its preprocessing.
+        allow_missing_keys: pass cases without the key.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, orig_keys: str = "image", *, allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.orig_keys = orig_keys
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Every key, slab by slab."""
+        result = dict(data)
+        image: MetaTensor = result[self.orig_keys]
+        grid = own_grid(image)
+        for key in self.key_iterator(data):
+            values = plain(result[key]).detach().float()
+            found = values.new_zeros((len(values), *grid.shape))
+            for voxels, part in mean_on_own_grid(values, grid, regions=True):
+                found[(slice(None), *voxels)] = part
+            meta = {**deepcopy(image.meta), "affine": torch.from_numpy(grid.affine)}
+            result[key] = MetaTensor(found, meta=meta)
         return result

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -180,8 +179,6 @@ class DecideOnOwnGridd(MapTransform):
             neighbour, which is a little faster and less exact.
         further_key: where the case's list of :class:`Vote` stands, if it has one: further probabilities to
             average with these.
-        classes: decide among the first so many channels alone; None: all.
-        beyond: key for the probabilities (1 or more, *T) of the channels behind those, if there are any.
 
     Raises:
         InputError: ``resample`` is neither of the two.
@@ -195,13 +192,11 @@ class DecideOnOwnGridd(MapTransform):
         regions: bool = False,
         resample: str = "probabilities",
         further_key: str = "further",
-        classes: int | None = None,
-        beyond: str = "beyond",
     ) -> None:
         super().__init__(keys)
         _check(resample)
         self.orig_keys, self.regions, self.resample = orig_keys, regions, resample
-        self.further_key, self.classes, self.beyond = further_key, classes, beyond
+        self.further_key = further_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Decide every key."""
@@ -210,32 +205,13 @@ class DecideOnOwnGridd(MapTransform):
         grid = own_grid(image)
         affine = torch.from_numpy(grid.affine)
         rule = exceeded_half if self.regions else likeliest
-        for key in self.key_iterator(data):
-            found = plain(result[key]).detach()
-            scores, beyond = (
-                found[: self.classes],
-                found[len(found) if self.classes is None else self.classes :],
-            )
-            further = [
-                replace(vote, probabilities=vote.probabilities[: self.classes])
-                for vote in result.get(self.further_key, ())
-            ]
+        for key in self.key_iterator(result):
+            scores = plain(result[key]).detach()
+            further = result.get(self.further_key, ())
             decided = decide_on_own_grid(scores, grid, rule, resample=self.resample, further=further)
-            results = {key: _masks(decided, len(scores)) if self.regions else decided[None]}
-            if len(beyond):
-                results[self.beyond] = _on_own_grid(beyond, grid)
-            for name, channels in results.items():
-                result[name] = MetaTensor(channels, meta={**deepcopy(image.meta), "affine": affine})
+            channels = _masks(decided, len(scores)) if self.regions else decided[None]
+            result[key] = MetaTensor(channels, meta={**deepcopy(image.meta), "affine": affine})
         return result
-
-
-def _on_own_grid(probabilities: Tensor, grid: OwnGrid) -> Tensor:
-    """(C, *S) to (C, *T), float32 or wider; 0 where the network's grid does not reach."""
-    dtype = torch.promote_types(probabilities.dtype, torch.float32)
-    found = probabilities.new_zeros((len(probabilities), *grid.shape), dtype=dtype)
-    for voxels, values in mean_on_own_grid(probabilities, grid, regions=True):
-        found[(slice(None), *voxels)] = values
-    return found
 
 
 def _masks(chosen: Tensor, channels: int) -> Tensor:

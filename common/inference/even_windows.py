@@ -92,10 +92,12 @@ class Windows:
         weights = self.weights.to(self.image.device)
         for first in range(0, len(self.corners), self.batch):
             corners = self.corners[first : first + self.batch]
-            views = torch.cat([self.image[self._at(corner)] for corner in corners])
-            probabilities = mirrored_probabilities(self.network, views, self.mirror_axes)
-            for corner, one in zip(corners, probabilities.float(), strict=True):
-                yield corner, one * weights
+            yield from zip(corners, self._weighted(corners, weights), strict=True)  # keeps no hold of them
+
+    def _weighted(self, corners: Sequence[tuple[int, ...]], weights: Tensor) -> Tensor:
+        """Weighted probabilities of these windows, (B, K, *patch)."""
+        views = torch.cat([self.image[self._at(corner)] for corner in corners])
+        return mirrored_probabilities(self.network, views, self.mirror_axes).float().mul_(weights)
 
     def _at(self, corner: tuple[int, ...]) -> tuple[slice, ...]:
         spatial = [slice(low, low + side) for low, side in zip(corner, self.patch, strict=True)]
@@ -141,7 +143,8 @@ class EvenWindowInferer(Inferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, C, *S) of any size to probabilities (B, K, *S), float32."""
-        return torch.cat([self._one(image[None], network, *args, **kwargs) for image in inputs])
+        found = [self._one(image[None], network, *args, **kwargs) for image in inputs]
+        return found[0] if len(found) == 1 else torch.cat(found)
 
     def _one(self, image: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         def predict(x: Tensor) -> Tensor:
@@ -163,4 +166,5 @@ class EvenWindowInferer(Inferer):
             at = tuple(slice(low, low + side) for low, side in zip(corner, self.roi_size, strict=True))
             total[(slice(None), *at)] += weighted
             weight[at] += windows.weights.to(weight.device)
+            del weighted  # before the next windows are predicted
         return total.div_(weight)[(slice(None), *windows.inside)][None]

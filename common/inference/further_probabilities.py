@@ -1,8 +1,8 @@
 """Probability volumes that another program wrote, as further votes on a case.
 
 A folder holds, for each case, ``NAME.nii.gz`` (or ``NAME_probabilities.nii.gz``, as
-:mod:`common.inference.saved_probabilities` writes them): a NIfTI volume whose fourth axis is the classes, in the
-order of the network's channels, with values from 0 to 1.  It may lie on any grid: its affine says where.
+:mod:`common.inference.saved_probabilities` writes them): a NIfTI volume whose fourth axis is the classes, in
+the order of the network's channels, with values from 0 to 1.  It may lie on any grid: its affine says where.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from torch import Tensor
 
-from common.datasets.lists.output_names import output_path
+from common.datasets.lists.output_names import OUTPUT_NAME, base_name
 from common.errors import InputError
 from common.inference.own_grid import OwnGrid, own_grid
 from common.inference.votes import Vote
@@ -35,8 +35,8 @@ class FurtherProbabilitiesd(MapTransform):
 
     Args:
         keys: the network's probabilities (K, *S).
-        folders: one, several, or None for none.  The mean is over the network and the folders, with the weight 1
-            each.
+        folders: one, several, or None for none.  The mean is over the network and the folders, with the
+            weight 1 each.
         orig_keys: the image, with its file's name and the record of its preprocessing.
         further_key: where the votes go.
 
@@ -79,7 +79,8 @@ class FurtherProbabilitiesd(MapTransform):
 
 
 def _file_of(folder: Path, case: Mapping[Hashable, Any], image: str) -> Path:
-    places = [output_path(folder, case, image, ending) for ending in ENDINGS]
+    name = case.get(OUTPUT_NAME) or base_name(image)
+    places = [folder / f"{name}{ending}" for ending in ENDINGS]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise InputError(
@@ -107,13 +108,13 @@ def read_vote(file: str | Path, grid: OwnGrid, *, channels: int) -> Vote:
     shape = image.shape
     if len(shape) != 4 or shape[3] != channels:
         raise InputError(
-            f"{file}: has the shape {' x '.join(map(str, shape))}; expected three axes of space and a fourth of "
-            f"the {channels} classes, background included"
+            f"{file}: has the shape {' x '.join(map(str, shape))}; expected three axes of space and a fourth "
+            f"of the network's {channels} channels"
         )
     with reading_nifti(file):
         values = np.moveaxis(np.asarray(image.dataobj, dtype=np.float32), -1, 0)
     low, high = float(values.min()), float(values.max())
-    if not (-_ROUNDING <= low and high <= 1 + _ROUNDING):  # NaN is refused too
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # NaN is refused too
         raise InputError(f"{file}: holds values from {low:g} to {high:g}; expected probabilities, 0 to 1")
     matrix = np.linalg.solve(np.asarray(image.affine, dtype=np.float64), grid.affine)
     return Vote(_tensor(values), OwnGrid(shape=grid.shape, affine=grid.affine, matrix=matrix))

@@ -50,7 +50,7 @@ def mirrored_probabilities(
         probabilities = probabilities.flip(flip) if flip else probabilities
         total = probabilities if total is None else total.add_(probabilities)
     assert total is not None, "the empty flip is always there"
-    return total / len(flips)
+    return total.div_(len(flips)) if axes else total
 
 
 class ProbabilityWindowInferer(SlidingWindowInferer):

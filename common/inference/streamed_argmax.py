@@ -62,6 +62,7 @@ def streamed_argmax(
         at = [slice(low, low + side) for low, side in zip(corner, roi_size, strict=True)]
         at[axis] = slice(None)
         slab[(slice(None), *at)] += weighted
+        del weighted  # before the next windows are predicted
     _finish(slab, decided, axis, begin, windows.sides[axis])
     return decided[windows.inside][None, None]
 

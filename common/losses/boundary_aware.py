@@ -105,4 +105,6 @@ class BoundaryAwareLoss(nn.Module):
 
 
 def _shrunk(label: Tensor, size: torch.Size) -> Tensor:
-    return label if label.shape[2:] == size else functional.interpolate(label, size, mode="nearest-exact")
+    if label.shape[2:] == size:
+        return label
+    return functional.interpolate(label.float(), size, mode="nearest-exact")  # whole numbers have no kernel

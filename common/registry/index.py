@@ -22,6 +22,7 @@ from common.registry.entries import facts_of, key_of, split_key
 from common.registry.hub import write_hub
 from common.registry.replace import replace_made
 from common.registry.verify import verify
+from common.registry.weights import packed_weights
 
 __all__ = ["index"]
 
@@ -96,7 +97,7 @@ def _entry(path: Path, metadata: dict[str, Any], source: str) -> dict[str, Any]:
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise InputError(f"{path}: configs/metadata.json lacks {error}") from error
     with open_zip(path) as archive:
-        weights = f"{name}/models/model.pt" in archive.namelist()
+        weights = bool(packed_weights(archive, name))
         _, common = common_version(archive, name)
     return {
         "checksum": found["checksum"],

@@ -21,7 +21,7 @@ from common.files import atomic_path
 from common.folder_lock import locked
 from common.json_file import read_json
 from common.registry.entries import zip_name
-from common.registry.weights import check_models
+from common.registry.weights import check_models, weights_to_pack
 
 __all__ = ["pack"]
 
@@ -29,7 +29,6 @@ Content = Path | bytes
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
-_MODELS = (WEIGHTS, PLAN)  # of models/; a training's checkpoints are not packed
 _BENCH = ("common/new/", "common/recipes/", "common/registry/")  # make bundles; no bundle needs them
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md")
 
@@ -69,10 +68,12 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     path = Path(target) / zip_name(name, version)
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
-    settle(folder / "models" / WEIGHTS)
+    for weights in (folder / "models" / WEIGHTS, *weights_to_pack(folder / "models")):
+        settle(weights)
     members = _members(folder, name, root / "common")
-    if f"models/{PLAN}" in members:
-        read_plan(folder / "models" / PLAN)
+    for file in members:
+        if file.startswith("models/") and file.endswith(f"/{PLAN}"):
+            read_plan(folder / file)
     check_models(folder / "models")
     with locked(path.parent, "packing"), atomic_path(path, durable=True) as temporary:
         _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
@@ -96,7 +97,7 @@ def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
     members: dict[str, Content] = {"LICENSE": folder / "LICENSE"}
     for part in ("configs", "docs", name):
         members |= _files(folder / part, part)
-    members |= {f"models/{file}": folder / "models" / file for file in _MODELS}
+    members |= _models(folder)
     members |= _files(common, "common")
     members = {
         file: content
@@ -106,6 +107,13 @@ def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
     init = (folder / name / "__init__.py").read_text(encoding="utf-8")
     guard = _GUARD.format(name=name, version=_version_of(common / "__init__.py"))
     return members | {f"{name}/__init__.py": _guarded(init, name), f"{name}/_packed.py": guard.encode()}
+
+
+def _models(folder: Path) -> dict[str, Content]:
+    """Weights and plans; what else a training leaves is not packed."""
+    weights = weights_to_pack(folder / "models")
+    files = [file for one in weights for file in (one, one.with_name(PLAN))] or [folder / "models" / PLAN]
+    return {file.relative_to(folder).as_posix(): file for file in files}
 
 
 def _files(folder: Path, prefix: str) -> dict[str, Content]:

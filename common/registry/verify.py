@@ -49,9 +49,9 @@ def verify(path: str | Path, entry: Mapping[str, Any] | None = None) -> dict[str
         damaged = archive.testzip()
         if damaged:
             raise InputError(f"{path}: {damaged} is damaged; fetch or pack it again")
-        plan = f"{name}/models/plan.json"
-        if plan in archive.namelist():
-            parse_plan(read_text(archive, plan), f"{path}: {plan}")
+        for plan in archive.namelist():
+            if plan.startswith(f"{name}/models/") and plan.endswith("/plan.json"):
+                parse_plan(read_text(archive, plan), f"{path}: {plan}")
         check_packed_models(archive, name)
     if entry is not None:
         require_digest(path, entry)

@@ -1,10 +1,15 @@
-"""The weights of a packed bundle: tensors and nothing else, and the plan beside them is theirs."""
+"""The weights of a packed bundle: tensors and nothing else, and the plan beside them is theirs.
+
+They are ``models/model.pt`` or, in a bundle without it, those of the folds, in ``models/fold_<number>/``.
+"""
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
+from common.checkpoints.folds import fold_weights
 from common.checkpoints.staging import PLAN, WEIGHTS, find_plan, foreign_plan
 from common.checkpoints.stamp import plan_digest, stamp_of
 from common.checkpoints.state_file import read_outline
@@ -12,17 +17,28 @@ from common.errors import InputError
 from common.json_file import parse_json
 from common.registry.archive import read_text
 
-__all__ = ["check_models", "check_packed_models"]
+__all__ = ["check_models", "check_packed_models", "packed_weights", "weights_to_pack"]
+
+
+def weights_to_pack(folder: Path) -> list[Path]:
+    """The weights of a bundle's ``models/`` that a prediction would use; may be none."""
+    whole = folder / WEIGHTS
+    return [whole] if whole.is_file() else fold_weights(folder)
+
+
+def packed_weights(archive: zipfile.ZipFile, name: str) -> list[str]:
+    """The names of the weights in a zip."""
+    pattern = rf"{re.escape(name)}/models/(fold_\d+/)?{re.escape(WEIGHTS)}"
+    return [member for member in archive.namelist() if re.fullmatch(pattern, member)]
 
 
 def check_models(folder: Path) -> None:
-    """Check ``model.pt`` and ``plan.json`` of a bundle's ``models/``, if there are any.
+    """Check the weights and plans of a bundle's ``models/``, if there are any.
 
     Raises:
-        InputError: the weights are no bare state dict, or the plan is not that of the weights.
+        InputError: weights are no bare state dict, or a plan is not that of the weights.
     """
-    weights = folder / WEIGHTS
-    if weights.is_file():
+    for weights in weights_to_pack(folder):
         read_outline(weights)
         find_plan(weights, warn=False)
 
@@ -33,16 +49,18 @@ def check_packed_models(archive: zipfile.ZipFile, name: str) -> None:
     Raises:
         InputError: as :func:`check_models`.
     """
-    held = set(archive.namelist())
-    weights, plan = f"{name}/models/{WEIGHTS}", f"{name}/models/{PLAN}"
-    if weights not in held:
-        return
+    for weights in packed_weights(archive, name):
+        _check_packed(archive, weights)
+
+
+def _check_packed(archive: zipfile.ZipFile, weights: str) -> None:
+    plan = f"{weights.removesuffix(WEIGHTS)}{PLAN}"
     shown = f"{archive.filename}: {weights}"
     with archive.open(weights) as file:
         stamp = stamp_of(read_outline(file, shown))
     if stamp is None or stamp.plan is None:
         return
-    if plan not in held:
+    if plan not in archive.namelist():
         raise foreign_plan(shown, stamp, f"and {plan} is not there")
     text = read_text(archive, plan)
     try:

@@ -6,9 +6,9 @@ lies on one of these shells exactly where some neighbour has a smaller value:
 
     boundary = label > smallest value in the neighbourhood
 
-so one pooling does for any number of classes.  Between two structures the boundary lies on the side of the
-larger value alone.  The neighbourhood ends at the border of the array: a structure that is cut there has no
-boundary there.
+so the smallest neighbour, sought axis by axis, does for any number of classes.  Between two structures the
+boundary lies on the side of the larger value alone.  The neighbourhood ends at the border of the array: a
+structure that is cut there has no boundary there.
 
 Axes: B batch, spatial axes S (two or three).
 Source: Hu et al., Boundary-Aware Network for Kidney Parsing (arXiv 2208.13338), as in the authors' code.
@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from common.tensors.plain import plain
 
 __all__ = ["inner_boundary"]
-
-_POOL = {4: functional.max_pool2d, 5: functional.max_pool3d}
 
 
 def inner_boundary(label: Tensor) -> Tensor:
@@ -31,8 +30,20 @@ def inner_boundary(label: Tensor) -> Tensor:
     Raises:
         ValueError: S has neither two nor three axes.
     """
-    if label.ndim not in _POOL:
+    if label.ndim not in (4, 5):
         shape = list(label.shape)
         raise ValueError(f"inner_boundary: labels {shape}; expected (B, 1, *S) with two or three axes S")
-    values = label.to(torch.float32)  # exact up to 2^24, and pooled on every device
-    return values > -_POOL[label.ndim](-values, 3, stride=1, padding=1)
+    label = plain(label)
+    smallest = label
+    for axis in range(2, label.ndim):
+        smallest = _smallest_of_three(smallest, axis)
+    return label > smallest
+
+
+def _smallest_of_three(values: Tensor, axis: int) -> Tensor:
+    """The smallest of each value, the one before and the one after it along an axis."""
+    smallest, pairs = values.clone(), values.shape[axis] - 1
+    before, after = (smallest.narrow(axis, start, pairs) for start in (0, 1))
+    torch.minimum(before, values.narrow(axis, 1, pairs), out=before)
+    torch.minimum(after, values.narrow(axis, 0, pairs), out=after)
+    return smallest

@@ -18,39 +18,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.datasets.raw.acdc_frames import LABELS, frame_file, read_frame
+from common.datasets.raw.acdc_frames import FramesReader, described, frame_file, read_frame
 from common.datasets.raw.label_volumes import read_image
-from common.datasets.raw.prepare import RawCase, Reader
+from common.datasets.raw.prepare import RawCase
 from common.datasets.raw.published_lists import cases_present, numbers_beside, published_lists
 from common.errors import InputError
 
 __all__ = ["READER"]
 
 
-class _Acdc(Reader):
-    """Reads two frames of every patient."""
-
-    description = {
-        "name": "ACDC",
-        "description": (
-            "Right ventricle, myocardium and left ventricle in cine MR, end of diastole (frame01) and end of "
-            "systole (frame02) of 100 patients, divided as in SSL4MIS."
-        ),
-        "reference": "Bernard et al., IEEE Trans. Medical Imaging 37, 2018, doi:10.1109/TMI.2018.2837502",
-        "tensorImageSize": "3D",
-        "modality": {"0": "MR"},
-        "labels": {str(value): name for value, name in enumerate(LABELS)},
-    }
+class _Acdc(FramesReader):
+    description = described("ACDC", "100 patients, divided as in SSL4MIS")
 
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
         """The published 140, 20 and 40 frames, in their order."""
         root = _root(source)
         lists = published_lists("acdc")
         return cases_present(lists, lambda case: frame_file(root, case), partial=partial, source=source)
-
-    def patient_of(self, case: str) -> str:
-        """``patient001`` of ``patient001_frame02``."""
-        return case.partition("_")[0]
 
     def read(self, source: Path, case: str) -> RawCase:
         """One frame with its label."""

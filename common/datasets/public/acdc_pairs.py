@@ -18,9 +18,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from common.datasets.raw.acdc_frames import FRAMES, LABELS, frame_file, read_frame
+from common.datasets.raw.acdc_frames import FRAMES, FramesReader, described, frame_file, read_frame
 from common.datasets.raw.label_volumes import read_image
-from common.datasets.raw.prepare import RawCase, Reader
+from common.datasets.raw.prepare import RawCase
 from common.datasets.raw.published_lists import cases_present
 from common.errors import InputError
 
@@ -30,20 +30,8 @@ _PATIENTS = {"training": range(1, 101), "test": range(101, 151)}
 _FOLDERS = {"training": "training", "test": "testing"}
 
 
-class _AcdcPairs(Reader):
-    """Reads two frames of every patient."""
-
-    description = {
-        "name": "ACDC (pairs)",
-        "description": (
-            "Right ventricle, myocardium and left ventricle in cine MR, end of diastole (frame01) and end of "
-            "systole (frame02) of 150 patients: 100 of 'training', 50 of 'testing'."
-        ),
-        "reference": "Bernard et al., IEEE Trans. Medical Imaging 37, 2018, doi:10.1109/TMI.2018.2837502",
-        "tensorImageSize": "3D",
-        "modality": {"0": "MR"},
-        "labels": {str(value): name for value, name in enumerate(LABELS)},
-    }
+class _AcdcPairs(FramesReader):
+    description = described("ACDC (pairs)", "150 patients: 100 of 'training', 50 of 'testing'")
 
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
         """200 frames of 100 patients, and 100 of 50."""
@@ -53,10 +41,6 @@ class _AcdcPairs(Reader):
             for section, numbers in _PATIENTS.items()
         }
         return cases_present(lists, lambda case: _file(root, case), partial=partial, source=source)
-
-    def patient_of(self, case: str) -> str:
-        """``patient001`` of ``patient001_frame02``."""
-        return case.partition("_")[0]
 
     def read(self, source: Path, case: str) -> RawCase:
         """One frame with its label."""

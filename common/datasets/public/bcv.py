@@ -17,14 +17,20 @@ from pathlib import Path
 
 import numpy as np
 
-from common.datasets.raw.label_volumes import Grid, check_shape, read_grid, read_hounsfield, read_label
+from common.datasets.raw.label_volumes import (
+    Grid,
+    check_shape,
+    read_grid,
+    read_hounsfield,
+    read_label,
+    volume_file,
+)
 from common.datasets.raw.prepare import RawCase, Reader
 from common.datasets.raw.published_lists import cases_present, published_lists
 from common.errors import InputError
 
 __all__ = ["READER"]
 
-_SUFFIXES = (".nii.gz", ".nii")
 _SAME_SPACING = 0.01  # relative; headers are rounded
 _ORGANS = (
     *("spleen", "right kidney", "left kidney", "gallbladder", "oesophagus", "liver", "stomach", "aorta"),
@@ -94,8 +100,7 @@ def _root(source: Path) -> Path:
 
 def _file(root: Path, kind: str, case: str) -> Path:
     """A file of a case, or where it was looked for."""
-    names = [root / kind / f"{case.replace('img', kind)}{suffix}" for suffix in _SUFFIXES]
-    return next((path for path in names if path.is_file()), names[0])
+    return volume_file(root / kind / case.replace("img", kind))
 
 
 def _check_spacing(label: Grid, image: Grid) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from nibabel.affines import apply_affine
 
-from common.datasets.raw.label_volumes import check_grid, read_grid, read_image, read_label
+from common.datasets.raw.label_volumes import check_grid, read_grid, read_image, read_label, volume_file
 from common.datasets.raw.prepare import RawCase, Reader
 from common.datasets.raw.published_lists import cases_present, published_lists
 from common.errors import InputError
@@ -27,7 +27,6 @@ __all__ = ["READER"]
 
 _GRADES = ("HGG", "LGG")
 _RELEASE = "MICCAI_BraTS_2019_Data_Training"
-_SUFFIXES = (".nii.gz", ".nii")
 _PERCENTILE = 99.9
 
 
@@ -94,5 +93,5 @@ def _root(source: Path) -> Path:
 
 def _file(root: Path, case: str, kind: str) -> Path:
     """A file of a case, or where it was looked for."""
-    names = [root / grade / case / f"{case}_{kind}{suffix}" for grade in _GRADES for suffix in _SUFFIXES]
+    names = [volume_file(root / grade / case / f"{case}_{kind}") for grade in _GRADES]
     return next((path for path in names if path.is_file()), names[0])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from pathlib import Path, PurePosixPath
 
-from common.datasets.raw.label_volumes import check_grid, read_grid, read_image, read_label
+from common.datasets.raw.label_volumes import check_grid, read_grid, read_image, read_label, volume_file
 from common.datasets.raw.prepare import RawCase, Reader
 from common.datasets.raw.published_lists import cases_present
 from common.errors import InputError
@@ -24,7 +24,6 @@ from common.errors import InputError
 __all__ = ["READER"]
 
 _FOLDER = "Task04_Hippocampus"
-_SUFFIXES = (".nii.gz", ".nii")
 _LABELS = ("background", "anterior hippocampus", "posterior hippocampus")
 
 
@@ -51,14 +50,14 @@ class _Hippocampus(Reader):
         kept = len(cases) - len(cases) // 5
         lists = {"training": cases[:kept], "test": cases[kept:]}
         return cases_present(
-            lists, lambda case: _file(root, "imagesTr", case), partial=partial, source=source
+            lists, lambda case: volume_file(root / "imagesTr" / case), partial=partial, source=source
         )
 
     def read(self, source: Path, case: str) -> RawCase:
         """One crop with its label."""
         root = _root(source)
-        grid = read_grid(_file(root, "imagesTr", case))
-        truth = _file(root, "labelsTr", case)
+        grid = read_grid(volume_file(root / "imagesTr" / case))
+        truth = volume_file(root / "labelsTr" / case)
         check_grid(read_grid(truth), grid)
         affine = grid.affine.copy()
         affine[:3, 3] = -affine[:3, :3] @ [n // 2 for n in grid.shape]
@@ -94,9 +93,3 @@ def _listed(path: Path) -> list[str]:
     if len(cases) < 5:
         raise InputError(f"{path}: names {len(cases)} training cases; expected all of the release")
     return cases
-
-
-def _file(root: Path, folder: str, case: str) -> Path:
-    """A file of a case, or where it was looked for."""
-    found = [root / folder / f"{case}{suffix}" for suffix in _SUFFIXES]
-    return next((path for path in found if path.is_file()), found[0])

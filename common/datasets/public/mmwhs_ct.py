@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from common.datasets.raw.affine_alignment import affine_map, resampled
-from common.datasets.raw.label_volumes import check_grid, read_grid, read_hounsfield, read_image
+from common.datasets.raw.label_volumes import check_grid, read_grid, read_hounsfield, read_image, volume_file
 from common.datasets.raw.one_millimetre import turned
 from common.datasets.raw.prepare import RawCase, Reader
 from common.datasets.raw.published_lists import cases_present
@@ -36,7 +36,6 @@ _LABELS = (
     *("background", "myocardium", "left atrium", "left ventricle", "right atrium", "right ventricle"),
     *("ascending aorta", "pulmonary artery"),
 )
-_SUFFIXES = (".nii.gz", ".nii")
 
 
 class _MmWhsCt(Reader):
@@ -118,5 +117,4 @@ def _root(source: Path) -> Path:
 
 def _file(root: Path, case: str, kind: str) -> Path:
     """A file of a case, or where it was looked for."""
-    found = [root / f"{case}_{kind}{suffix}" for suffix in _SUFFIXES]
-    return next((path for path in found if path.is_file()), found[0])
+    return volume_file(root / f"{case}_{kind}")

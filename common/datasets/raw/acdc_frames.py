@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label
+from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label, volume_file
+from common.datasets.raw.prepare import Reader
 from common.errors import InputError
 
-__all__ = ["FRAMES", "LABELS", "frame_file", "read_frame"]
+__all__ = ["FRAMES", "FramesReader", "described", "frame_file", "read_frame"]
 
 FRAMES = {"frame01": "ED", "frame02": "ES"}
 """End of a case's name -> phase in Info.cfg."""
 LABELS = ("background", "right ventricle", "myocardium", "left ventricle")
-_SUFFIXES = (".nii.gz", ".nii")
+
+
+class FramesReader(Reader):
+    """Reads two frames of every patient."""
+
+    def patient_of(self, case: str) -> str:
+        """``patient001`` of ``patient001_frame02``."""
+        return case.partition("_")[0]
+
+
+def described(name: str, patients: str) -> dict[str, Any]:
+    """A reader's description of the frames of some patients."""
+    return {
+        "name": name,
+        "description": (
+            "Right ventricle, myocardium and left ventricle in cine MR, end of diastole (frame01) and end of "
+            f"systole (frame02) of {patients}."
+        ),
+        "reference": "Bernard et al., IEEE Trans. Medical Imaging 37, 2018, doi:10.1109/TMI.2018.2837502",
+        "tensorImageSize": "3D",
+        "modality": {"0": "MR"},
+        "labels": {str(value): name for value, name in enumerate(LABELS)},
+    }
 
 
 def frame_file(root: Path, case: str) -> Path:
@@ -36,8 +60,7 @@ def frame_file(root: Path, case: str) -> Path:
     if number is None:
         raise InputError(f"{info}: has no line '{FRAMES[frame]}: <number>'; download it again")
     name = f"{patient}_frame{int(number[1]):02d}"
-    found = [root / patient / f"{name}{suffix}" for suffix in _SUFFIXES]
-    return next((path for path in found if path.is_file()), found[0])
+    return volume_file(root / patient / name)
 
 
 def read_frame(path: Path) -> tuple[Grid, np.ndarray]:

@@ -11,11 +11,23 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from common.datasets.check.voxels import UnreadableError, read_voxels
+from common.datasets.check.voxels import UnreadableError, read_voxels, stem_of
 from common.errors import InputError
 from common.nifti import open_nifti, reading_nifti
 
-__all__ = ["Grid", "check_grid", "check_shape", "read_grid", "read_hounsfield", "read_image", "read_label"]
+__all__ = [
+    "Grid",
+    "check_grid",
+    "check_shape",
+    "read_grid",
+    "read_hounsfield",
+    "read_image",
+    "read_label",
+    "volume_file",
+    "volumes_in",
+]
+
+_SUFFIXES = (".nii.gz", ".nii")
 
 _AIR = -200  # HU; every CT of a body has air and fat below it
 _FARTHEST = 0.1  # of the smallest voxel edge: headers keep affines in float32, and qforms as rotations
@@ -33,6 +45,18 @@ class Grid:
     def spacing(self) -> tuple[float, ...]:
         """Mm, in the order of the axes."""
         return tuple(float(s) for s in nib.affines.voxel_sizes(self.affine))
+
+
+def volume_file(stem: Path) -> Path:
+    """The file of a volume, ``<stem>.nii.gz`` or ``<stem>.nii``; the first, if neither is there."""
+    files = [stem.with_name(f"{stem.name}{suffix}") for suffix in _SUFFIXES]
+    return next((path for path in files if path.is_file()), files[0])
+
+
+def volumes_in(folder: Path) -> list[str]:
+    """Names of the volumes in a folder without suffixes, sorted as strings; hidden files are none."""
+    files = [path for path in folder.iterdir() if path.name.endswith(_SUFFIXES) and path.name[0] not in "._"]
+    return sorted(stem_of(path) for path in files)
 
 
 def read_grid(path: Path) -> Grid:

@@ -54,6 +54,16 @@ class Reader(ABC):
                 without files.
         """
 
+    def of_modality(self, modality: str) -> Reader:
+        """The reader of one modality's cases alone.
+
+        Raises:
+            InputError: the data set has no cases of this modality, or of no other.
+        """
+        raise InputError(
+            f"--modality {modality}: all cases of this data set have the same; leave the option out"
+        )
+
     def domain_of(self, source: Path, case: str) -> str | None:
         """The domain of a case; None where the data set has none."""
         return None
@@ -96,6 +106,8 @@ def prepare(
     validation: int = 0,
     partial: bool = False,
     train_domains: str | Sequence[str] | None = None,
+    modality: str | None = None,
+    one_list: bool = False,
 ) -> dict[str, int]:
     """Read every case of a raw data set, check it, and write it as a Decathlon-style folder.
 
@@ -113,6 +125,8 @@ def prepare(
         partial: accept an incomplete data set.
         train_domains: for a data set with domains, those to train on instead of the first; all others
             become the test list.
+        modality: for a data set with several, the one whose cases are written.
+        one_list: make all cases the training list, sorted by name, as folds over a whole data set need.
 
     Returns:
         The number of cases in each list.
@@ -121,6 +135,7 @@ def prepare(
         InputError: unknown name, bad numbers, a target that is in use, or bad files.
     """
     reader, source, target = find_reader(name), Path(source).absolute(), Path(target).absolute()
+    reader = reader if modality is None else reader.of_modality(str(modality))
     if not source.is_dir():
         raise InputError(f"{source}: no such folder; expected the raw download of {name}: correct --source")
     listed = reader.list_cases(source, partial=partial)
@@ -128,7 +143,7 @@ def prepare(
     domains = {case: reader.domain_of(source, case) for cases in listed.values() for case in cases}
     if train_domains is not None:
         listed = _with_domains(listed, domains, train_domains, name)
-    lists = _split(listed, validation, labelled)
+    lists = _split(_in_one_list(listed) if one_list else listed, validation, labelled)
     with atomic_folder(target) as root:
         for kind in ("images", "labels"):
             for subset in ("Tr", "Ts"):
@@ -179,6 +194,13 @@ def _with_domains(
         "training": [case for case in cases if domains[case] in wanted],
         "test": [case for case in cases if domains[case] not in wanted],
     } | others
+
+
+def _in_one_list(lists: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """All cases in the training list, sorted as strings; those that are unlabelled by design stay apart."""
+    kept = {section: list(cases) for section, cases in lists.items() if section == "unlabelled"}
+    cases = [case for section, names in lists.items() if section not in kept for case in names]
+    return {"training": sorted(cases), "test": [], **kept}
 
 
 def _split(lists: Mapping[str, Sequence[str]], validation: int, labelled: int | None) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -177,6 +178,29 @@ def test_a_pass_takes_every_scan_once_with_a_random_partner(tmp_path):
     assert np.abs(met[np.triu_indices(5, 1)] - expected).max() < 0.25 * expected
     assert passes[0] != passes[1]
     assert len(list(RandomPartners(cases, num_samples=2))) == len(RandomPartners(cases, num_samples=2)) == 2
+
+
+def test_pairs_are_made_within_a_fold_and_within_the_rest(tmp_path):
+    """Nine scans in three folds; the atlas is the first scan that is trained on."""
+    entries = [{"image": f"{number}.nii.gz"} for number in range(9)]
+    for entry in entries:
+        nib.save(
+            nib.Nifti1Image(np.eye(4, dtype=np.float32)[..., None], np.eye(4)), tmp_path / entry["image"]
+        )
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    held = []
+    for fold in range(3):
+        lists = pair_datalist(tmp_path, fold=fold, folds=3)
+        trained = {pair[role] for pair in lists["training"] for role in ("moving", "fixed")}
+        (atlas,) = {pair["fixed"] for pair in lists["validation"]}
+        moved = [pair["moving"] for pair in lists["validation"]]
+        assert len(trained) == 6
+        assert len(lists["training"]) == 15
+        assert atlas == min(trained)
+        assert len(moved) == 3
+        assert not trained & {*moved}
+        held += moved
+    assert len({*held}) == 9
 
 
 def test_unknown_pairing_is_refused(tmp_path):

@@ -13,8 +13,15 @@ from scipy.ndimage import map_coordinates
 
 from benchmarks.speed.memory import peak_bytes
 from common.errors import InputError
-from common.inference import decision
-from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid, exceeded_half, likeliest
+from common.inference import votes
+from common.inference.decision import (
+    DecideOnOwnGridd,
+    Vote,
+    decide_on_own_grid,
+    exceeded_half,
+    likeliest,
+    mean_on_own_grid,
+)
 from common.inference.own_grid import OwnGrid, own_grid
 from common.transforms.planned import label_steps
 from tests.common.inference.scans import affine_of, preprocessing, scan
@@ -290,10 +297,10 @@ def test_large_scans_are_handled_in_small_parts(monkeypatch):
     """Whatever is handled at once has an upper limit, and the limits change no voxel."""
     scores, grid = tilted_plane(40)
     expected = decide_on_own_grid(scores, grid)
-    monkeypatch.setattr(decision, "_SLAB_VOXELS", 12_000)
-    monkeypatch.setattr(decision, "_NUMBERS", 50)
+    monkeypatch.setattr(votes, "_SLAB_VOXELS", 12_000)
+    monkeypatch.setattr(votes, "_NUMBERS", 50)
     _, large = tilted_plane(100)
-    slabs = [np.prod([part.stop - part.start for part in slab]) for slab in decision._slabs(large)]
+    slabs = [np.prod([part.stop - part.start for part in slab]) for slab in votes.slabs_of(large)]
     assert max(slabs) <= 12_000
     largest = 0
 
@@ -331,3 +338,60 @@ def test_pictures_too():
     doubtful = (first - second < 1e-4).numpy()
     assert np.array_equal(ours[0].numpy()[~doubtful], theirs.argmax(0).numpy()[~doubtful])
     assert doubtful.mean() < 0.02
+
+
+@pytest.mark.parametrize("rule", [likeliest, exceeded_half])
+@pytest.mark.parametrize("name", ["flipped", "sheared"])
+def test_the_mean_of_several_grids_equals_that_of_whole_volumes(name, rule):
+    scanned = scan(SHAPE, SCANS[name])
+    images = [preprocessing(spacing)({"image": scanned})["image"] for spacing in PLANS.values()]
+    grids = [own_grid(image) for image in images]
+    scores = [softmax(image, 4, seed) for seed, image in enumerate(images)]
+    weights = [1.0, 2.0, 0.5]
+    votes = [Vote(*one) for one in zip(scores, grids, weights, strict=True)]
+    whole = [whole_volumes(*one) * weight for *one, weight in zip(scores, grids, weights, strict=True)]
+    mean = np.sum(whole, axis=0) / sum(weights)
+    found = decide_on_own_grid(scores[0], grids[0], rule, further=votes[1:]).numpy()
+    if rule is likeliest:
+        ranked = np.sort(mean, axis=0)
+        assert_equal_but_for_rounding(found, mean.argmax(0), ranked[-1] - ranked[-2] < 1e-5)
+    else:
+        expected = sum((channel > 0.5).astype(int) << r for r, channel in enumerate(mean))
+        assert_equal_but_for_rounding(found, expected, (np.abs(mean - 0.5) < 1e-5).any(0))
+    collected = np.zeros((4, *grids[0].shape))
+    for voxels, values in mean_on_own_grid(scores[0], grids[0], further=votes[1:]):
+        collected[(slice(None), *voxels)] = values.numpy()
+    np.testing.assert_allclose(collected, mean, atol=1e-5)
+
+
+def test_votes_that_agree_change_nothing():
+    """One network twice, with whatever weight, and in either order."""
+    scores, grid = tilted_plane(20)
+    expected = decide_on_own_grid(scores, grid)
+    assert torch.equal(decide_on_own_grid(scores, grid, further=[Vote(scores, grid)]), expected)
+    other = Vote(1 - scores, grid, 0.5)
+    assert torch.equal(decide_on_own_grid(scores, grid, further=[other]), expected)
+    assert not torch.equal(decide_on_own_grid(scores, grid, further=[Vote(1 - scores, grid, 2.0)]), expected)
+
+
+def test_a_grid_that_does_not_reach_votes_for_the_background():
+    scores, grid = tilted_plane(20)
+    foreground = torch.stack([torch.full(scores.shape[1:], 0.4), torch.full(scores.shape[1:], 0.6)])
+    half = Vote(foreground[:, :10], grid)
+    found = decide_on_own_grid(foreground, grid, further=[half])
+    reached = decide_on_own_grid(half.probabilities, grid) == 1
+    assert reached.any()
+    assert not reached.all()
+    assert torch.equal(found == 1, reached)
+    regions = decide_on_own_grid(
+        foreground[1:], grid, exceeded_half, further=[Vote(half.probabilities[1:], grid)]
+    )
+    assert torch.equal(regions == 1, reached)
+
+
+def test_votes_that_cannot_be_averaged():
+    scores, grid = tilted_plane(20)
+    with pytest.raises(InputError, match='resample = "labels" with several networks'):
+        decide_on_own_grid(scores, grid, resample="labels", further=[Vote(scores, grid)])
+    with pytest.raises(ValueError, match=r"a vote of 3 channels .* expected 2 "):
+        decide_on_own_grid(scores, grid, further=[Vote(torch.cat([scores, scores[:1]]), grid)])

@@ -15,6 +15,7 @@ import pytest
 from common.checkpoints.stamp import Stamp, plan_digest
 from common.errors import InputError
 from common.registry.archive import unpack
+from common.registry.index import index
 from common.registry.pack import pack
 from common.registry.verify import verify
 from tests.common.checkpoints.test_state_file import Evil
@@ -143,6 +144,38 @@ def test_weights_with_their_plan_are_packed_and_verified(tmp_path):
     (root / "bundles/toy/models/model.pt").write_bytes(toy.weights(STAMP))
     (root / "bundles/toy/models/plan.json").write_text(json.dumps(PLAN))
     verify(pack("toy", tmp_path / "dist", root=root))
+
+
+def test_folds_are_packed_where_there_are_no_other_weights(tmp_path):
+    """As prediction takes them; each with its plan, and nothing else that a training leaves."""
+    root = toy.checkout(tmp_path)
+    models = root / "bundles/toy/models"
+    for fold in ("fold_0", "fold_1", "fold_1_previous"):
+        (models / fold).mkdir()
+        (models / fold / "model.pt").write_bytes(toy.weights(STAMP))
+        (models / fold / "plan.json").write_text(json.dumps(PLAN))
+        (models / fold / "checkpoint.pt").write_bytes(b"a training's")
+    folds = [f"toy/models/fold_{k}/{file}" for k in range(2) for file in ("model.pt", "plan.json")]
+
+    def packed(folder):
+        path = pack("toy", tmp_path / folder, root=root)
+        verify(path)
+        with zipfile.ZipFile(path) as archive:
+            return path, [name for name in archive.namelist() if name.startswith("toy/models/")]
+
+    assert packed("whole")[1] == ["toy/models/model.pt", "toy/models/plan.json"]
+    for file in ("model.pt", "plan.json"):
+        (models / file).unlink()
+    path, held = packed("folds")
+    assert held == folds
+    assert index(path.parent, "https://example.org")["toy_v0.1.0"]["weights"] is True
+    other = json.dumps({**PLAN, "spacing": [2, 1, 1]})
+    toy.rewrite(path, lambda members: [(n, other if n == folds[3] else content) for n, content in members])
+    with pytest.raises(InputError, match=r"toy/models/fold_1/model\.pt: .*plan.json is another plan"):
+        verify(path)
+    (models / "fold_1" / "plan.json").write_text(other)
+    with pytest.raises(InputError, match=r"fold_1/model\.pt: .*plan.json is another plan"):
+        pack("toy", tmp_path / "new", root=root)
 
 
 def test_unknown_bundle(tmp_path):

@@ -21,7 +21,7 @@ def by_definition(label: np.ndarray) -> np.ndarray:
     return shells
 
 
-@pytest.mark.parametrize("shape", [(17, 19), (9, 11, 13)])
+@pytest.mark.parametrize("shape", [(17, 19), (1, 5), (9, 11, 13)])
 @pytest.mark.parametrize("values", [(0, 1), (0, 1, 2, 3), (2, 5, 7), (4,)])
 def test_shells_of_nested_unions(shape, values):
     blocks = np.random.default_rng(0).choice(values, [side // 3 + 1 for side in shape])

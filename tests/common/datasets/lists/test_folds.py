@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from common.datasets import fold_datalist
+from common.datasets import domain_datalist, read_datalist, semi_supervised_datalist
 from common.datasets.lists.folds import fold_positions
 from common.errors import InputError
 
@@ -39,23 +39,96 @@ def folder(tmp_path):
     return tmp_path
 
 
+def stems(cases) -> list[str]:
+    return [case["image"].split("/")[-1][:-7] for case in cases]
+
+
 def test_lists_of_a_fold(folder):
-    names = sorted(f"c{number}" for number in range(20))  # c0, c1, c10, ...
-    lists = fold_datalist(folder, fold=1)
-    found = {key: [case["image"].split("/")[-1][:-7] for case in cases] for key, cases in lists.items()}
-    assert sorted(found["test"]) == [names[place] for place in OF_20[1]]
-    assert found["validation"] == []
-    assert sorted(found["training"] + found["test"]) == names
-    assert lists["test"].lists is lists["training"].lists
-    assert "training[0]" in lists["test"].places, "cases keep their places in dataset.json"
+    """Names are sorted as strings: c0, c1, c10, ...; the cases keep the order of dataset.json."""
+    names = sorted(f"c{number}" for number in range(20))
+    held = {names[place] for place in OF_20[1]}
+    listed = [f"c{number}" for number in range(20)]
+    lists = read_datalist(folder, fold=1)
+    assert stems(lists["validation"]) == [name for name in listed if name in held]
+    assert stems(lists["training"]) == [name for name in listed if name not in held]
+    assert stems(lists["test"]) == ["x"]
+    assert lists["validation"].lists is lists["training"].lists
+    assert "training[0]" in lists["validation"].places, "cases keep their places in dataset.json"
 
 
-@pytest.mark.parametrize("fold", [5, -1, True, 1.0, None])
+def test_names_are_sorted_without_suffix(tmp_path):
+    """The suffix begins with a point, which comes behind a hyphen: case before case-2."""
+    names = ["a", "a-2", "b", "b-2"]
+    entries = [{"image": f"{name}.nii.gz"} for name in names]
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    for fold in range(2):
+        held = stems(read_datalist(tmp_path, fold=fold, folds=2)["validation"])
+        assert held == [names[place] for place in fold_positions(4, fold, folds=2)]
+
+
+def test_patients_are_divided_whole(tmp_path):
+    """Ten patients with one to three scans: they are divided as ten cases of their names are."""
+    entries = [
+        {"image": f"s{patient}_{scan}.nii.gz", "patient": f"p{patient}"}
+        for patient in range(10)
+        for scan in range(1 + patient % 3)
+    ]
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    for fold in range(5):
+        held = {case["patient"] for case in read_datalist(tmp_path, fold=fold)["validation"]}
+        left = {case["patient"] for case in read_datalist(tmp_path, fold=fold)["training"]}
+        assert held == {f"p{place}" for place in fold_positions(10, fold)}
+        assert not held & left
+    with pytest.raises(InputError, match="lists 10 patients to divide; expected at least 11"):
+        read_datalist(tmp_path, fold=0, folds=11)
+
+
+@pytest.mark.parametrize("fold", [5, -1, True, 1.0, "1"])
 def test_a_fold_that_does_not_exist(folder, fold):
-    with pytest.raises(InputError, match=f"fold = {fold!r}; expected a whole number from 0 to 4"):
-        fold_datalist(folder, fold=fold)
+    with pytest.raises(
+        InputError, match=rf"fold = {fold!r}; expected a whole number from 0 to 4 \(folds = 5"
+    ):
+        read_datalist(folder, fold=fold)
 
 
 def test_more_folds_than_cases(folder):
-    with pytest.raises(InputError, match="lists 20 cases; expected at least 21, one for each fold"):
-        fold_datalist(folder, fold=0, folds=21)
+    with pytest.raises(InputError, match="lists 20 cases to divide; expected at least 21, one for each fold"):
+        read_datalist(folder, fold=0, folds=21)
+    with pytest.raises(InputError, match="folds = 1; expected a whole number from 2 on"):
+        read_datalist(folder, fold=0, folds=1)
+
+
+def test_few_labels_count_what_a_fold_leaves(tmp_path):
+    """Twenty cases of which every other has a label; the fold's labelled ones are the validation list."""
+    entries = [{"image": f"{number:02}.nii.gz"} for number in range(20)]
+    for entry in entries[::2]:
+        entry["label"] = entry["image"]
+    entries = entries[::2] + entries[1::2]
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    held = [f"{place:02}" for place in OF_20[1]]
+    lists = semi_supervised_datalist(tmp_path, num_labelled=3, holdout=4, fold=1)
+    assert stems(lists["validation"]) == [name for name in held if int(name) % 2 == 0]
+    assert not set(stems(lists["training"])) & set(held)
+    labelled = [case for case in lists["training"] if "label" in case]
+    assert stems(labelled) == ["02", "04", "06"]
+    assert len(lists["training"]) == 16
+    for entry in entries:
+        if entry["image"][:2] in held:
+            entry.pop("label", None)
+    (tmp_path / "dataset.json").write_text(json.dumps({"training": entries}))
+    with pytest.raises(InputError, match="none of the 4 cases of fold 1 has a label"):
+        semi_supervised_datalist(tmp_path, fold=1)
+
+
+def test_domains_are_divided_together(tmp_path):
+    entries = [{"image": f"{number:02}.png", "domain": "ABCD"[number % 4]} for number in range(40)]
+    lists = {"training": entries[:20], "validation": entries[20:24], "test": entries[24:]}
+    (tmp_path / "dataset.json").write_text(json.dumps(lists))
+    found = [domain_datalist(tmp_path, source_domains=["A", "B"], fold=fold) for fold in range(5)]
+    for lists in found:
+        assert len(lists["training"]) == 16
+        assert len(lists["validation"]) == 4
+        assert {case["domain"] for case in lists["test"]} == {"C", "D"}
+    held = [case["image"] for lists in found for case in lists["validation"]]
+    assert len(set(held)) == 20
+    assert len(domain_datalist(tmp_path, fold=0)["validation"]) == 5, "of 24 cases"

@@ -74,6 +74,16 @@ def test_hidden_labels_hide_raters_and_boxes(several, tmp_path):
     assert description["training"][1] == {"image": "imagesTr/p1_b.nii.gz", "stage": 3, "patient": "p1"}
 
 
+def test_one_list_of_all_cases(several, tmp_path):
+    assert prepare("x", tmp_path, tmp_path / "out", one_list=True, validation=1) == {
+        "training": 3,
+        "validation": 1,
+        "test": 0,
+    }
+    description = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert [entry["image"][9:13] for entry in description["training"]] == ["p1_a", "p1_b", "p2_a"]
+
+
 def test_a_validation_list_of_its_own_is_not_changed(several, tmp_path):
     with pytest.raises(InputError, match=r"--validation 1: this data set has a validation list of its own"):
         prepare("x", tmp_path, tmp_path / "out", validation=1)

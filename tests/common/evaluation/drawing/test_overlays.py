@@ -49,6 +49,22 @@ def test_every_class_has_its_colour(tmp_path, scan):
     assert len(pixels_of(tmp_path / "p.png", colormaps["tab20"].colors[2])) > 20
 
 
+def test_probabilities_have_a_row_of_their_own(tmp_path, scan):
+    """Strong colours where they are high, below the contours; the image shows through where they are low."""
+    image, label = scan
+    probability = torch.zeros_like(label)
+    probability[:, 5:15, 10:20, 2:10] = 1
+    draw_slices(image, {"prediction": label}, {1: "liver"}, tmp_path / "alone.png")
+    draw_slices(
+        image, {"prediction": label}, {1: "liver"}, tmp_path / "p.png", shades={"boundary": probability}
+    )
+    height = Image.open(tmp_path / "p.png").size[1]
+    assert height > 1.5 * Image.open(tmp_path / "alone.png").size[1]
+    found = pixels_of(tmp_path / "p.png", colormaps["autumn"](1.0)[:3])
+    assert len(found) > 200
+    assert found[:, 0].min() > height / 2
+
+
 def test_empty_prediction_is_drawn(tmp_path, scan):
     image, label = scan
     draw_slices(image, {"prediction": torch.zeros_like(label)}, {}, tmp_path / "p.png")
