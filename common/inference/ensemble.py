@@ -1,26 +1,28 @@
-"""Mean class probabilities of several networks: over weights files, and over networks of different plans.
+"""Mean class probabilities over several weights files of one network and one plan.
 
-Axes: B batch, C input channels, K classes, *S the network's grid, *T the scan's.
+Networks of different plans are averaged where classes are chosen, on the scan's own grid: each gives a
+:class:`common.inference.votes.Vote`.
+
+Axes: B batch, C input channels, K classes, *S the network's grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import copy
+import math
+from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import torch
-from monai.config import KeysCollection
 from monai.inferers import Inferer
-from monai.transforms import MapTransform
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from common.checkpoints.store import load_weights
-from common.inference.decision import Vote
-from common.inference.own_grid import own_grid
-from common.tensors.plain import plain
 
-__all__ = ["Setting", "SettingsVoted", "WeightsEnsembleInferer"]
+__all__ = ["MeanNetwork", "WeightsEnsembleInferer"]
 
 
 class WeightsEnsembleInferer(Inferer):
@@ -30,91 +32,80 @@ class WeightsEnsembleInferer(Inferer):
     holds one network and, beside what the inferer needs, one sum.
 
     Args:
-        inferer: gives probabilities (B, K, *S), the mean of which makes sense; not logits, not labels.
+        inferer: gives probabilities (B, K, *S), the mean of which makes sense; not logits.
         weights: of one network, trained with one plan (:func:`common.checkpoints.folds.weights_to_average`).
             With a single file nothing is read: the network is used as it is.
         bundle: whose weights they are.
+        at_once: keep a network for each file in memory, and call the inferer once with their
+            :class:`MeanNetwork`.  For inferers that choose classes themselves
+            (:func:`common.inference.streamed_argmax.streamed_argmax`) and use the network as one function.
+        sigmoid: channels are regions, for ``at_once``.
     """
 
-    def __init__(self, inferer: Callable[..., Tensor], weights: Sequence[str | Path], *, bundle: str) -> None:
+    def __init__(
+        self,
+        inferer: Callable[..., Tensor],
+        weights: Sequence[str | Path],
+        *,
+        bundle: str,
+        at_once: bool = False,
+        sigmoid: bool = False,
+    ) -> None:
         super().__init__()
         self.inferer, self.weights, self.bundle = inferer, [Path(file) for file in weights], bundle
+        self.at_once, self.sigmoid = at_once, sigmoid
+        self.mean: MeanNetwork | None = None
 
     def __call__(self, inputs: Tensor, network: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
-        """(B, C, *S) to mean probabilities (B, K, *S)."""
+        """(B, C, *S) to mean probabilities (B, K, *S).
+
+        Raises:
+            ValueError: the inferer gives labels.
+        """
         if len(self.weights) < 2:
             return self.inferer(inputs, network, *args, **kwargs)
+        if self.at_once:
+            if self.mean is None:
+                self.mean = MeanNetwork(network, self.weights, bundle=self.bundle, sigmoid=self.sigmoid)
+            return self.inferer(inputs, self.mean, *args, **kwargs)
         total: Tensor | None = None
         for file in self.weights:
             load_weights(getattr(network, "module", network), file, bundle=self.bundle, tell=False)
             found = self.inferer(inputs, network, *args, **kwargs)
+            if not found.is_floating_point():
+                raise ValueError(f"the inferer gives {found.dtype}, no probabilities to average; use at_once")
             found = found.to(torch.promote_types(found.dtype, torch.float32))
             total = found if total is None else total.add_(found)
         assert total is not None, "there are at least two files"
         return total.div_(len(self.weights))
 
 
-class Setting:
-    """A network of another plan, which sees the scan prepared in its own way.
+class MeanNetwork(nn.Module):
+    """Several networks as one, in eval mode: the softmax of its logits is the mean of theirs.
 
     Args:
-        name: in the log.
-        network: of its own weights.
-        weights: files whose probabilities are averaged.
-        preprocessing: ``{"image": FILE}`` to ``{"image": (C, *S)}``, with the record of what was done.
-        inferer: gives probabilities (1, K, *S).
+        network: is copied for each file; stays as it is.
+        weights: the files.
         bundle: whose weights they are.
-        device: to predict on.
-        weight: in the mean of all settings; each file counts alike within.
+        sigmoid: channels are regions, whose sigmoids are averaged.
     """
 
     def __init__(
-        self,
-        name: str,
-        network: nn.Module,
-        weights: Sequence[str | Path],
-        *,
-        preprocessing: Callable[[dict[str, Any]], Mapping[str, Any]],
-        inferer: Callable[..., Tensor],
-        bundle: str,
-        device: torch.device | str = "cpu",
-        weight: float = 1.0,
+        self, network: nn.Module, weights: Sequence[str | Path], *, bundle: str, sigmoid: bool = False
     ) -> None:
-        self.name, self.weights, self.weight = name, [Path(file) for file in weights], weight
-        self.preprocessing, self.device, self.bundle = preprocessing, torch.device(device), bundle
-        self.network = network.to(self.device).eval()
-        self.inferer = WeightsEnsembleInferer(inferer, self.weights, bundle=bundle)
-        if len(self.weights) == 1:
-            load_weights(self.network, self.weights[0], bundle=bundle)
+        super().__init__()
+        inner = getattr(network, "module", network)  # within DistributedDataParallel
+        self.networks = nn.ModuleList(copy.deepcopy(inner) for _ in weights)
+        for one, file in zip(self.networks, weights, strict=True):
+            load_weights(one, file, bundle=bundle, tell=False)
+        self.sigmoid = sigmoid
+        self.eval()
 
-    def vote(self, file: str | Path | Sequence[str]) -> Vote:
-        """The probabilities of a scan, with their grid."""
-        image = self.preprocessing({"image": file})["image"]
-        with torch.no_grad():
-            found = self.inferer(plain(image)[None].to(self.device), self.network)
-        return Vote(plain(found)[0], own_grid(image), self.weight)
-
-
-class SettingsVoted(MapTransform):
-    """Append what further settings predict of a case to its votes, for ``DecideOnOwnGridd``.
-
-    Args:
-        keys: the case's image, whose file the settings read.
-        settings: may be none.
-        further_key: where the votes go.
-    """
-
-    def __init__(
-        self, keys: KeysCollection, settings: Sequence[Setting], *, further_key: str = "further"
-    ) -> None:
-        super().__init__(keys)
-        self.settings, self.further_key = list(settings), further_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Let every setting predict."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            file = result[key].meta["filename_or_obj"]
-            votes = [setting.vote(file) for setting in self.settings]
-            result[self.further_key] = [*result.get(self.further_key, ()), *votes]
-        return result
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *S) to logits (B, K, *S), float32 or wider."""
+        logits = [one(x) for one in self.networks]
+        logits = [one.to(torch.promote_types(one.dtype, torch.float32)) for one in logits]
+        if self.sigmoid:
+            inside, outside = ([logsigmoid(sign * one) for one in logits] for sign in (1, -1))
+            return reduce(torch.logaddexp, inside) - reduce(torch.logaddexp, outside)
+        return reduce(torch.logaddexp, [one.log_softmax(dim=1) for one in logits]) - math.log(len(logits))

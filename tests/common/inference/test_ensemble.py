@@ -1,21 +1,18 @@
-"""Means over networks: of one plan, and of plans with different spacings."""
+"""Means over weights files of one network."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from monai.data import MetaTensor
 from monai.engines import SupervisedEvaluator
-from monai.transforms import Compose, LoadImaged, SaveImage
 
 from common.checkpoints.store import save_state
 from common.errors import InputError
-from common.inference.decision import DecideOnOwnGridd, decide_on_own_grid
-from common.inference.ensemble import Setting, SettingsVoted, WeightsEnsembleInferer
-from common.inference.own_grid import own_grid
+from common.inference.ensemble import MeanNetwork, WeightsEnsembleInferer
+from common.inference.even_windows import EvenWindowInferer
 from common.inference.sliding_window import ProbabilityWindowInferer
+from common.inference.streamed_argmax import streamed_argmax
 from common.training.weights import StrictCheckpointLoader
-from tests.common.inference.scans import affine_of, preprocessing, scan
 
 
 class Point(torch.nn.Module):
@@ -72,6 +69,31 @@ def test_the_order_does_not_matter(files):
     torch.testing.assert_close(ensemble(files), ensemble(files[::-1]))
 
 
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_networks_at_once_are_the_same_mean(files, sigmoid):
+    network, window = Point(99), ProbabilityWindowInferer((4, 4, 4), sigmoid=sigmoid, overlap=0.5)
+    options = {"bundle": "cotr", "sigmoid": sigmoid}
+    with torch.no_grad():
+        one_by_one = WeightsEnsembleInferer(window, files, **options)(IMAGE, network)
+        inferer = WeightsEnsembleInferer(window, files, at_once=True, **options)
+        torch.testing.assert_close(inferer(IMAGE, network), one_by_one)
+        torch.testing.assert_close(inferer(IMAGE, network), one_by_one)
+        far = MeanNetwork(network, files, **options)(1e3 * IMAGE)
+    assert torch.isfinite(far).all()
+
+
+def test_labels_are_averaged_by_networks_at_once_alone(files):
+    def labels(image, network):
+        return streamed_argmax(image[:1], network, (4, 4, 4))
+
+    with torch.no_grad():
+        found = WeightsEnsembleInferer(labels, files, bundle="cotr", at_once=True)(IMAGE, Point())
+        expected = WeightsEnsembleInferer(EvenWindowInferer((4, 4, 4)), files, bundle="cotr")(IMAGE, Point())
+        assert torch.equal(found[0, 0], expected[0].argmax(0).to(torch.uint8))
+        with pytest.raises(ValueError, match=r"gives torch.uint8, no probabilities .* use at_once"):
+            WeightsEnsembleInferer(labels, files, bundle="cotr")(IMAGE, Point())
+
+
 def test_loader_proves_that_each_fold_fits_and_says_which_are_averaged(files, capsys):
     network = Point(99)
     StrictCheckpointLoader(network, files[:2], bundle="cotr")(None)
@@ -98,45 +120,3 @@ def test_in_an_evaluator(files):
     evaluator.run()
     expected = (alone(0) + alone(1))[:1] / 2
     torch.testing.assert_close(torch.as_tensor(evaluator.state.output["pred"]), expected)
-
-
-SHAPE = (14, 12, 10)
-
-
-@pytest.fixture
-def setting(tmp_path, files):
-    """A function that makes a setting of its own spacing, and the scan's file."""
-    image = scan(SHAPE, affine_of("LPS", SHAPE, (2.0, 2.0, 3.0)))
-    path = tmp_path / "a scan.nii.gz"
-    SaveImage(output_ext=".nii.gz", separate_folder=False, print_log=False)(
-        image, filename=tmp_path / "a scan"
-    )
-    load = LoadImaged("image", ensure_channel_first=True)
-
-    def make(spacing, chosen=files[:1]):
-        steps = Compose([load, *preprocessing(spacing).transforms])
-        return Setting(
-            "a", Point(99), chosen, preprocessing=steps, inferer=WINDOW, bundle="cotr", device="cpu"
-        )
-
-    return make, path
-
-
-def test_settings_of_different_spacing_meet_on_the_scans_own_grid(setting, files):
-    make, path = setting
-    fine, coarse = make((1.5, 2.0, 2.0)), make((4.0, 3.0, 3.0), files[1:])
-    votes = [one.vote(path) for one in (fine, coarse)]
-    assert votes[0].probabilities.shape[1:] != votes[1].probabilities.shape[1:]
-    image = fine.preprocessing({"image": path})["image"]
-    case = {"image": image, "pred": MetaTensor(votes[0].probabilities)}
-    case = SettingsVoted("image", [coarse])(case)
-    assert len(case["further"]) == 1
-    decided = DecideOnOwnGridd("pred")(case)["pred"]
-    expected = decide_on_own_grid(votes[0].probabilities, own_grid(image), further=votes[1:])
-    assert decided.shape == (1, *SHAPE)
-    assert torch.equal(torch.as_tensor(decided[0]), expected)
-    for vote in votes:
-        other = decide_on_own_grid(vote.probabilities, vote.grid)
-        share = (other != expected).float().mean()
-        assert 0.01 < share < 0.9, "each has a say"
-    torch.testing.assert_close(coarse.vote(path).probabilities, votes[1].probabilities)
