@@ -30,6 +30,7 @@ OWN = {
     "adapted_part": "training writes it into the plan that inference reads",
     "run": "each does its own work",
     "branches": "training writes it into the plan that inference reads",
+    "modality": "training takes the cases of one; inference is told that of images whose list does not say",
 }
 
 
