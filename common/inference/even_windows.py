@@ -19,6 +19,7 @@ from itertools import product
 from typing import Any
 
 import torch
+from monai.data import MetaTensor
 from monai.inferers import Inferer
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
@@ -142,9 +143,10 @@ class EvenWindowInferer(Inferer):
         self.sw_batch_size, self.mirror_axes = sw_batch_size, tuple(mirror_axes)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """(B, C, *S) of any size to probabilities (B, K, *S), float32."""
-        found = [self._one(image[None], network, *args, **kwargs) for image in inputs]
-        return found[0] if len(found) == 1 else torch.cat(found)
+        """(B, C, *S) of any size to probabilities (B, K, *S), float32, with the metadata of the inputs."""
+        found = [self._one(image[None], network, *args, **kwargs) for image in plain(inputs)]
+        whole = found[0] if len(found) == 1 else torch.cat(found)
+        return MetaTensor(whole).copy_meta_from(inputs) if isinstance(inputs, MetaTensor) else whole
 
     def _one(self, image: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         def predict(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
@@ -81,6 +82,13 @@ def test_small_images_are_padded_on_both_sides(network):
         expected = network(padded).softmax(1)[:, :, 2:5, 1:6]
         torch.testing.assert_close(EvenWindowInferer((8, 8, 8))(image, network), expected)
         assert torch.equal(streamed_argmax(image, network, (8, 8, 8))[0], expected.argmax(1).byte())
+
+
+def test_metadata_of_the_image_stay_with_its_probabilities(network, image):
+    affine = torch.diag(torch.tensor([2.0, 3, 4, 1]))
+    found = EvenWindowInferer([8, 8, 8])(MetaTensor(image, affine=affine), network)
+    assert torch.equal(found.affine, affine.to(found.affine))
+    assert torch.equal(found.as_tensor(), EvenWindowInferer([8, 8, 8])(image, network))
 
 
 def test_a_step_beyond_the_patch_is_refused():
