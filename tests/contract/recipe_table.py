@@ -48,6 +48,10 @@ COMMON = {
     "run": "what is done, and in which order",
     "fold": "which one a run holds out",
     "folds": "how many there are; a recipe with folds has a row about it",
+    "ensemble": "which weights files are averaged; how a run is started",
+    "weights": "files, which follow ensemble",
+    "further_probabilities": "a place",
+    "save_probabilities": "of files",
     "network": "network_def on its device",
 }
 #: Top-level keys of train.json and inference.json whose content the tests of readers, transforms and metrics

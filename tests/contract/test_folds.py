@@ -25,8 +25,8 @@ def test_training_takes_a_fold(bundle):
 
 def test_a_folds_own_cases_are_scored(bundle):
     named = bundle.config("evaluate")["evaluation_list"]
-    assert eval(named[1:].replace("@fold", "None")) == "test"
-    assert eval(named[1:].replace("@fold", "0")) == "validation"
+    chosen = [eval(named[1:].replace("@fold", "fold"), {"fold": fold}) for fold in (None, 0)]
+    assert chosen == ["test", "validation"]
 
 
 def test_a_plan_is_made_of_all_folds(bundle):

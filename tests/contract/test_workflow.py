@@ -29,6 +29,8 @@ OWN = {
     "adaptation_lr": "training writes it into the plan that inference reads",
     "adapted_part": "training writes it into the plan that inference reads",
     "run": "each does its own work",
+    "ckpt_dir": "a training of one fold has a folder of its own",
+    "output_dir": "a training of one fold has a folder of its own",
     "branches": "training writes it into the plan that inference reads",
     "modality": "training takes the cases of one; inference is told that of images whose list does not say",
 }

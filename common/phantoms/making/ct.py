@@ -47,7 +47,12 @@ def majority_label(fine: np.ndarray, *, classes: int) -> np.ndarray:
 
 
 def scan(
-    tissue: np.ndarray, *, attenuation: np.ndarray, texture: np.ndarray, rng: np.random.Generator
+    tissue: np.ndarray,
+    *,
+    attenuation: np.ndarray,
+    texture: np.ndarray,
+    rng: np.random.Generator,
+    noise_sd: tuple[float, float] = _NOISE_SD_HU,
 ) -> np.ndarray:
     """int16 HU image with partial volume, structure inside the tissues and correlated noise.
 
@@ -56,10 +61,11 @@ def scan(
         attenuation: HU of each tissue number.
         texture: sd in HU of each tissue number.
         rng: draws structure and noise.
+        noise_sd: lowest and highest, in HU.
     """
     image = block_mean(attenuation[tissue])
     image += block_mean(texture[tissue]) * _grain(image.shape, _TEXTURE_GRAIN_VOXELS, rng)
-    image += rng.uniform(*_NOISE_SD_HU) * _grain(image.shape, _NOISE_GRAIN_VOXELS, rng)
+    image += rng.uniform(*noise_sd) * _grain(image.shape, _NOISE_GRAIN_VOXELS, rng)
     return np.clip(np.rint(image), *_HU_RANGE).astype(np.int16)
 
 

@@ -134,9 +134,8 @@ class Canvas:
         radius = PchipInterpolator(along, width)(where) - shrink
         box = self._box((centers - radius[:, None]).min(axis=0), (centers + radius[:, None]).max(axis=0))
         mask = np.zeros([s.stop - s.start for s in box], bool)
-        for center, r in zip(centers, radius, strict=True):
-            if r > 0:
-                self._add_ball(mask, box, center, r)
+        filled = radius > 0
+        self._add_balls(mask, box, centers[filled], radius[filled])
         return Region(box, mask)
 
     def paint(self, region: Region, tissue: int, *, over: Collection[int]) -> None:
@@ -151,26 +150,39 @@ class Canvas:
         index = (self.pose.to_scan(np.asarray(point, float)[None])[0] - self.first) / self.spacing
         return tuple(int(i) for i in np.clip(np.rint(index), 0, np.asarray(self.tissue.shape) - 1))
 
-    def _add_ball(
-        self, mask: np.ndarray, box: tuple[slice, slice, slice], center: np.ndarray, radius: float
+    def _add_balls(
+        self, mask: np.ndarray, box: tuple[slice, slice, slice], centers: np.ndarray, radii: np.ndarray
     ) -> None:
-        ball = self._box(center - radius, center + radius)
-        x, y, z = (
-            (axis[part] - c) ** 2
-            for axis, part, c in zip(self.axes, ball, center.astype(np.float32), strict=True)
-        )
-        inner = tuple(
-            slice(part.start - outer.start, part.stop - outer.start)
-            for part, outer in zip(ball, box, strict=True)
-        )
-        mask[inner] |= x[:, None, None] + y[None, :, None] + z[None, None, :] < np.float32(radius**2)
+        """Set the balls' voxels in a mask of the box's shape.
+
+        Args:
+            mask: bool, the box's shape.
+            box: of all balls.
+            centers: (N, 3) mm, scan coordinates.
+            radii: (N,) mm.
+        """
+        starts, stops = self._corners(centers - radii[:, None], centers + radii[:, None])
+        x_axis, y_axis, z_axis = self.axes
+        corner = [part.start for part in box]
+        balls = zip(starts.tolist(), stops.tolist(), centers.astype(np.float32), radii, strict=True)
+        for start, stop, (x0, y0, z0), radius in balls:
+            x = (x_axis[start[0] : stop[0]] - x0) ** 2
+            y = (y_axis[start[1] : stop[1]] - y0) ** 2
+            z = (z_axis[start[2] : stop[2]] - z0) ** 2
+            inner = tuple(slice(a - c, b - c) for a, b, c in zip(start, stop, corner, strict=True))
+            mask[inner] |= x[:, None, None] + y[None, :, None] + z[None, None, :] < np.float32(radius**2)
 
     def _box(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, slice]:
         """The voxels between two corners; may be empty, never outside the grid."""
+        start, stop = self._corners(low, high)
+        return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+
+    def _corners(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First indices of the boxes between two corners (..., 3) in mm, and those behind the last."""
         limit = np.asarray(self.tissue.shape)
         start = np.clip(np.floor((low - self.first) / self.spacing).astype(int), 0, limit)
         stop = np.clip(np.ceil((high - self.first) / self.spacing).astype(int) + 1, start, limit)
-        return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        return start, stop
 
     def _linear_form(
         self, box: tuple[slice, slice, slice], matrix: np.ndarray, middle: np.ndarray

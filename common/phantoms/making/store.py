@@ -37,7 +37,8 @@ SECTIONS = ("training", "validation", "test")
 Entry = dict[str, Any]
 """One element of a list in ``dataset.json``; ``image`` and ``label`` hold paths relative to it.
 
-Where there are several annotators, ``annotations`` is a list of further such paths.
+An image of several channels may be a list of such paths, one for each.  Where there are several annotators,
+``annotations`` is a list of further ones; ``gtv`` is a second label map.
 """
 
 WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
@@ -47,7 +48,7 @@ WriteCase = Callable[[Path, str, str, np.random.Generator], Entry]
 """
 
 _PARTIAL = ".partial"
-_FILE_KEYS = ("image", "label", "moving", "fixed", "moving_label", "fixed_label", "field", "operator")
+_FILE_KEYS = ("image", "label", "gtv", "moving", "fixed", "moving_label", "fixed_label", "field", "operator")
 # (the last is at the top level where it measured all cases)
 _ABANDONED_AFTER_S = 24 * 3600.0  # no build takes a day: what is older was left by a killed process
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
@@ -122,8 +123,9 @@ def _read_phantom(target: Path) -> dict[str, Any] | None:
 
 def _listed_files(dataset: Mapping[str, Any]) -> set[str]:
     """The relative paths in the three lists, and those of files for all cases, in one spelling."""
-    found = (entry.get(key) for entry in [dataset, *_entries(dataset)] for key in _FILE_KEYS)
-    return {str(PurePosixPath(file)) for file in found if isinstance(file, str)}
+    found = [entry.get(key) for entry in [dataset, *_entries(dataset)] for key in _FILE_KEYS]
+    files = [file for one in found for file in (one if isinstance(one, list) else [one])]
+    return {str(PurePosixPath(file)) for file in files if isinstance(file, str)}
 
 
 def _entries(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Writing one labelled volume of a phantom as a pair of NIfTI files."""
+"""Writing volumes of a phantom as NIfTI files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["write_labelled_volume"]
+__all__ = ["write_labelled_volume", "write_volume"]
+
+
+def write_volume(file: Path, array: np.ndarray, affine: np.ndarray) -> None:
+    """Write one volume in scanner coordinates.
+
+    Args:
+        file: its place; the folder is there.
+        array: (X, Y, Z), any dtype of NIfTI.
+        affine: (4, 4), voxel index to RAS+ millimetres.
+    """
+    import nibabel as nib  # here, so that importing the phantoms stays cheap
+
+    nifti = nib.Nifti1Image(array, affine)
+    nifti.header.set_xyzt_units("mm")
+    nifti.set_qform(affine, code="scanner")
+    nifti.set_sform(affine, code="scanner")
+    nib.save(nifti, file)
 
 
 def write_labelled_volume(
@@ -22,14 +39,8 @@ def write_labelled_volume(
         label: (X, Y, Z), whole numbers.
         affine: (4, 4), voxel index to RAS+ millimetres; scanner coordinates.
     """
-    import nibabel as nib  # here, so that importing the phantoms stays cheap
-
     entry = {}
     for key, array in (("image", image), ("label", label)):
-        nifti = nib.Nifti1Image(array, affine)
-        nifti.header.set_xyzt_units("mm")
-        nifti.set_qform(affine, code="scanner")
-        nifti.set_sform(affine, code="scanner")
         entry[key] = f"{key}s{subset}/{case}.nii.gz"
-        nib.save(nifti, root / entry[key])
+        write_volume(root / entry[key], array, affine)
     return entry

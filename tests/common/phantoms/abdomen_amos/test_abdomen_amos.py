@@ -16,9 +16,9 @@ from common.phantoms import abdomen_amos
 from common.phantoms.abdomen_amos import case
 from common.phantoms.abdomen_amos.tissues import ORGANS
 
-COUNTS = {"training": 2, "validation": 0, "test": 1, "mr_training": 2}
+COUNTS = {"training": 1, "validation": 0, "test": 0, "mr_training": 1}
 GRIDS = {"CT": ((88, 68, 72), (4.25, 4.25, 5.25)), "MR": ((80, 64, 56), (4.6, 4.6, 6.8))}
-COARSE = ((44, 34, 36), (8.5, 8.5, 10.5))
+COARSE = ((36, 28, 30), (10.4, 10.4, 12.6))
 VOLUMES_ML = {  # smallest and largest plausible volume of an organ, for the part within the scan
     1: (35, 450), 2: (50, 330), 3: (50, 330), 4: (3, 130), 5: (3, 45), 6: (600, 2500), 7: (80, 650),
     8: (35, 180), 9: (30, 180), 10: (25, 200), 11: (0.8, 12), 12: (0.8, 12), 13: (8, 110), 14: (30, 400),
@@ -37,7 +37,7 @@ def cases(folder):
     dataset = json.loads(Path(folder, "dataset.json").read_text())
     return [
         (e["modality"], *(nib.load(Path(folder, e[key])) for key in ("image", "label")))
-        for e in dataset["training"] + dataset["test"]
+        for e in dataset["training"]
     ]
 
 
@@ -45,17 +45,13 @@ def voxels(nifti) -> np.ndarray:
     return np.asarray(nifti.dataobj)
 
 
-def volumes_ml(label) -> np.ndarray:
-    return np.bincount(voxels(label).ravel(), minlength=16) * abs(np.linalg.det(label.affine[:3, :3])) / 1000
-
-
 def test_files(folder, cases):
     dataset = json.loads(Path(folder, "dataset.json").read_text())
     assert dataset["labels"] == {str(i): name for i, name in enumerate(ORGANS)}
     assert len(ORGANS) == 16
     assert dataset["modality"] == {"0": "CT or MR"}
-    assert [e["modality"] for e in dataset["training"]] == ["CT", "CT", "MR", "MR"]
-    assert [Path(e["image"]).name for e in dataset["training"]][2] == "abdomen_amos_mr_training_000.nii.gz"
+    assert [e["modality"] for e in dataset["training"]] == ["CT", "MR"]
+    assert [Path(e["image"]).name for e in dataset["training"]][1] == "abdomen_amos_mr_training_000.nii.gz"
     assert read_datalist(folder, holdout=0)["training"], "fits the schema"
     for modality, image, label in cases:
         assert (image.get_data_dtype(), label.get_data_dtype()) == (np.int16, np.uint8)
@@ -68,15 +64,28 @@ def test_files(folder, cases):
         assert nib.aff2axcodes(image.affine) == ("L", "A", "S")
 
 
+def check_volumes(label, affine, slices):
+    """``slices``: of a scan that shows the pelvis."""
+    ml = np.bincount(label.ravel(), minlength=16) * abs(np.linalg.det(affine[:3, :3])) / 1000
+    for value, (low, high) in VOLUMES_ML.items():
+        if ml[value] == 0:  # removed, or below the scan
+            assert value == GALLBLADDER or label.shape[2] < slices, ORGANS[value]
+            assert value in (GALLBLADDER, BLADDER, PROSTATE)
+        else:
+            assert low < ml[value] < high, (ORGANS[value], ml[value])
+
+
 def test_organs_have_plausible_volumes(cases):
     for modality, _, label in cases:
-        ml = volumes_ml(label)
-        for value, (low, high) in VOLUMES_ML.items():
-            if ml[value] == 0:  # removed, or below the scan
-                assert value == GALLBLADDER or label.shape[2] < GRIDS[modality][0][2], ORGANS[value]
-                assert value in (GALLBLADDER, BLADDER, PROSTATE)
-            else:
-                assert low < ml[value] < high, ORGANS[value]
+        check_volumes(voxels(label), label.affine, GRIDS[modality][0][2])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize("modality", GRIDS)
+def test_organs_of_more_patients_have_plausible_volumes(modality, seed):
+    _, label, affine = make(modality, seed, GRIDS[modality])
+    check_volumes(label, affine, GRIDS[modality][0][2])
 
 
 def test_sides_and_heights(cases):
@@ -137,13 +146,17 @@ def test_an_organ_can_be_missing(monkeypatch):
     assert not np.isin(label, (GALLBLADDER, BLADDER, PROSTATE)).any()
 
 
-def test_simple_predictors_fail(folder):
-    tables = baseline_dice(folder, section="test", classes=16)
-    assert max(mean_dice(table) for table in tables.values()) < 0.45, tables
+@pytest.mark.full
+def test_simple_predictors_fail(tmp_path):
+    """With 8 and 3 cases of CT: intensity 0.02, mean shape 0.26 (the best variant of each)."""
+    folder = abdomen_amos.make(tmp_path / "amos", training=8, validation=3, test=0)
+    tables = baseline_dice(folder)
+    assert max(mean_dice(table) for table in tables.values()) < 0.35, tables
 
 
 def test_a_case_depends_on_its_place_and_not_on_the_counts(tmp_path):
-    grid = {"mr_shape": COARSE[0], "mr_spacing": COARSE[1], "shape": (8, 8, 8), "spacing": (40, 40, 40)}
+    tiny = ((8, 8, 8), (40, 40, 40))
+    grid = {"shape": tiny[0], "spacing": tiny[1], "mr_shape": tiny[0], "mr_spacing": tiny[1]}
     none = {"training": 0, "validation": 0, "test": 0, **grid}
     for name, more in (("a", {"mr_training": 1}), ("b", {"training": 1, "mr_training": 1})):
         abdomen_amos.make(tmp_path / name, **{**none, **more})

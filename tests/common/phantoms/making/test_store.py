@@ -87,6 +87,24 @@ def test_rebuilt_when_a_file_is_missing(tmp_path):
     assert lost.read_text() == text
 
 
+def write_pair(root, subset, case, rng):
+    entry = write_numbers(root, subset, case, rng)
+    second, gtv = f"images{subset}/{case}_1.txt", f"labels{subset}/{case}_gtv.txt"
+    for file in (second, gtv):
+        (root / file).write_text(file)
+    return {**entry, "image": [entry["image"], second], "gtv": gtv}
+
+
+@pytest.mark.parametrize("lost", ["imagesTr/toy_training_000_1.txt", "labelsTr/toy_training_000_gtv.txt"])
+def test_all_channels_and_the_second_label_belong_to_the_phantom(tmp_path, lost):
+    folder = tmp_path / "toy"
+    ensure(folder, write_case=write_pair)
+    (folder / lost).unlink()
+    ensure(folder, write_case=write_pair)
+    assert (folder / lost).is_file()
+    ensure(folder, write_case=write_pair, seed=1)  # replaced: none of its files is a stranger
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("had_one", [False, True])
 def test_interrupted_build_leaves_the_old_phantom(tmp_path, error, had_one):
