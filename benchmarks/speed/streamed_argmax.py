@@ -1,7 +1,7 @@
 """The likeliest of 55 classes from overlapping windows: streamed against a volume of every class.
 
     python -m benchmarks.speed.streamed_argmax            # 64 x 256 x 256 voxels, patch 32 x 64 x 64
-    python -m benchmarks.speed.streamed_argmax --quick    # half of each side: does it run?
+    python -m benchmarks.speed.streamed_argmax --quick    # a quarter of each side: does it run?
 
 Both see the same windows of a network of a single layer, so that hardly anything but the windows' sums and
 the decision is measured, and must give the same labels.  Peak memory is beyond the image and the network,
@@ -25,7 +25,7 @@ __all__ = ["main", "ways"]
 
 CLASSES = 55  # SegRap2023's, background included
 SHAPE, PATCH = (64, 256, 256), (32, 64, 64)
-QUICK, QUICK_PATCH = (32, 128, 128), (16, 32, 32)
+QUICK, QUICK_PATCH = (16, 64, 64), (8, 16, 16)
 
 
 def ways(shape: Sequence[int], patch: Sequence[int]) -> dict[str, Callable[[], Tensor]]:
