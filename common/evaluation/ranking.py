@@ -41,6 +41,11 @@ class Ranking:
         """Teams from the best to the last; ties keep the order in which they were given."""
         return np.argsort(self.place, kind="stable").tolist()
 
+    @property
+    def normalised(self) -> np.ndarray:
+        """(T,) the mean rank as a share of the number of teams, up to 1; comparable between challenges."""
+        return self.mean_rank / len(self.mean_rank)
+
 
 @dataclass(frozen=True)
 class Bootstrap:

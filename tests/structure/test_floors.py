@@ -16,7 +16,7 @@ FLOORS = (
     ("errors", "processes", "tensors"),
     ("disk", "leftovers"),
     ("commands", "config_walk", "files", "folder_lock", "json_file"),
-    ("config_booleans", "downloads", "schema"),
+    ("config_booleans", "downloads", "file_cache", "schema"),
     ("bundles",),
     ("checkpoints", "kernels", "nifti", "pictures"),
     ("blocks", "losses"),

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.inference.sliding_window import ProbabilityWindowInferer
+from common.inference.two_stages import boxes_around_pieces, coarse_view, refine
 from common.tensors.plain import plain
-from kits21.components import kidney_boxes
 from kits21.regions import REGIONS
-from kits21.two_stages import coarse_size
 
 __all__ = ["CoarseToFineInferer", "TwoStageTrainingInferer", "has_two_stages"]
 
@@ -109,27 +108,23 @@ class CoarseToFineInferer(Inferer):
 
     def coarse_mask(self, image: Tensor, coarse: nn.Module) -> tuple[Tensor, list[float]]:
         """The coarse stage: (1, C, D, H, W) to a mask (1, 1, d, h, w) of 0 and 1, and its spacing in mm."""
-        sides = image.shape[2:]
-        size = coarse_size(sides, self.spacing, self.coarse_spacing)
-        low = functional.interpolate(image, size=size, mode="area")
-        mask = (self.coarse_window(low, coarse) > 0.5).to(image.dtype)
-        return mask, [s * n / small for s, n, small in zip(self.spacing, sides, size, strict=True)]
+        low, spacing = coarse_view(image, self.spacing, self.coarse_spacing)
+        return (self.coarse_window(low, coarse) > 0.5).to(image.dtype), spacing
 
     def _one(self, image: Tensor, stages: Any) -> Tensor:
         mask, coarse_spacing = self.coarse_mask(image, stages.coarse)
         shape = image.shape[2:]
-        boxes = kidney_boxes(mask[0, 0].cpu().numpy() > 0, coarse_spacing, shape, **self.boxes_of)
+        boxes = boxes_around_pieces(mask[0, 0].cpu().numpy() > 0, coarse_spacing, shape, **self.boxes_of)
         if not boxes:
             logger.warning("the coarse stage found no kidney: nothing is segmented")
         channels = getattr(stages, "out_channels", len(REGIONS) + self.softmax)
         result = self._background(channels, shape, image)
         both = torch.cat([image, functional.interpolate(mask, size=shape, mode="nearest-exact")], dim=1)
-        for box in boxes:
-            crop = (slice(None), slice(None), *box)
-            found = self.window(both[crop], stages.fine).float()
-            # The kidneys' crops may overlap: either one's findings count, and with softmax the later one's.
-            result[crop] = found if self.softmax else torch.maximum(result[crop], found)
-        return result
+        # The kidneys' crops may overlap: either one's findings count, and with softmax the later one's.
+        overlapping = "last" if self.softmax else "highest"
+        return refine(
+            result, both, boxes, lambda crop: self.window(crop, stages.fine), overlapping=overlapping
+        )
 
     def _background(self, channels: int, shape: Sequence[int], like: Tensor) -> Tensor:
         """Probabilities (1, K, D, H, W) that are background everywhere."""

@@ -14,12 +14,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from common.evaluation.challenge.columns import Columns
 from common.evaluation.metrics.surface_elements import box_of, surface_dice
 from kits21.regions import REGIONS, region_masks
 
-__all__ = ["COLUMNS", "dice", "score_case"]
+__all__ = ["COLUMNS", "TABLE", "dice", "score_case"]
 
-COLUMNS = (*(f"Dice_{r.column}" for r in REGIONS), *(f"SD_{r.column}" for r in REGIONS))
+TABLE = Columns([region.column for region in REGIONS], ["Dice", "SD"])
+COLUMNS = TABLE.names
 
 
 def dice(prediction: np.ndarray, reference: np.ndarray) -> float:

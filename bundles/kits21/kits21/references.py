@@ -26,9 +26,10 @@ from common.datasets.raw.kits21_annotations import (
 )
 from common.datasets.raw.label_volumes import Grid, check_grid, read_grid, read_label
 from common.errors import InputError
+from common.evaluation.challenge.teams import files_by_stem
 from kits21.regions import LABELS
 
-__all__ = ["Reference", "find_references", "label_files", "read_label_map"]
+__all__ = ["Reference", "find_references", "read_label_map"]
 
 _SUFFIXES = (".nii.gz", ".nii")
 
@@ -63,6 +64,12 @@ class Reference:
         if not found:
             raise InputError(f"{self.case}: the name ends in no number; samples need one, such as case_00012")
         return int(found[1])
+
+    @property
+    def sources(self) -> list[Path]:
+        """The files that it is read from."""
+        found = [] if self.label_file is None else [self.label_file]
+        return found if self.folder is None else found + sorted((self.folder / "segmentations").iterdir())
 
     @cached_property
     def grid(self) -> Grid:
@@ -114,7 +121,7 @@ def find_references(folder: str | Path) -> list[Reference]:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give the references with --reference_dir")
-    flat = label_files(root)
+    flat = files_by_stem(root, _SUFFIXES)
     if flat:
         return [Reference(case, path, None) for case, path in flat.items()]
     try:
@@ -135,16 +142,6 @@ def _of_release(case: str, folder: Path) -> Reference:
             f"{folder}: has neither {majority.name} nor segmentations/; restore it from the release"
         )
     return Reference(case, majority if majority.is_file() else None, folder if annotated else None)
-
-
-def label_files(folder: Path) -> dict[str, Path]:
-    """Stem -> NIfTI file for the files directly in a folder, by name; hidden ones are left out."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        suffix = next((s for s in _SUFFIXES if path.name.endswith(s)), None)
-        if suffix and path.is_file() and not path.name.startswith("."):
-            files[path.name.removesuffix(suffix)] = path
-    return files
 
 
 def read_label_map(path: Path) -> np.ndarray:

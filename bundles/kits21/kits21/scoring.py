@@ -20,32 +20,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
-from common.datasets.raw.label_volumes import read_grid
+import kits21
+from common.datasets.raw.label_volumes import check_grid, read_grid
 from common.errors import InputError
-from common.evaluation.ranking import bootstrap_ranking, rank_teams
+from common.evaluation.challenge.kept_rows import KeptRows
+from common.evaluation.challenge.report import Report, rank_and_draw, write_team_scores
+from common.evaluation.challenge.scoring import Table, score_cases
+from common.evaluation.challenge.tables import unused_lines, write_scores
+from common.evaluation.challenge.teams import check_predictions, find_teams
 from common.files import require_writable
-from kits21.metrics import COLUMNS, score_case
-from kits21.plots import draw_places, draw_scores
-from kits21.references import Reference, find_references, read_label_map
-from kits21.regions import REGIONS
-from kits21.samples import inter_rater_scores, rater_pairs, sample_labels, tolerance_of
-from kits21.tables import write_leaderboard, write_scores
-from kits21.teams import Team, check_predictions, find_teams
+from kits21.metrics import COLUMNS, TABLE
+from kits21.references import Reference, find_references
+from kits21.scored_case import DISTANCE, MAJORITY, ScoredCase
 
 __all__ = ["score_teams"]
 
-_DISTANCE = {region.name: f"mm_{region.column}" for region in REGIONS}
 _MISSING = ("error", "empty")
 #: How teams are ranked: as the organisers' program does, or as their page says.
 _RANKINGS = {
-    "two_averages": {"groups": [(0, 1, 2), (3, 4, 5)], "ties": "min"},
+    "two_averages": {"groups": TABLE.groups, "ties": "min"},
     "six_averages": {"groups": None, "ties": "average"},
 }
-
-Table = dict[str, dict[str, Mapping[str, float]]]  # team -> case -> column -> value
+_IN_WORDS = {"two_averages": "mean Dice and mean SD", "six_averages": "six averages"}
 
 
 def score_teams(
@@ -63,7 +59,7 @@ def score_teams(
     """Score and rank the teams, write the tables and plots, and print the leaderboard.
 
     Args:
-        prediction_dir: see :func:`kits21.teams.find_teams`.
+        prediction_dir: see :func:`common.evaluation.challenge.teams.find_teams`.
         reference_dir: see :func:`kits21.references.find_references`.
         output_dir: where to write.
         samples: score the teams against every plausible annotation, as the challenge's program does, and the
@@ -86,27 +82,26 @@ def score_teams(
     teams = find_teams(prediction_dir, [reference.case for reference in references])
     if samples:
         _check_annotations(references)
-    check_predictions(teams, references, allow_missing=missing == "empty")
+    check_predictions(teams, references, _check_grid, allow_missing=missing == "empty")
     require_writable(output_dir)
 
-    plain: Table = {team.name: {} for team in teams}
-    sampled: Table = {team.name: {} for team in teams}
-    raters: dict[str, Mapping[str, float]] = {}
-    for reference in tqdm(references, desc="scoring", unit="case"):
-        truth, predictions = reference.label(), _predictions(teams, reference)
-        for team, (prediction, spacing) in predictions.items():
-            plain[team][reference.case] = score_case(prediction, truth, spacing)
-        if samples:
-            labels, pairs = _plausible(reference)
-            for team, (prediction, spacing) in predictions.items():
-                sampled[team][reference.case] = _mean_score(prediction, labels, spacing)
-            raters[reference.case] = _between_raters(labels, pairs, reference.spacing)
-    scores, majority = (sampled, plain) if samples else (plain, {})
-    _write(Path(output_dir), scores, majority, raters)
-    _rank(Path(output_dir), scores, ranking, tie_break=tie_break, draws=draws, seed=seed)
-    for team in teams:
-        if team.unused:
-            print(f"{team.name}: {len(team.unused)} files belong to no case, first {team.unused[0].name}")
+    found = score_cases(
+        teams,
+        references,
+        open_case=ScoredCase,
+        score=ScoredCase.against_samples if samples else ScoredCase.against_majority,
+        of_case=ScoredCase.between_raters if samples else None,
+        kept=KeptRows(kits21, {"samples": samples}),
+    )
+    write_team_scores(output_dir, found.teams, COLUMNS)
+    if samples:
+        write_team_scores(output_dir, _majority(found.teams), COLUMNS, stem="majority")
+        columns = (*COLUMNS, *DISTANCE.values())
+        write_scores(Path(output_dir) / "inter_rater.csv", found.cases, columns)
+    options = {"tie_break": tie_break, "draws": draws, "seed": seed, "missing": found.missing}
+    _rank(Path(output_dir), found.teams, ranking, **options)
+    for line in unused_lines(teams):
+        print(line)
 
 
 def _check_options(missing: str, ranking: str, tie_break: str | None, draws: int) -> None:
@@ -132,55 +127,37 @@ def _check_annotations(references: Sequence[Reference]) -> None:
         reference.number  # noqa: B018 (raises where the name has none)
 
 
-def _predictions(
-    teams: Sequence[Team], reference: Reference
-) -> dict[str, tuple[np.ndarray, Sequence[float]]]:
-    """Team -> label map (Z, Y, X) and its own spacing in mm, which the challenge's program uses."""
-    found = {}
-    for team in teams:
-        if reference.case in team.files:
-            file = team.files[reference.case]
-            found[team.name] = read_label_map(file), read_grid(file).spacing[::-1]
-        else:
-            found[team.name] = np.zeros(reference.grid.shape[::-1], np.uint8), reference.spacing
-    return found
+def _check_grid(prediction: Path, reference: Reference) -> None:
+    check_grid(read_grid(prediction), reference.grid)
 
 
-def _plausible(reference: Reference) -> tuple[list[np.ndarray], list[tuple[int, int]]]:
-    found = list(sample_labels(reference.number, reference.annotations()))
-    return [label for _, label in found], rater_pairs([sample for sample, _ in found])
+def _majority(table: Table) -> Table:
+    """The numbers against the majority, under the names of the challenge's columns."""
+    return {
+        team: {case: {column: row[MAJORITY[column]] for column in COLUMNS} for case, row in cases.items()}
+        for team, cases in table.items()
+    }
 
 
-def _mean_score(
-    prediction: np.ndarray, labels: Sequence[np.ndarray], spacing: Sequence[float]
-) -> dict[str, float]:
-    scores = [score_case(prediction, label, spacing) for label in labels]
-    return {column: float(np.mean([one[column] for one in scores])) for column in COLUMNS}
-
-
-def _between_raters(
-    labels: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]], spacing: Sequence[float]
-) -> dict[str, float]:
-    distance = tolerance_of(labels, pairs, spacing)
-    return inter_rater_scores(labels, pairs, spacing) | {_DISTANCE[r]: mm for r, mm in distance.items()}
-
-
-def _write(folder: Path, scored: Table, majority: Table, raters: Mapping[str, Mapping[str, float]]) -> None:
-    for stem, table in (("scores", scored), ("majority", majority)):
-        for team, scores in table.items():
-            write_scores(folder / f"{stem}_{team}.csv", scores)
-    if raters:
-        write_scores(folder / "inter_rater.csv", raters, (*COLUMNS, *_DISTANCE.values()))
-
-
-def _rank(folder: Path, table: Table, by: str, *, tie_break: str | None, draws: int, seed: int) -> None:
-    teams = list(table)
-    scores = np.array([[[row[c] for c in COLUMNS] for row in table[team].values()] for team in teams])
-    rule = {**_RANKINGS[by], "tie_break": None if tie_break is None else COLUMNS.index(tie_break)}
-    ranking = rank_teams(scores, **rule)
-    several = len(teams) > 1 and draws > 0
-    bootstrap = bootstrap_ranking(scores, draws=draws, seed=seed, **rule) if several else None
-    print(write_leaderboard(folder, teams, ranking, bootstrap, cases=scores.shape[1]), end="")
-    draw_scores(folder / "scores.png", teams, scores, ranking.order)
-    if bootstrap is not None:
-        draw_places(folder / "places.png", teams, ranking, bootstrap)
+def _rank(
+    folder: Path,
+    table: Table,
+    by: str,
+    *,
+    tie_break: str | None,
+    draws: int,
+    seed: int,
+    missing: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    first = None if tie_break is None else COLUMNS.index(tie_break)
+    report = Report(
+        TABLE,
+        rule={**_RANKINGS[by], "tie_break": first},
+        ranked=_IN_WORDS[by],
+        draws=draws,
+        seed=seed,
+        structures=False,
+        alpha=None,
+        counted="empty",
+    )
+    print(rank_and_draw(folder, table, report, missing=missing), end="")

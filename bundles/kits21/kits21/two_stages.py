@@ -18,31 +18,10 @@ from monai.transforms import Compose, MapTransform, Randomizable, Transform
 from torch import Tensor
 from torch.nn import functional
 
+from common.inference.two_stages import coarse_view
 from common.tensors.plain import plain
 
-__all__ = [
-    "CoarseViewd",
-    "OnCoarseView",
-    "PrepareBothStages",
-    "coarse_size",
-    "coarse_spacing",
-]
-
-
-def coarse_spacing(spacing: Sequence[float], factor: float) -> list[float]:
-    """Spacing of the coarse stage, mm: a multiple of the fine stage's smallest, in all directions."""
-    return [factor * min(spacing)] * len(spacing)
-
-
-def coarse_size(sides: Sequence[int], spacing: Sequence[float], coarse: Sequence[float]) -> list[int]:
-    """Voxels of the coarse stage's view; an axis that is already coarser is left alone.
-
-    Args:
-        sides: voxels of the case, (D, H, W).
-        spacing: of the case, mm.
-        coarse: spacing of the coarse stage, mm.
-    """
-    return [max(1, round(n * s / max(s, c))) for n, s, c in zip(sides, spacing, coarse, strict=True)]
+__all__ = ["CoarseViewd", "OnCoarseView", "PrepareBothStages"]
 
 
 class CoarseViewd(MapTransform):
@@ -66,13 +45,12 @@ class CoarseViewd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add the three keys."""
         image, label = plain(data["image"])[None].float(), plain(data["label"])[None]
-        sides = image.shape[2:]
-        size = coarse_size(sides, self.spacing, self.coarse_spacing)
-        kidney = functional.interpolate((label > 0).float(), size=size, mode="area") > 0.5
-        mask = functional.interpolate(kidney.float(), size=sides, mode="nearest-exact")
+        view, _ = coarse_view(image, self.spacing, self.coarse_spacing)
+        kidney = coarse_view((label > 0).float(), self.spacing, self.coarse_spacing)[0] > 0.5
+        mask = functional.interpolate(kidney.float(), size=image.shape[2:], mode="nearest-exact")
         return {
             **data,
-            "coarse_image": functional.interpolate(image, size=size, mode="area")[0],
+            "coarse_image": view[0],
             "coarse_label": kidney[0].to(torch.uint8),
             "coarse_mask": mask[0].to(torch.uint8),
         }

@@ -66,9 +66,9 @@ class _Amos22(Reader):
 
     def of_modality(self, modality: str) -> _Amos22:
         """CT or MR alone."""
-        if modality not in _COUNTS:
+        if modality.upper() not in _COUNTS:
             raise InputError(f"--modality {modality}; expected one of amos22's: {', '.join(_COUNTS)}")
-        return _Amos22([modality])
+        return _Amos22([modality.upper()])
 
     def list_cases(self, source: Path, *, partial: bool) -> dict[str, list[str]]:
         """The labelled training part and the validation part, by number."""

@@ -62,7 +62,7 @@ class _SegRap2023(Reader):
         """The tutorial's lists, in their order."""
         root, lists = _cases_root(source), published_lists("segrap2023")
         known = {case for cases in lists.values() for case in cases}
-        foreign = sorted({path.name for path in root.glob("segrap_*")} - known)
+        foreign = sorted({path.name for path in root.glob("segrap_*") if path.is_dir()} - known)
         if foreign:
             raise InputError(
                 f"{root}: holds {foreign[0]}, which is none of the {len(known)} labelled cases, {min(known)} "

@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from torch import nn
 
 import common  # noqa: F401 (makes bundles importable)
-from kits21.components import clean_regions, kidney_boxes, without_small_pieces
+from kits21.components import clean_regions, without_small_pieces
 from kits21.inferer import CoarseToFineInferer, TwoStageTrainingInferer
 from kits21.postprocessing import RegionsToLabeld
 
@@ -91,32 +91,6 @@ def test_an_already_coarser_axis_is_left_alone():
     mask, spacing = inferer(spacing=(5.0, 1.0, 1.0)).coarse_mask(image(), stages.coarse)
     assert mask.shape == (1, 1, 24, 24, 24)
     assert spacing == pytest.approx([5.0, 2.0, 2.0])
-
-
-def test_boxes_in_the_finer_grid():
-    mask = np.zeros((10, 20, 20), bool)
-    mask[2:6, 4:10, 3:8] = True
-    mask[3:5, 4:10, 14:18] = True
-    mask[9, 19, 19] = True
-    rule = {"margin_mm": 4.0, "smallest_ml": 0.05}
-    first, second = kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), **rule)
-    assert first == (slice(0, 8), slice(4, 24), slice(2, 20))
-    assert second == (slice(1, 7), slice(4, 24), slice(24, 40))
-    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), most=1, **rule) == [first]
-    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 40, 40), margin_mm=4.0, smallest_ml=9) == []
-
-
-def test_boxes_are_as_large_as_a_patch():
-    """Around the kidney where there is room, shifted at the border, never beyond it."""
-    mask = np.zeros((10, 20, 20), bool)
-    mask[2:6, 4:10, 0:3] = True
-    rule = {"margin_mm": 0.0, "smallest_ml": 0.0}
-    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 20, 20), **rule) == [
-        (slice(2, 6), slice(4, 10), slice(0, 3))
-    ]
-    assert kidney_boxes(mask, (2.0, 2.0, 2.0), (10, 20, 20), at_least=(16, 9, 8), **rule) == [
-        (slice(0, 10), slice(3, 12), slice(0, 8))
-    ]
 
 
 def test_small_components_are_removed_by_volume():

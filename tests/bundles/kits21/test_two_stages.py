@@ -9,9 +9,10 @@ from monai.losses import DeepSupervisionLoss
 from monai.transforms import RandFlipd
 
 import common  # noqa: F401 (makes bundles importable)
+from common.inference.two_stages import coarse_spacing
 from kits21.losses import RegionLoss, TwoStageLoss
 from kits21.network import CoarseToFine
-from kits21.two_stages import CoarseViewd, OnCoarseView, PrepareBothStages, coarse_spacing
+from kits21.two_stages import CoarseViewd, OnCoarseView, PrepareBothStages
 
 
 def case():

@@ -31,6 +31,8 @@ class RawSegRap:
     ) -> None:
         self.root = root
         for case in cases:
+            (root / CASES).mkdir(parents=True, exist_ok=True)
+            (root / CASES / "segrap_names.csv").touch()
             for number, name in enumerate(("image", "image_contrast")):
                 save(self.file(case, name), self.image(case, number), AFFINE)
             if maps:

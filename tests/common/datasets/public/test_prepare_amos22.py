@@ -72,7 +72,7 @@ def test_ct_and_mr_in_one_data_set(few, tmp_path):
 
 
 def test_one_modality_of_both(few, tmp_path):
-    assert prepare("amos22", few, tmp_path / "out", modality="MR", partial=True) == {"training": 2, "test": 1}
+    assert prepare("amos22", few, tmp_path / "out", modality="mr", partial=True) == {"training": 2, "test": 1}
     written = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert numbers(stems(written["training"] + written["test"])) == [507, 530, 557]
     assert written["modality"] == {"0": "MR"}

@@ -8,12 +8,13 @@ import random
 import nibabel as nib
 import numpy as np
 import pytest
+from monai.transforms import Compose, EnsureChannelFirst, LoadImage
 
 from common.datasets import read_datalist
 from common.datasets.raw.prepare import find_reader, prepare
 from common.datasets.raw.segrap_classes import expand
 from common.errors import InputError
-from tests.common.datasets.raw_segrap2023 import AFFINE, CASES, RawSegRap
+from tests.common.datasets.raw_segrap2023 import AFFINE, CASES, SHAPE, RawSegRap
 from tests.common.datasets.raw_volumes import save
 
 CASE = "segrap_0095"  # the first of the training list
@@ -60,6 +61,8 @@ def test_a_pair_with_both_labels(raw, tmp_path):
         np.asarray(image.dataobj), np.stack([raw.image(CASE, 0), raw.image(CASE, 1)], axis=-1)
     ), "without contrast agent first"
     assert np.allclose(image.affine, AFFINE)
+    loaded = Compose([LoadImage(image_only=True), EnsureChannelFirst()])(entry["image"])
+    assert loaded.shape == (2, *SHAPE), "as bundles load it"
     for key, expected in (("label", raw.fine(CASE)), ("gtv", raw.gtv(CASE))):
         label = nib.load(tmp_path / "out" / lists["training"][0][key])
         assert label.get_data_dtype() == np.uint8

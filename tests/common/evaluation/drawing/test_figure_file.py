@@ -12,9 +12,12 @@ from monai.data import MetaTensor
 from PIL import Image
 
 import common  # noqa: F401 (puts the bundles on sys.path)
+from common.evaluation.challenge.columns import Columns
+from common.evaluation.challenge.plots import draw_places, draw_scores, draw_significance
 from common.evaluation.drawing.curves import draw_curves
 from common.evaluation.drawing.overlays import draw_colour_picture, draw_slices
 from common.evaluation.ranking import Bootstrap, Ranking
+from common.evaluation.significance import rank_by_significance
 from tests.contract.bundle import ROOT
 
 NAMES = {
@@ -75,14 +78,19 @@ def test_curves(name, tmp_path):
 
 
 def test_teams_of_a_challenge(name, tmp_path):
-    plots = importlib.import_module("kits21.plots")
     teams, order = [name, "b", name], np.array([2, 0, 1])
-    plots.draw_scores(tmp_path / "scores.png", teams, np.random.default_rng(0).random((3, 4, 6)), order)
+    scores = np.random.default_rng(0).random((3, 4, 6))
+    for columns in (Columns(["a", name], [name]), Columns([*"abcde", name], [name])):
+        drawn = tmp_path / "scores.png"
+        draw_scores(drawn, teams, scores[:, :, : len(columns.names)], columns, order)
+        assert_drawn(drawn)
+        drawn.unlink()
     ranking = Ranking(np.zeros((3, 6)), np.zeros((3, 6)), np.zeros(3), np.array([2, 3, 1]))
     bootstrap = Bootstrap(np.ones((5, 3)), np.full((3, 3), 1 / 3), np.ones((3, 2)), np.ones(5))
-    plots.draw_places(tmp_path / "places.png", teams, ranking, bootstrap)
-    assert_drawn(tmp_path / "scores.png")
+    draw_places(tmp_path / "places.png", teams, ranking, bootstrap)
     assert_drawn(tmp_path / "places.png")
+    draw_significance(tmp_path / "significance.png", teams, rank_by_significance(scores))
+    assert_drawn(tmp_path / "significance.png")
 
 
 def test_pair(name, tmp_path):

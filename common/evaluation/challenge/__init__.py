@@ -1,0 +1,1 @@
+"""Challenges: folders of teams' predictions, scored, ranked, tabulated and drawn."""
