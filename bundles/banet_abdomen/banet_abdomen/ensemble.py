@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from common.checkpoints.folds import fold_weights, shown_weights, weights_to_average
 from common.checkpoints.staging import PLAN, WEIGHTS
-from common.checkpoints.store import load_weights
+from common.checkpoints.store import load_weights, require_weights
 from common.datasets.lists.modalities import modality_of_case
 from common.datasets.plan.modalities import of_modality, planned_modalities, schemes_for
 from common.datasets.plan.plan import load_plan
@@ -161,11 +161,11 @@ class Models:
             InputError: there are none.
         """
         if not self.plan:
-            further = ", ".join(folder.name for name, folder in self.folders.items() if name != FULL)
+            require_weights(self.folders[FULL] / WEIGHTS, bundle=self.bundle)
+            wanted = [name for names in self.average.values() for name in names]
+            folders = ", ".join(str(self.folders[name]) for name in wanted)
             raise InputError(
-                f"{self.folders[FULL]}: no weights there, nor in its folders {further}; train with "
-                f"bundles/{self.bundle}/configs/train.json, or get published ones: "
-                f"python -m common.checkpoints sources {self.bundle}"
+                f"average: no weights of {', '.join(wanted)} ({folders}): train them, or name others"
             )
         for modality in self.average if rank() == 0 else ():
             used = [f"{model.name} ({_shown(model.files)})" for model in self.of(modality)]

@@ -125,12 +125,14 @@ def test_what_a_program_predicted_with_the_network_counts_as_full_resolution(sca
     assert vote.probabilities.shape[1:] != given.shape[1:], "that of low resolution"
 
 
-def test_it_says_what_is_averaged_and_needs_something(scan, tmp_path, capsys):
+def test_it_says_what_is_averaged_and_needs_something(tmp_path, capsys):
     root = tmp_path / "models"
-    with pytest.raises(
-        InputError, match=r"models: no weights there, nor in its folders low_resolution, joint"
-    ):
+    with pytest.raises(InputError, match=r"models/model\.pt: no weights yet. Train"):
         models_in(root).require()
+    train(root, "full", 1)
+    with pytest.raises(InputError, match=r"average: no weights of joint \(.*models/joint\): train them"):
+        models_in(root, average={"MR": ["joint"]}).require()
+    (root / "model.pt").unlink()
     train_all(root)
     models_in(root).require()
     told = capsys.readouterr()
