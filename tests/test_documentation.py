@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import wavfile
 
 from common.phantoms import abdomen, fundus
 from tests.common.datasets.raw_amos22 import write_amos22
@@ -60,6 +61,8 @@ RAW = {
     "POLYP": raw_polyp,
     "PROSTATE": raw_prostate,
 }
+#: Options of a phantom.
+COUNTS = {"training", "validation", "test"}
 #: Comparisons that take hours by design; tests/benchmarks runs them with a small budget.
 BUDGETED = re.compile(r"benchmarks\.comparisons\.")
 #: Commands that need the internet, or files of authors; tests/common/checkpoints runs them on a local server.
@@ -117,6 +120,17 @@ def own_signals(folder: Path) -> Path:
     return folder
 
 
+def own_clip(file: Path) -> None:
+    """Half a second of sound."""
+    wavfile.write(file, 8000, np.random.default_rng(0).normal(0, 3000, 4000).astype(np.int16))
+
+
+def own_photograph(folder: Path) -> Path:
+    folder.mkdir()
+    Image.effect_mandelbrot((96, 80), (-2, -1, 1, 1), 50).save(folder / "picture.png")
+    return folder
+
+
 def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
     """Overrides that make a printed run small and keep it out of the checkout."""
     if "datasets prepare" in command:
@@ -139,6 +153,10 @@ def tiny(command: str, folder: Path, bundle: Bundle) -> dict:
         settings |= bundle.quick["train"]
     if "paper.json" in command:
         settings |= bundle.quick["paper"]
+    if "dataset_dir#source" in command:  # how many cases there are follows from the files
+        settings = {
+            key: value for key, value in settings.items() if key.removeprefix("dataset_dir#") not in COUNTS
+        }
     for kind in own_kinds:
         settings |= bundle.quick[kind]
     return settings
@@ -149,7 +167,7 @@ class Reader:
 
     DIR stands for the reader's scans, SIGNALS for their measurements, REFERENCES for a challenge's release
     and PREDICTIONS for label maps of its cases (those prepared by an earlier command), PICTURES for a folder
-    in which a phantom is made.
+    in which a phantom is made, CLIP.wav for a recording and PHOTOGRAPHS for a folder of pictures.
     """
 
     def __init__(self, bundle: Bundle, folder: Path) -> None:
@@ -157,9 +175,12 @@ class Reader:
         self.data = own_data(folder, bundle)
         self.places = {
             "DIR": self.data,
+            "CLIP": folder / "own clip",
+            "PHOTOGRAPHS": own_photograph(folder / "own photographs"),
             "PICTURES": folder / "pictures",
             "SIGNALS": own_signals(folder / "own signals"),
         }
+        own_clip(folder / "own clip.wav")
         for word, make in RAW.items():
             make(folder / f"raw {word}")
             self.places[word] = folder / f"prepared {word}"

@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import common  # noqa: F401 (puts the bundles on sys.path)
-from common.blocks.sensing import basis_matrix, gaussian_operator
+from common.blocks.sensing import basis_matrix, gaussian_operator, measurement_noise
 from common.commands import run_commands
 from common.errors import InputError
 from common.evaluation.tables import format_table, write_rows
@@ -27,6 +27,7 @@ from common.phantoms.signals.kinds import KINDS
 
 DivSBL = importlib.import_module("divsbl.network").DivSBL  # once common has made it findable
 draw_sweep = importlib.import_module("divsbl.history").draw_sweep
+FastSBL = importlib.import_module("divsbl.fast_sbl").FastSBL
 PCSBL = importlib.import_module("divsbl.pc_sbl").PCSBL
 GroupLasso = importlib.import_module("divsbl.group_lasso").GroupLasso
 
@@ -39,7 +40,8 @@ VARIANTS = {
     "bsbl": BSBL,
 }
 
-UNTOLD = ("sbl", "pc-sbl")  # methods without blocks
+#: Methods without blocks.
+UNTOLD = {"sbl": FastSBL, "pc-sbl": PCSBL}
 
 
 def problems(kind: str, seeds: int, signals: int, m: int, n: int, db: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -48,14 +50,13 @@ def problems(kind: str, seeds: int, signals: int, m: int, n: int, db: float) -> 
     psi, operators, measured, truth = basis_matrix(basis, n), [], [], []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
-        drawn = np.stack([np.atleast_2d(draw(n, rng).T) for _ in range(signals)]).reshape(-1, n)
-        x = torch.from_numpy(drawn)
-        phi = gaussian_operator(m, n, seed=seed)
-        clean = x @ phi.T
-        noise = torch.from_numpy(rng.standard_normal(clean.shape))
-        measured.append(clean + noise * clean.std(1, keepdim=True) * 10 ** (-db / 20))
+        phi = gaussian_operator(m, n, seed=seed, unit_columns=kind != "picture")
+        drawn = [draw(n, rng).reshape(n, -1) for _ in range(signals)]
+        clean = [phi.numpy() @ one for one in drawn]
+        noisy = [one + measurement_noise(one, db, rng) for one in clean]
+        measured.append(torch.from_numpy(np.concatenate(noisy, 1).T))
         operators.append(phi @ psi)
-        truth.append(x @ psi)
+        truth.append(torch.from_numpy(np.concatenate(drawn, 1).T) @ psi)
     return torch.stack(operators), torch.stack(measured), torch.stack(truth)
 
 
@@ -109,14 +110,14 @@ def run(
     sizes = {"measurements": measurements, "length": length}
     together, operators = y.flatten(0, 1), phi.repeat_interleave(y.shape[1], 0)
     work = [(name, size) for size in block_sizes for name in (*VARIANTS, "group lasso")]
-    for name, size in tqdm([*work, ("sbl", 1), ("pc-sbl", 0)]):
+    for name, size in tqdm([*work, *((name, 0) for name in UNTOLD)]):
         began, count = time.process_time(), None
-        if name in ("pc-sbl", "group lasso"):
-            method = PCSBL(**sizes) if name == "pc-sbl" else GroupLasso(**sizes, block_size=size)
+        if name not in VARIANTS:
+            method = UNTOLD[name](**sizes) if name in UNTOLD else GroupLasso(**sizes, block_size=size)
             found = torch.stack([method.coefficients(*one) for one in zip(y, phi, strict=True)])
         else:
-            settings = VARIANTS.get(name, BSBL)
-            method = DivSBL(**sizes, block_size=size, prune=prune, iterations=iterations, **settings)
+            settings = {"prune": prune, "iterations": iterations, **VARIANTS[name]}
+            method = DivSBL(**sizes, block_size=size, **settings)
             recovery = method.recover(together, operators)
             count = round(float(recovery.iterations.double().mean()))
             found = recovery.coefficients.reshape(x.shape)

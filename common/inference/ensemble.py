@@ -9,7 +9,6 @@ Axes: B batch, C input channels, K classes, *S the network's grid.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
@@ -102,10 +101,10 @@ class MeanNetwork(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, *S) to logits (B, K, *S), float32 or wider."""
+        """(B, C, *S) to logits (B, K, *S), float32 or wider, up to a constant of all classes."""
         logits = [one(x) for one in self.networks]
         logits = [one.to(torch.promote_types(one.dtype, torch.float32)) for one in logits]
         if self.sigmoid:
             inside, outside = ([logsigmoid(sign * one) for one in logits] for sign in (1, -1))
             return reduce(torch.logaddexp, inside) - reduce(torch.logaddexp, outside)
-        return reduce(torch.logaddexp, [one.log_softmax(dim=1) for one in logits]) - math.log(len(logits))
+        return reduce(torch.logaddexp, [one.log_softmax(dim=1) for one in logits])

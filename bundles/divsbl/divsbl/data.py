@@ -22,11 +22,12 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor
 
-from common.blocks.sensing import BASES, basis_matrix
+from common.blocks.sensing import BASES
 from common.datasets.lists.case_list import CaseList, places_of
 from common.datasets.lists.datalist import DATALIST, read_datalist, read_description
 from common.datasets.lists.output_names import with_output_names
 from common.errors import InputError
+from divsbl.bases import basis_of
 from divsbl.files import SUFFIXES, read_signal
 from divsbl.recovery import LinearRecovery
 
@@ -253,7 +254,7 @@ class SetOperator:
         dataset_dir: the data set.
         operator: file of an operator that overrides the data set's and the network's.  Cases that name their
             own are recovered with that.
-        basis: name of a basis that overrides all others.
+        basis: name or file of a basis (:func:`divsbl.bases.basis_of`) that overrides all others.
         keep: refuse a data set whose operator differs from the network's; otherwise take the data set's.
 
     Raises:
@@ -283,9 +284,7 @@ class SetOperator:
             return  # another network has no operator to set
         sizes = {"measurements": self.network.measurements, "length": self.network.length}
         if self.basis is not None:
-            if self.basis not in BASES:
-                raise InputError(f"basis = {self.basis!r}; expected one of {', '.join(BASES)}")
-            self.network.psi.copy_(basis_matrix(self.basis, self.network.length))
+            self.network.psi.copy_(basis_of(self.basis, self.network.length))
         if self.operator is not None:
             self.network.phi.copy_(read_operator(self.operator, **sizes))
             return
@@ -301,7 +300,7 @@ class SetOperator:
         if not self.keep:
             self.network.phi.copy_(phi)
             if self.basis is None:
-                self.network.psi.copy_(basis_matrix(basis, self.network.length))
+                self.network.psi.copy_(basis_of(basis, self.network.length))
         elif bool(phi.any()) and not torch.equal(self.network.phi.cpu(), phi):
             raise InputError(
                 f"{self.dataset_dir}: its operator is not the one that model.pt was made with; train on this "

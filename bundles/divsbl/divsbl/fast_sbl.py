@@ -16,11 +16,11 @@ __all__ = ["FastSBL"]
 class FastSBL(LinearRecovery):
     """Recovery that adds, re-estimates or deletes one element a step, whichever raises the likelihood most.
 
+    Its operator and basis are the buffers ``phi`` and ``psi``, which a sweep sets.
+
     Args:
         measurements: M.
         length: N.
-        basis: see :class:`divsbl.recovery.LinearRecovery`.
-        operator_seed: see :class:`divsbl.recovery.LinearRecovery`.
         noise_share: variance of the noise as a share of that of the measurements (divisor M - 1); fixed.
         iterations: upper limit of the steps.
         tolerance: ends once, after the second step, the gain changes by less than this share of its distance
@@ -32,20 +32,16 @@ class FastSBL(LinearRecovery):
         measurements: int,
         length: int,
         *,
-        basis: str = "identity",
-        operator_seed: int = 0,
         noise_share: float = 0.01,
         iterations: int = 10000,
         tolerance: float = 1e-8,
     ) -> None:
-        super().__init__(measurements, length, basis=basis, operator_seed=operator_seed)
+        super().__init__(measurements, length)
         self.noise_share, self.iterations = float(noise_share), int(iterations)
         self.tolerance = float(tolerance)
 
-    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients; the operator is (M, N) for all, or (K, M, N)."""
-        if operator.ndim == 2:
-            operator = operator[None]
+    def solve(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients; the operator is (1, M, N) for all, or (K, M, N)."""
         found = torch.zeros(y.shape[0], operator.shape[2], dtype=y.dtype, device=y.device)
         rows = torch.nonzero(y.var(1) > 0)[:, 0]
         y, operator = y[rows], operator[rows] if operator.shape[0] > 1 else operator

@@ -58,10 +58,8 @@ class GroupLasso(BlockRecovery):
             raise ValueError(f"weight={weight}; expected a number above 0")
         self.weight, self.iterations, self.tolerance = float(weight), int(iterations), float(tolerance)
 
-    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients; the operator is (M, N) for all, or (K, M, N)."""
-        if operator.ndim == 2:
-            operator = operator[None]
+    def solve(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients; the operator is (1, M, N) for all, or (K, M, N)."""
         # Through the singular values, another penalty rho costs no new factorisation.
         _, singular, right = torch.linalg.svd(operator, full_matrices=False)
         curvature = 2 * singular**2

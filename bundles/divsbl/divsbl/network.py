@@ -96,8 +96,8 @@ class DivSBL(BlockRecovery):
         self.keep_scale, self.full_trace = project == "ar1_scaled", full_trace
         self.jitter = float(jitter)
 
-    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients, with (M, N) or (K, M, N); see :meth:`recover`."""
+    def solve(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients, with (1, M, N) or (K, M, N); see :meth:`recover`."""
         return self.recover(y, operator).coefficients
 
     def recover(self, y: Tensor, operator: Tensor) -> Recovery:

@@ -15,11 +15,11 @@ __all__ = ["PCSBL"]
 class PCSBL(LinearRecovery):
     """Recovery in which each element shares its precision with its two neighbours.
 
+    Its operator and basis are the buffers ``phi`` and ``psi``, which a sweep sets.
+
     Args:
         measurements: M.
         length: N.
-        basis: see :class:`divsbl.recovery.LinearRecovery`.
-        operator_seed: see :class:`divsbl.recovery.LinearRecovery`.
         noise: variance of the noise, initial or fixed.
         learn_noise: estimate it (signals); off: keep it fixed (images, at 4).
         iterations: upper limit.
@@ -31,21 +31,17 @@ class PCSBL(LinearRecovery):
         measurements: int,
         length: int,
         *,
-        basis: str = "identity",
-        operator_seed: int = 0,
         noise: float = 1.0,
         learn_noise: bool = True,
         iterations: int = 500,
         tolerance: float = 1e-6,
     ) -> None:
-        super().__init__(measurements, length, basis=basis, operator_seed=operator_seed)
+        super().__init__(measurements, length)
         self.noise, self.learn_noise = float(noise), learn_noise
         self.iterations, self.tolerance = int(iterations), float(tolerance)
 
-    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients; the operator is (M, N) for all, or (K, M, N)."""
-        if operator.ndim == 2:
-            operator = operator[None]
+    def solve(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients; the operator is (1, M, N) for all, or (K, M, N)."""
         found = torch.zeros(y.shape[0], operator.shape[2], dtype=y.dtype, device=y.device)
         rows = torch.arange(y.shape[0], device=y.device)
         precision = torch.ones_like(found)

@@ -17,7 +17,7 @@ __all__ = ["BlockRecovery", "LinearRecovery"]
 
 
 class LinearRecovery(nn.Module):
-    """Measurements in, signals out; subclasses implement ``coefficients``.
+    """Measurements in, signals out; subclasses implement ``solve``.
 
     Buffers: ``phi`` (M, N), the operator that measures; ``psi`` (N, N), whose columns are the atoms in which
     the signal is sparse.  Both belong to the state dict.
@@ -34,7 +34,13 @@ class LinearRecovery(nn.Module):
     """
 
     def __init__(
-        self, measurements: int, length: int, *, basis: str, operator_seed: int, single: bool = False
+        self,
+        measurements: int,
+        length: int,
+        *,
+        basis: str = "identity",
+        operator_seed: int = 0,
+        single: bool = False,
     ) -> None:
         super().__init__()
         if not 1 < measurements <= length:
@@ -56,11 +62,32 @@ class LinearRecovery(nn.Module):
         Raises:
             ValueError: the third axis is not M, or the operators have another shape.
         """
+        y, phi = self.problems(image, operator)
+        return self.signals(self.coefficients(y, phi), image)
+
+    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients.
+
+        Args:
+            y: the measurements.
+            operator: (M, N) for all, or (K, M, N); it maps coefficients to measurements.
+        """
+        return self.solve(y, operator[None] if operator.ndim == 2 else operator)
+
+    @abstractmethod
+    def solve(self, y: Tensor, operator: Tensor) -> Tensor:
+        """(K, M) measurements to (K, N) coefficients; the operator is (1, M, N) for all, or (K, M, N)."""
+
+    def problems(self, image: Tensor, operator: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The columns of a batch as problems (K, M), and their operator on coefficients, (M, N) or (K, M, N).
+
+        Args:
+            image: (B, C, M, W).
+            operator: (B, M, N), or None for ``phi``.
+        """
         if image.ndim != 4 or image.shape[2] != self.measurements:
             raise ValueError(f"expected measurements (B, C, {self.measurements}, W), got {list(image.shape)}")
         batch, channels, _, width = image.shape
-        y = image.permute(0, 1, 3, 2).reshape(-1, self.measurements).to(self.work_dtype)
-        psi = self.psi.to(self.work_dtype)
         if operator is None:
             phi = self.phi
         else:
@@ -68,13 +95,18 @@ class LinearRecovery(nn.Module):
             if list(operator.shape) != expected:
                 raise ValueError(f"expected operators {expected}, got {list(operator.shape)}")
             phi = operator[0] if batch == 1 else operator.repeat_interleave(channels * width, 0)
-        found = self.coefficients(y, torch.matmul(phi.to(self.work_dtype), psi))
-        signal = torch.matmul(found, psi.t()).reshape(batch, channels, width, self.length)
-        return signal.permute(0, 1, 3, 2).to(image.dtype)
+        return self.columns(image), torch.matmul(phi.to(self.work_dtype), self.psi.to(self.work_dtype))
 
-    @abstractmethod
-    def coefficients(self, y: Tensor, operator: Tensor) -> Tensor:
-        """(K, M) measurements to (K, N) coefficients; the operator is (M, N) for all, or (K, M, N)."""
+    def columns(self, x: Tensor) -> Tensor:
+        """(B, C, S, W) to (K, S), in the dtype of the work."""
+        return x.permute(0, 1, 3, 2).flatten(0, 2).to(self.work_dtype)
+
+    def signals(self, found: Tensor, image: Tensor) -> Tensor:
+        """(K, N) coefficients to signals (B, C, N, W), as many and in the dtype of the measurements."""
+        batch, channels, _, width = image.shape
+        signal = torch.matmul(found, self.psi.to(self.work_dtype).t())
+        signal = signal.reshape(batch, channels, width, self.length)
+        return signal.permute(0, 1, 3, 2).to(image.dtype)
 
 
 class BlockRecovery(LinearRecovery):

@@ -22,17 +22,19 @@ class BlockSizeSweep(SupervisedTrainer):
 
     Nothing is optimised.  The output of an iteration has ``image``, ``label``, ``pred``, ``loss`` (the mean
     NMSE of the network) and ``errors``, the NMSE (B,) of each method by name.  A baseline without
-    ``set_block_size`` uses no blocks, so it runs in the first epoch only.
+    ``set_block_size`` uses no blocks, so it runs in the first epoch only, and so does one with a fixed size.
+    One that says ``takes_truth`` is told the true signal.
 
     Args:
         block_sizes: one for each epoch.
         baselines: name -> another recovery, which is given the network's operator and basis.
+        fixed_block_sizes: names of baselines that keep the block size they were built with.
         network_name: key of the network's own error in ``errors``.
         root: take square roots of the NMSE, as the paper does for pictures.
         kwargs: passed to MONAI's SupervisedTrainer.
 
     Raises:
-        InputError: there are more epochs than block sizes.
+        InputError: there are more epochs than block sizes, or no such baseline.
     """
 
     def __init__(
@@ -40,13 +42,19 @@ class BlockSizeSweep(SupervisedTrainer):
         *,
         block_sizes: Sequence[int],
         baselines: Mapping[str, LinearRecovery],
+        fixed_block_sizes: Sequence[str] = (),
         network_name: str = "divsbl",
         root: bool = False,
         **kwargs: Any,
     ) -> None:
         self.block_sizes = list(block_sizes)
         self.baselines, self.network_name = dict(baselines), network_name
-        self.root = root
+        self.root, self.fixed = root, set(fixed_block_sizes)
+        if strangers := sorted(self.fixed - self.baselines.keys()):
+            raise InputError(
+                f"fixed_block_sizes: {', '.join(strangers)} is no baseline; expected names out of "
+                f"{', '.join(self.baselines) or '(there is none)'}"
+            )
         super().__init__(optimizer=None, loss_function=normalized_error, **kwargs)
         if self.state.max_epochs > len(self.block_sizes):
             raise InputError(
@@ -66,26 +74,35 @@ class BlockSizeSweep(SupervisedTrainer):
         )
         image, label = plain(image), plain(label)
         network = getattr(engine.network, "module", engine.network).eval()
-        self._prepare(network, network)
+        self._set_block_size(network)
         pred = engine.inferer(image, network, **operator)
         errors = {self.network_name: normalized_error(pred, label, root=self.root)}
         for name, baseline in self.baselines.items():
-            if hasattr(baseline, "set_block_size") or engine.state.epoch == 1:
-                self._prepare(baseline.to(image.device), network)
-                errors[name] = normalized_error(baseline(image, **operator), label, root=self.root)
+            if (told := self._is_told(name)) or engine.state.epoch == 1:
+                self._prepare(baseline.to(image.device), network, told=told)
+                known = {"truth": label} if getattr(baseline, "takes_truth", False) else {}
+                errors[name] = normalized_error(baseline(image, **operator, **known), label, root=self.root)
         loss = torch.nanmean(errors[self.network_name])
         engine.state.output = {"image": image, "label": label, "pred": pred, "loss": loss, "errors": errors}
         return engine.state.output
 
-    def _prepare(self, method: nn.Module, network: nn.Module) -> None:
-        """Set this epoch's block size, and give the baselines the network's operator."""
+    def _is_told(self, name: str) -> bool:
+        """Whether a baseline takes the epoch's block size."""
+        return hasattr(self.baselines[name], "set_block_size") and name not in self.fixed
+
+    def _prepare(self, baseline: nn.Module, network: nn.Module, *, told: bool) -> None:
+        """Give a baseline the network's operator and, if it is told, this epoch's block size."""
+        if told:
+            self._set_block_size(baseline)
+        if isinstance(network, LinearRecovery):
+            baseline.phi, baseline.psi = network.phi, network.psi
+
+    def _set_block_size(self, method: nn.Module) -> None:
         if hasattr(method, "set_block_size"):
             try:
                 method.set_block_size(self.block_size)
             except ValueError as error:
                 raise InputError(f"block_sizes = {self.block_sizes}: {error}") from error
-        if method is not network and isinstance(network, LinearRecovery):
-            method.phi, method.psi = network.phi, network.psi
 
 
 def errors_of(output: Mapping[str, Any]) -> dict[str, float]:
