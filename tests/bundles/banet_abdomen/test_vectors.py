@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 import common  # noqa: F401 (makes bundles importable)
@@ -14,8 +15,9 @@ def every(*steps: int) -> tuple[slice, ...]:
     return (slice(None), slice(None), *(slice(0, None, step) for step in steps))
 
 
+@pytest.mark.full
 def test_network():
-    """Poolings (1,2,2), three of (2,2,2), (1,2,2)."""
+    """Poolings (1,2,2), three of (2,2,2), (1,2,2); the vector of banet_kidney, of the same code, always runs."""
     vector = load("banet_abdomen")
     network = BANet(strides=((1, 2, 2), 2, 2, 2, (1, 2, 2)))
     network.load_state_dict(from_authors(vector.state))
