@@ -17,7 +17,10 @@ def every(*steps: int) -> tuple[slice, ...]:
 
 @pytest.mark.full
 def test_network():
-    """Poolings (1,2,2), three of (2,2,2), (1,2,2); the vector of banet_kidney, of the same code, always runs."""
+    """Poolings (1,2,2), three of (2,2,2), (1,2,2).
+
+    In full runs: the vector of banet_kidney, of the same code, is compared always.
+    """
     vector = load("banet_abdomen")
     network = BANet(strides=((1, 2, 2), 2, 2, 2, (1, 2, 2)))
     network.load_state_dict(from_authors(vector.state))
