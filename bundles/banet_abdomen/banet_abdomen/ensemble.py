@@ -5,6 +5,7 @@ Axes: B batch, C image channels, K classes, *S the grid of a network, each with 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.checkpoints.folds import fold_weights, shown_weights, weights_to_average
-from common.checkpoints.staging import PLAN, WEIGHTS
+from common.checkpoints.staging import PLAN
 from common.checkpoints.store import load_weights, require_weights
 from common.datasets.lists.modalities import modality_of_case
 from common.datasets.plan.modalities import of_modality, planned_modalities, schemes_for
@@ -30,9 +31,26 @@ from common.processes import rank
 from common.tensors.plain import plain
 from common.transforms.planned import PlannedIntensityd, planned_spacing
 
-__all__ = ["Models", "ModelsVoted", "NothingYet", "prepared_by"]
+__all__ = ["Models", "ModelsVoted", "NothingYet", "files_to_average", "prepared_by"]
+
+logger = logging.getLogger(__name__)
 
 FULL = "full"
+
+
+def files_to_average(weights: str | Path, ensemble: str | Sequence[str | Path] | None = None) -> list[Path]:
+    """The weights files of one training, as :func:`common.checkpoints.folds.weights_to_average` has them.
+
+    Args:
+        weights: ``model.pt``, with the folds beside it.
+        ensemble: as there; but where there are no folds, "folds" takes what there is.
+
+    Raises:
+        InputError: as there.
+    """
+    if ensemble == "folds" and not fold_weights(Path(weights).parent):
+        return weights_to_average(weights)
+    return weights_to_average(weights, ensemble)
 
 
 def prepared_by(plan: Mapping[str, Any]) -> Compose:
@@ -95,13 +113,13 @@ class Models:
     """The trainings whose weights are there.
 
     Args:
-        settings: name -> ``folder`` of the weights (of a single training, or with folds in it) and
-            ``network``, which makes the network.
+        settings: name -> ``weights``, the file of a single training, perhaps with folds beside it or in its
+            place, and ``network``, which makes the network.
         average: modality -> names of the settings whose probabilities are averaged for such a scan, each with
             the same weight; those without weights are left out.
         inferer: makes the inferer of a plan, given ``roi_size`` and ``mirror_axes``.
         bundle: whose weights they are.
-        ensemble: "folds" takes the folds of each setting even where there are weights of a single training.
+        ensemble: as in :func:`files_to_average`; listed files are those of the setting "full".
         device: to predict on.
 
     Raises:
@@ -116,27 +134,30 @@ class Models:
         *,
         inferer: Callable[..., Inferer],
         bundle: str,
-        ensemble: str | None = None,
+        ensemble: str | Sequence[str | Path] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         unknown = {name for names in average.values() for name in names} - set(settings)
         if unknown:
             raise InputError(f"average: no setting {sorted(unknown)[0]!r}; expected {', '.join(settings)}")
-        self.folders = {name: Path(one["folder"]) for name, one in settings.items()}
+        self.weights = {name: Path(one["weights"]) for name, one in settings.items()}
         self.average, self.bundle = {name.upper(): list(names) for name, names in average.items()}, bundle
         wanted = [name for name in settings if any(name in names for names in average.values())]
+        of_each = dict.fromkeys(wanted, ensemble if ensemble == "folds" else None) | {FULL: ensemble}
         self.found = {
             name: _Model(
                 name,
-                weights_to_average(self.folders[name] / WEIGHTS, ensemble),
+                files_to_average(self.weights[name], of_each[name]),
                 settings[name]["network"](),
                 inferer,
                 torch.device(device),
                 bundle,
             )
             for name in wanted
-            if _has_weights(self.folders[name])
+            if of_each[name] not in (None, "folds") or _has_weights(self.weights[name])
         }
+        for modality in self.average:
+            _warn_of_other_names(modality, self.of(modality))
 
     def of(self, modality: str) -> list[_Model]:
         """Those that are averaged for a scan of this modality, in capitals."""
@@ -145,35 +166,59 @@ class Models:
 
     @property
     def plan(self) -> dict[str, Any]:
-        """Modalities and intensity schemes of what can be predicted; empty without weights."""
+        """Modalities, intensity schemes and labels of what can be predicted; empty without weights."""
         schemes = {
             name: schemes_for(models[0].plan, name) for name in self.average if (models := self.of(name))
         }
+        if not schemes:
+            return {}
+        labels = next(models[0].plan["labels"] for name in schemes if (models := self.of(name)))
         if len(schemes) == 1:
             ((name, of_channels),) = schemes.items()
-            return {"modality": name, "intensity": of_channels}
-        return {"intensity": schemes} if schemes else {}
+            return {"modality": name, "intensity": of_channels, "labels": labels}
+        return {"intensity": schemes, "labels": labels}
 
     def require(self) -> None:
         """Say which weights are averaged for which scans.
 
         Raises:
-            InputError: there are none.
+            InputError: there are none, or none for a modality that ``average`` names.
         """
         if not self.plan:
-            require_weights(self.folders[FULL] / WEIGHTS, bundle=self.bundle)
-            wanted = [name for names in self.average.values() for name in names]
-            folders = ", ".join(str(self.folders[name]) for name in wanted)
-            raise InputError(
-                f"average: no weights of {', '.join(wanted)} ({folders}): train them, or name others"
-            )
+            self._refuse()
         for modality in self.average if rank() == 0 else ():
             used = [f"{model.name} ({_shown(model.files)})" for model in self.of(modality)]
             tqdm.write(f"{modality}: {'mean of ' if len(used) > 1 else ''}{', '.join(used) or 'no weights'}")
 
+    def _refuse(self) -> None:
+        for model in self.found.values():
+            modality = planned_modalities(model.plan)[0]
+            raise InputError(
+                f"average: has {' and '.join(self.average)}, and {model.files[0]} was trained on {modality}: "
+                f"say what predicts it, such as  --average \"{{'{modality}': ['{model.name}']}}\""
+            )
+        require_weights(self.weights[FULL], bundle=self.bundle)
+        wanted = list(dict.fromkeys(name for names in self.average.values() for name in names))
+        files = ", ".join(str(self.weights[name].parent) for name in wanted)
+        raise InputError(f"average: no weights of {', '.join(wanted)} ({files}): train them, or name others")
 
-def _has_weights(folder: Path) -> bool:
-    return (folder / WEIGHTS).is_file() or bool(fold_weights(folder))
+
+def _has_weights(file: Path) -> bool:
+    return file.is_file() or bool(fold_weights(file.parent))
+
+
+def _warn_of_other_names(modality: str, models: Sequence[_Model]) -> None:
+    """Probabilities are averaged by the number of the class, whatever it is called."""
+    for model in models[1:]:
+        first, own = models[0].plan["labels"], model.plan["labels"]
+        for value in sorted({*first} & {*own}, key=int):
+            if value != "0" and first[value] != own[value]:
+                logger.warning(
+                    "%s: label %s is %s in %s and %s in %s: they are averaged by their numbers; "
+                    "leave one out with --average if they are two structures",
+                    modality, value, first[value], models[0].files[0], own[value], model.files[0],
+                )  # fmt: skip
+                break
 
 
 def _shown(files: Sequence[Path]) -> str:

@@ -40,17 +40,20 @@ def network(seed: int, classes: int = 3) -> PlainUNet:
     return PlainUNet(1, classes, widths=(2, 4), kernels=(3, 3), strides=(2,))
 
 
-def train(folder: Path, name: str, seed: int, classes: int = 3) -> None:
+def train(folder: Path, name: str, seed: int, classes: int = 3, **of_plan) -> None:
     """Weights and plan, as a training leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(network(seed, classes).state_dict(), folder / "model.pt")
-    plan = {**PLANS[name], "labels": {}, "patch_size": [8, 8, 8], "mirror_axes": [0]}
+    plan = {**PLANS[name], "labels": {}, "patch_size": [8, 8, 8], "mirror_axes": [0], **of_plan}
     (folder / "plan.json").write_text(json.dumps(plan))
 
 
 def models_in(root: Path, **given) -> Models:
     settings = {
-        name: {"folder": root if name == "full" else root / name, "network": partial(network, 99)}
+        name: {
+            "weights": (root if name == "full" else root / name) / "model.pt",
+            "network": partial(network, 99),
+        }
         for name in PLANS
     }
     inferer = partial(BoundaryWindowInferer, overlap=0.5)
@@ -172,6 +175,69 @@ def test_one_network_may_be_asked_for(scan, tmp_path):
     assert voted["further"] == []
     with pytest.raises(InputError, match="no setting 'both'; expected full, low_resolution, joint, plain_mr"):
         models_in(root, average={"CT": ["both"]})
+
+
+def test_folds_are_asked_for_where_a_setting_has_both(tmp_path):
+    root = tmp_path / "models"
+    train_all(root)
+    train(root, "full", 6)
+
+    def files(**given):
+        found = models_in(root, **given).found
+        return {name: [str(file.relative_to(root)) for file in model.files] for name, model in found.items()}
+
+    assert files()["full"] == ["model.pt"]
+    asked = files(ensemble="folds")
+    assert asked["full"] == ["fold_0/model.pt", "fold_1/model.pt"]
+    assert asked["low_resolution"] == ["low_resolution/model.pt"], "it has no folds"
+    listed = files(ensemble=[root / "fold_1/model.pt"])
+    assert listed["full"] == ["fold_1/model.pt"]
+    assert listed["low_resolution"] == ["low_resolution/model.pt"]
+    with pytest.raises(InputError, match=r"""ensemble = 'fold'; expected "folds", or a list"""):
+        models_in(root, ensemble="fold")
+
+
+def test_weights_of_full_resolution_may_lie_elsewhere(tmp_path):
+    """The class names are those of the weights, too, whichever there are."""
+    low, own = tmp_path / "models" / "low_resolution", tmp_path / "mine"
+    train(low, "low_resolution", 3, labels={"0": "background", "1": "liver", "2": "tumour"})
+    train(own, "full", 1, labels={"0": "background", "1": "liver", "2": "lesion"})
+    small = {
+        "_target_": "common.networks.plain_unet.network.PlainUNet",
+        "in_channels": 1,
+        "out_channels": 3,
+        "widths": [2, 4],
+        "kernels": [3, 3],
+        "strides": [2],
+    }
+    given = {"ckpt_dir": str(low.parent), "num_classes": 3, "network_def": small}
+    given["settings#low_resolution#network"] = {**small, "_mode_": "callable"}
+    parser = parse_config("banet_abdomen", "inference", **given)
+    assert parser.get_parsed_content("names") == {1: "liver", 2: "tumour"}
+    parser = parse_config("banet_abdomen", "inference", ckpt_path=str(own / "model.pt"), **given)
+    found = parser.get_parsed_content("models").found
+    assert found["full"].files == [own / "model.pt"]
+    assert parser.get_parsed_content("names") == {1: "liver", 2: "lesion"}
+
+
+def test_other_names_of_a_label_are_told(tmp_path, caplog):
+    """Two trainings that number their organs differently would be averaged into nonsense."""
+    root = tmp_path / "models"
+    train(root, "full", 1, labels={"0": "background", "1": "liver", "2": "spleen"})
+    train(root / "low_resolution", "low_resolution", 3, labels={"0": "nothing", "1": "liver"})
+    models_in(root)
+    assert "averaged by their numbers" not in caplog.text
+    train(root / "low_resolution", "low_resolution", 3, labels={"1": "spleen", "2": "liver"})
+    models_in(root)
+    assert "CT: label 1 is liver in" in caplog.text
+
+
+def test_a_modality_of_another_name_has_to_be_asked_for(tmp_path):
+    root = tmp_path / "models"
+    train(root, "plain_mr", 1, modality="MRI")
+    with pytest.raises(InputError, match=r"models/model\.pt was trained on MRI: .*\{'MRI': \['full'\]\}"):
+        models_in(root).require()
+    models_in(root, average={"MRI": ["full"]}).require()
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path):

@@ -8,10 +8,19 @@ import nibabel as nib
 import pytest
 
 from tests.contract.bundle import Bundle, Run, Shell
+from tests.contract.resolved import read
 
 ABDOMEN = Bundle("banet_abdomen")
 MR = {"dataset_dir#mr_training": 2, "dataset_dir#mr_validation": 1, "dataset_dir#mr_test": 1,
       "dataset_dir#mr_shape": [40, 32, 36], "dataset_dir#mr_spacing": [9.5, 9.5, 10.0]}  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", ["low_resolution", "joint", "plain_mr"])
+def test_the_recipe_and_a_setting_may_come_in_either_order(setting):
+    folder = ABDOMEN.root / "configs"
+    before, behind = (read(folder, ["train", *order]) for order in ([setting, "paper"], ["paper", setting]))
+    assert before == behind
+    assert behind["folds"] == (5 if setting == "plain_mr" else 4)
 
 
 @pytest.mark.full
