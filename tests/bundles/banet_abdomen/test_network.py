@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -29,22 +31,30 @@ def test_parameters():
 
 
 @pytest.mark.parametrize(
-    ("network", "coarsest"),
+    ("build", "patch", "sides"),
     [
-        (BANet(widths=WIDTHS), (4, 2, 2)),
-        (BANet(widths=WIDTHS, kernels=CUBES, strides=LAST_IN_PLANE), (2, 2, 2)),
-        (PlainMR(widths=WIDTHS), (2, 2, 2)),
+        (BANet, (64, 160, 160), [(64, 80, 80), (32, 40, 40), (16, 20, 20), (8, 10, 10), (4, 5, 5)]),
+        (
+            partial(BANet, kernels=CUBES, strides=LAST_IN_PLANE),
+            (80, 160, 160),
+            [(40, 80, 80), (20, 40, 40), (10, 20, 20), (5, 10, 10), (5, 5, 5)],
+        ),
+        (PlainMR, (64, 160, 224), [(32, 80, 112), (16, 40, 56), (8, 20, 28), (4, 10, 14), (4, 5, 7)]),
     ],
     ids=["full resolution", "low resolution", "MR alone"],
 )
-def test_levels_of_the_plans(network, coarsest):
-    image = torch.zeros(1, 1, 64 if coarsest[0] == 4 else 32, 64, 64)
-    maps = network.train()(image)
+def test_levels_of_the_plans(build, patch, sides):
+    """With the published patches, whose sizes are computed without any number."""
+    with torch.device("meta"):
+        network, image = build(widths=WIDTHS), torch.zeros(1, 1, *patch)
+        maps, alone = network.train()(image), network.eval()(image)
     classes = maps["classes"] if isinstance(maps, dict) else maps
-    assert [one.shape[1] for one in classes] == [16] * 5
-    strides = network.encoder.factors
-    assert tuple(side // stride for side, stride in zip(image.shape[2:], strides, strict=True)) == coarsest
-    assert network.eval()(image).shape == (1, 16, *image.shape[2:])
+    assert [tuple(one.shape[1:]) for one in classes] == [(16, *size) for size in (patch, *sides[:-1])]
+    assert (
+        tuple(side // factor for side, factor in zip(patch, network.encoder.factors, strict=True))
+        == sides[-1]
+    )
+    assert alone.shape == (1, 16, *patch)
 
 
 def test_checkpoints_of_both_kinds_of_network():
