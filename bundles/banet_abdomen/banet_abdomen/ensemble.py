@@ -31,14 +31,14 @@ from common.processes import rank
 from common.tensors.plain import plain
 from common.transforms.planned import PlannedIntensityd, planned_spacing
 
-__all__ = ["Models", "ModelsVoted", "NothingYet", "files_to_average", "prepared_by"]
+__all__ = ["Models", "ModelsVoted", "NothingYet", "prepared_by"]
 
 logger = logging.getLogger(__name__)
 
 FULL = "full"
 
 
-def files_to_average(weights: str | Path, ensemble: str | Sequence[str | Path] | None = None) -> list[Path]:
+def _files_to_average(weights: str | Path, ensemble: str | Sequence[str | Path] | None = None) -> list[Path]:
     """The weights files of one training, as :func:`common.checkpoints.folds.weights_to_average` has them.
 
     Args:
@@ -119,7 +119,8 @@ class Models:
             the same weight; those without weights are left out.
         inferer: makes the inferer of a plan, given ``roi_size`` and ``mirror_axes``.
         bundle: whose weights they are.
-        ensemble: as in :func:`files_to_average`; listed files are those of the setting "full".
+        ensemble: as in :func:`common.checkpoints.folds.weights_to_average`; "folds" is for the settings that
+            have some, and listed files are those of the setting "full".
         device: to predict on.
 
     Raises:
@@ -147,7 +148,7 @@ class Models:
         self.found = {
             name: _Model(
                 name,
-                files_to_average(self.weights[name], of_each[name]),
+                _files_to_average(self.weights[name], of_each[name]),
                 settings[name]["network"](),
                 inferer,
                 torch.device(device),
@@ -165,18 +166,20 @@ class Models:
         return [self.found[name] for name in names if name in self.found and self.found[name].takes(modality)]
 
     @property
+    def files(self) -> list[Path]:
+        """The weights of the first setting that has some, whose plan names the classes."""
+        return next((list(model.files) for model in self.found.values()), [self.weights[FULL]])
+
+    @property
     def plan(self) -> dict[str, Any]:
-        """Modalities, intensity schemes and labels of what can be predicted; empty without weights."""
+        """Modalities and intensity schemes of what can be predicted; empty without weights."""
         schemes = {
             name: schemes_for(models[0].plan, name) for name in self.average if (models := self.of(name))
         }
-        if not schemes:
-            return {}
-        labels = next(models[0].plan["labels"] for name in schemes if (models := self.of(name)))
         if len(schemes) == 1:
             ((name, of_channels),) = schemes.items()
-            return {"modality": name, "intensity": of_channels, "labels": labels}
-        return {"intensity": schemes, "labels": labels}
+            return {"modality": name, "intensity": of_channels}
+        return {"intensity": schemes} if schemes else {}
 
     def require(self) -> None:
         """Say which weights are averaged for which scans.
