@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 from common.phantoms import abdomen, fundus
+from tests.common.datasets.raw_amos22 import write_amos22
 from tests.common.datasets.raw_bcv import RawBcv
 from tests.common.datasets.raw_kipa22 import write_kipa22
 from tests.common.datasets.raw_kits21 import RawKits21
@@ -49,6 +50,7 @@ ENVIRONMENT = {"COMMON_KERNELS", "VECTORS_DIR", "XDG_CACHE_HOME"}
 #: Data sets that a page prepares: the placeholder for the folder -> what makes its raw download.
 RAW = {
     "ACDC": lambda folder: write_acdc(folder, published("acdc", 8)),
+    "AMOS22": lambda folder: write_amos22(folder, {"Tr": [1, 2, 4, 5, 507], "Va": [408]}),
     "BCV": lambda folder: RawBcv(folder, numbers=(1, 2, 32), shape=(20, 20, 10)),
     "BRATS": lambda folder: write_brats2019(folder, published("brats2019", 4)),
     "CINE": lambda folder: write_acdc_pairs(folder, [1, 2, 101]),

@@ -10,13 +10,14 @@ Pieces are connected through faces, edges or corners.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy import ndimage
 from torch import Tensor, maximum
 from torch.nn import functional
 
+from common.errors import InputError
 from common.evaluation.metrics.surface_elements import box_of
 
 __all__ = [
@@ -35,7 +36,16 @@ _ALL_NEIGHBOURS = np.ones((3, 3, 3))
 
 
 def coarse_spacing(spacing: Sequence[float], factor: float) -> list[float]:
-    """Spacing of the first stage, mm: a multiple of the second stage's smallest, in all directions."""
+    """Spacing of the first stage, mm: a multiple of the second stage's smallest, in all directions.
+
+    Raises:
+        InputError: the plan has a spacing for each of several modalities.
+    """
+    if isinstance(spacing, Mapping):
+        raise InputError(
+            f"the cases are of several modalities ({', '.join(spacing)}), and two stages take one spacing; "
+            "keep each modality in a data set of its own"
+        )
     return [factor * min(spacing)] * len(spacing)
 
 

@@ -10,6 +10,7 @@ import ast
 import io
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -68,13 +69,14 @@ def pack(name: str, target: str | Path = "dist", *, root: str | Path = _ROOT) ->
     path = Path(target) / zip_name(name, version)
     if version not in metadata.get("changelog", {}):
         raise InputError(f"{folder}/configs/metadata.json: version {version} has no entry in changelog")
-    for weights in (folder / "models" / WEIGHTS, *weights_to_pack(folder / "models")):
-        settle(weights)
-    members = _members(folder, name, root / "common")
+    weights = weights_to_pack(folder / "models", _settings_of(folder))
+    for file in (folder / "models" / WEIGHTS, *weights):
+        settle(file)
+    members = _members(folder, name, root / "common", weights)
     for file in members:
         if file.startswith("models/") and file.endswith(f"/{PLAN}"):
             read_plan(folder / file)
-    check_models(folder / "models")
+    check_models(weights)
     with locked(path.parent, "packing"), atomic_path(path, durable=True) as temporary:
         _write(temporary, {f"{name}/{file}": content for file, content in members.items()})
     return path
@@ -84,20 +86,29 @@ def _metadata_of(folder: Path) -> dict[str, Any]:
     for file in _REQUIRED:
         if not (folder / file).is_file():
             raise InputError(f"{folder / file}: there is no such file; a packed bundle needs it")
+    return _read(folder / "configs" / "metadata.json")
+
+
+def _settings_of(folder: Path) -> list[str]:
+    """The trainings that a prediction averages, if there are several."""
+    return list(_read(folder / "configs" / "inference.json").get("settings", {}))
+
+
+def _read(config: Path) -> dict[str, Any]:
     try:
-        return read_json(folder / "configs" / "metadata.json")
+        return read_json(config)
     except ValueError as error:
-        raise InputError(f"{folder}/configs/metadata.json: is not JSON ({error})") from error
+        raise InputError(f"{config}: is not JSON ({error})") from error
 
 
-def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
+def _members(folder: Path, name: str, common: Path, weights: Sequence[Path]) -> dict[str, Content]:
     """Path in the bundle -> what it holds."""
     if not (folder / name / "__init__.py").is_file():
         raise InputError(f"{folder / name}: a bundle needs a Python package of its own name")
     members: dict[str, Content] = {"LICENSE": folder / "LICENSE"}
     for part in ("configs", "docs", name):
         members |= _files(folder / part, part)
-    members |= _models(folder)
+    members |= _models(folder, weights)
     members |= _files(common, "common")
     members = {
         file: content
@@ -109,9 +120,8 @@ def _members(folder: Path, name: str, common: Path) -> dict[str, Content]:
     return members | {f"{name}/__init__.py": _guarded(init, name), f"{name}/_packed.py": guard.encode()}
 
 
-def _models(folder: Path) -> dict[str, Content]:
+def _models(folder: Path, weights: Sequence[Path]) -> dict[str, Content]:
     """Weights and plans; what else a training leaves is not packed."""
-    weights = weights_to_pack(folder / "models")
     files = [file for one in weights for file in (one, one.with_name(PLAN))] or [folder / "models" / PLAN]
     return {file.relative_to(folder).as_posix(): file for file in files}
 

@@ -1,12 +1,15 @@
 """The weights of a packed bundle: tensors and nothing else, and the plan beside them is theirs.
 
 They are ``models/model.pt`` or, in a bundle without it, those of the folds, in ``models/fold_<number>/``.
+A bundle that averages several trainings names them under ``settings`` in ``inference.json``: the weights of
+each may lie in ``models/<name>/``, whole or in folds.
 """
 
 from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from common.checkpoints.folds import fold_weights
@@ -20,25 +23,34 @@ from common.registry.archive import read_text
 __all__ = ["check_models", "check_packed_models", "packed_weights", "weights_to_pack"]
 
 
-def weights_to_pack(folder: Path) -> list[Path]:
-    """The weights of a bundle's ``models/`` that a prediction would use; may be none."""
+def weights_to_pack(folder: Path, settings: Iterable[str] = ()) -> list[Path]:
+    """The weights of a bundle's ``models/`` that a prediction would use; may be none.
+
+    Args:
+        folder: ``models/``.
+        settings: names of the trainings that a prediction averages.
+    """
+    return [file for one in (folder, *(folder / name for name in settings)) for file in _weights_in(one)]
+
+
+def _weights_in(folder: Path) -> list[Path]:
     whole = folder / WEIGHTS
     return [whole] if whole.is_file() else fold_weights(folder)
 
 
 def packed_weights(archive: zipfile.ZipFile, name: str) -> list[str]:
     """The names of the weights in a zip."""
-    pattern = rf"{re.escape(name)}/models/(fold_\d+/)?{re.escape(WEIGHTS)}"
+    pattern = rf"{re.escape(name)}/models/(\w+/)?(fold_\d+/)?{re.escape(WEIGHTS)}"
     return [member for member in archive.namelist() if re.fullmatch(pattern, member)]
 
 
-def check_models(folder: Path) -> None:
-    """Check the weights and plans of a bundle's ``models/``, if there are any.
+def check_models(files: Iterable[Path]) -> None:
+    """Check weights and the plans beside them.
 
     Raises:
         InputError: weights are no bare state dict, or a plan is not that of the weights.
     """
-    for weights in weights_to_pack(folder):
+    for weights in files:
         read_outline(weights)
         find_plan(weights, warn=False)
 

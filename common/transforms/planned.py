@@ -1,27 +1,36 @@
 """Resampling and intensity scaling as nnU-Net plans them for a data set.
 
-Volumes are (C, D, H, W) tensors with an affine (MONAI ``MetaTensor``); spacing in mm, in (D, H, W).
+Volumes are (C, D, H, W) tensors with an affine (MONAI ``MetaTensor``); spacing in mm, in (D, H, W).  A plan
+for several modalities has a spacing and an intensity for each; a case then says its own under ``modality``.
 Source: cotr/docs/method.md#preprocessing; Isensee et al., nnU-Net, Nature Methods 2021, Supplementary Note 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import Compose, MapTransform, Spacing, Spacingd
+from monai.transforms import Compose, InvertibleTransform, MapTransform, Spacing, Spacingd, Transform
 from torch import Tensor
+
+from common.datasets.lists.modalities import modality_of_case
+from common.datasets.plan.modalities import is_by_modality, of_modality
 
 __all__ = [
     "OwnKeysSpacingd",
     "PlannedIntensityd",
     "PlannedSpacingLabeld",
     "is_anisotropic",
+    "label_steps",
     "planned_spacing",
     "resample_per_class",
 ]
+
+Planned = TypeVar("Planned")
 
 #: Mean and standard deviation of ImageNet's red, green and blue in 0..1.
 IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
@@ -34,17 +43,20 @@ def is_anisotropic(spacing: Sequence[float]) -> bool:
     return max(spacing) > ANISOTROPY * min(spacing)
 
 
-def _steps(
-    spacing: Sequence[float], order: int | str, own: Sequence[float] | None = None
-) -> list[tuple[list[float], int | str]]:
-    """(pixdim, interpolation) to apply in turn; a pixdim of -1 leaves its axis alone.
+def _coarse_axis(spacing: Sequence[float], original: Sequence[float] | None = None) -> int | None:
+    """The axis to take the nearest slice along: that of the first anisotropic one of the two spacings."""
+    for one in (spacing,) if original is None else (original, spacing):
+        if is_anisotropic(one):
+            return max(range(len(one)), key=lambda axis: one[axis])
+    return None
 
-    ``own`` is the scan's spacing, whose coarsest axis comes first where it is anisotropic.
-    """
-    thick = own if own is not None and is_anisotropic(own) else spacing
-    if not is_anisotropic(thick):
+
+def _steps(
+    spacing: Sequence[float], order: int | str, coarse: int | None
+) -> list[tuple[list[float], int | str]]:
+    """(pixdim, interpolation) to apply in turn; a pixdim of -1 leaves its axis alone."""
+    if coarse is None:
         return [(list(spacing), order)]
-    coarse = max(range(len(spacing)), key=lambda axis: thick[axis])
     fine = [-1.0 if axis == coarse else s for axis, s in enumerate(spacing)]
     across = [s if axis == coarse else -1.0 for axis, s in enumerate(spacing)]
     return [(fine, order), (across, "nearest")]
@@ -64,42 +76,71 @@ class OwnKeysSpacingd(Spacingd):
 
 
 def planned_spacing(
-    keys: KeysCollection, spacing: Sequence[float], *, by_scan: bool = False
-) -> Compose | MapTransform:
-    """Resample images to a spacing by cubic splines; invertible.
+    keys: KeysCollection,
+    spacing: Sequence[float] | Mapping[str, Sequence[float]],
+    *,
+    by_original: bool = False,
+) -> Transform:
+    """Resample images to a spacing by cubic splines; invertible unless ``by_original``.
 
     Where the spacing is anisotropic, its coarsest axis is resampled by nearest neighbour.
 
     Args:
         keys: images, (C, D, H, W) each.
-        spacing: mm, (D, H, W).
-        by_scan: where a scan's own spacing is anisotropic, its coarsest axis is the one, whatever the target.
+        spacing: mm, (D, H, W); or these for each modality by name.
+        by_original: take the nearest slice along the coarsest axis of an image that is itself anisotropic,
+            whatever the spacing is, as nnU-Net does.
     """
-    return _SpacingByScand(keys, spacing) if by_scan else _spline_steps(keys, _steps(spacing, order=3))
+    if is_by_modality(spacing):
+        return _ByModality(
+            {name: planned_spacing(keys, mm, by_original=by_original) for name, mm in spacing.items()}
+        )
+    if by_original:
+        return _SpacingByOriginald(keys, spacing)
+    return _image_steps(keys, spacing, _coarse_axis(spacing))
 
 
-def _spline_steps(keys: KeysCollection, steps: Sequence[tuple[list[float], int | str]]) -> Compose:
+def _image_steps(keys: KeysCollection, spacing: Sequence[float], coarse: int | None) -> Compose:
     return Compose(
         [
             OwnKeysSpacingd(keys, pixdim=pixdim, mode=mode, padding_mode="nearest" if mode == 3 else "border")
-            for pixdim, mode in steps
+            for pixdim, mode in _steps(spacing, 3, coarse)
         ]
     )
 
 
-class _SpacingByScand(MapTransform):
-    """Chooses the steps for each image by its own spacing."""
+class _SpacingByOriginald(MapTransform):
+    """Resample each image by the rule of its own spacing."""
 
     def __init__(self, keys: KeysCollection, spacing: Sequence[float]) -> None:
         super().__init__(keys)
         self.spacing = list(spacing)
 
-    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
         for key in self.key_iterator(result):
-            steps = _steps(self.spacing, order=3, own=result[key].pixdim.tolist())
-            result = _spline_steps(key, steps)(result)
+            coarse = _coarse_axis(self.spacing, result[key].pixdim.tolist())
+            result[key] = _image_steps(key, self.spacing, coarse)({key: result[key]})[key]
         return result
+
+
+class _ByModality(InvertibleTransform):
+    """The transform of a case's modality."""
+
+    def __init__(self, transforms: Mapping[str, Transform]) -> None:
+        self.transforms = dict(transforms)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Any:
+        return _of_case(self.transforms, data)(data)
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> Any:
+        return _of_case(self.transforms, data).inverse(data)
+
+
+def _of_case(planned: Mapping[str, Planned], data: Mapping[Hashable, Any]) -> Planned:
+    image = next((value for value in data.values() if isinstance(value, MetaTensor)), None)
+    file = "the image" if image is None else image.meta.get("filename_or_obj", "the image")
+    return of_modality(planned, modality_of_case(data), str(file))
 
 
 def resample_per_class(label: Tensor, resample: Callable[[Tensor], Tensor]) -> Tensor:
@@ -128,43 +169,45 @@ def resample_per_class(label: Tensor, resample: Callable[[Tensor], Tensor]) -> T
     return winner.to(label.dtype)
 
 
+def label_steps(spacing: Sequence[float], original: Sequence[float] | None = None) -> Compose:
+    """How the share of a class is resampled to a spacing in mm, (D, H, W); see :func:`planned_spacing`."""
+    return Compose(
+        [
+            Spacing(pixdim=pixdim, mode=mode, padding_mode="border")
+            for pixdim, mode in _steps(spacing, "bilinear", _coarse_axis(spacing, original))
+        ]
+    )
+
+
 class PlannedSpacingLabeld(MapTransform):
     """Resample label maps to a spacing, linearly class by class (nearest along a coarse axis).
 
     Args:
         keys: label maps, (1, D, H, W) each.
-        spacing: mm, (D, H, W).
+        spacing: mm, (D, H, W); or these for each modality by name.
         allow_missing_keys: pass cases without the key.
-        by_scan: see :func:`planned_spacing`.
+        by_original: as in :func:`planned_spacing`.
     """
 
     def __init__(
         self,
         keys: KeysCollection,
-        spacing: Sequence[float],
+        spacing: Sequence[float] | Mapping[str, Sequence[float]],
         allow_missing_keys: bool = False,
         *,
-        by_scan: bool = False,
+        by_original: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.spacing, self.by_scan = list(spacing), by_scan
-        self.steps = self._linear_steps()
-
-    def _linear_steps(self, own: Sequence[float] | None = None) -> Compose:
-        return Compose(
-            [
-                Spacing(pixdim=pixdim, mode=mode, padding_mode="border")
-                for pixdim, mode in _steps(self.spacing, order="bilinear", own=own)
-            ]
-        )
+        self.spacing, self.by_original = spacing, by_original
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Resample every key."""
         result = dict(data)
+        spacing = _of_case(self.spacing, data) if is_by_modality(self.spacing) else self.spacing
         for key in self.key_iterator(result):
             label = result[key]
-            steps = self._linear_steps(label.pixdim.tolist()) if self.by_scan else self.steps
-            resampled = resample_per_class(label, steps)
+            original = label.pixdim.tolist() if self.by_original else None
+            resampled = resample_per_class(label, label_steps(spacing, original))
             if isinstance(resampled, MetaTensor) and isinstance(label, MetaTensor):
                 resampled.meta = {**label.meta, "affine": resampled.affine}
             result[key] = resampled
@@ -182,35 +225,39 @@ class PlannedIntensityd(MapTransform):
 
     Args:
         keys: images, (C, *spatial) each.
-        intensity: one scheme per channel.
+        intensity: one scheme per channel; or these for each modality by name.
 
     Raises:
         ValueError: an unknown scheme, or another number of schemes than the image has channels.
     """
 
-    def __init__(self, keys: KeysCollection, intensity: Sequence[Mapping]) -> None:
+    def __init__(
+        self, keys: KeysCollection, intensity: Sequence[Mapping] | Mapping[str, Sequence[Mapping]]
+    ) -> None:
         super().__init__(keys)
-        for scheme in intensity:
+        of_each = intensity.values() if is_by_modality(intensity) else [intensity]
+        for scheme in chain.from_iterable(of_each):
             if scheme.get("scheme") not in _SCHEMES:
                 words = ", ".join(f'"{word}"' for word in _SCHEMES)
                 raise ValueError(
                     f"PlannedIntensityd: scheme {scheme.get('scheme')!r}; expected one of {words}"
                 )
-        self.intensity = list(intensity)
+        self.intensity = intensity
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Scale every key; float32."""
         result = dict(data)
+        schemes = _of_case(self.intensity, data) if is_by_modality(self.intensity) else self.intensity
         for key in self.key_iterator(result):
             image = result[key]
-            if image.shape[0] != len(self.intensity):
+            if image.shape[0] != len(schemes):
                 raise ValueError(
                     f"PlannedIntensityd: {key} has {image.shape[0]} channels, "
-                    f"the plan has {len(self.intensity)} intensity schemes"
+                    f"the plan has {len(schemes)} intensity schemes"
                 )
             image = image.to(torch.float32, copy=True)
-            _scale_together(image, [scheme["scheme"] == "minmax" for scheme in self.intensity])
-            for number, (channel, scheme) in enumerate(zip(image, self.intensity, strict=True)):
+            _scale_together(image, [scheme["scheme"] == "minmax" for scheme in schemes])
+            for number, (channel, scheme) in enumerate(zip(image, schemes, strict=True)):
                 _scale(channel, scheme, number)
             result[key] = image
         return result

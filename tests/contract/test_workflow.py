@@ -32,6 +32,7 @@ OWN = {
     "ckpt_dir": "a training of one fold has a folder of its own",
     "output_dir": "a training of one fold has a folder of its own",
     "branches": "training writes it into the plan that inference reads",
+    "modality": "training takes the cases of one; inference is told that of images whose list does not say",
 }
 
 

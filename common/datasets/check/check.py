@@ -44,7 +44,8 @@ def check_cases(
         dims: spatial axes, 2 or 3; None for any.
         label_map: label values ``{from: to}``, applied before checking.
         declared: the labels of dataset.json by value.
-        modality: the modality of each channel; "CT" is expected to be in HU.
+        modality: the modality of each channel, of cases that do not name their own; "CT" is expected to be
+            in HU.
         labelled: the lists whose cases need a label.
 
     Returns:
@@ -70,6 +71,7 @@ def check_cases(
         *_declared_labels(rules),
         *_unused_values(facts, rules),
         *_nothing_labelled(facts, rules),
+        *_unnamed_modalities(facts),
     ]
     for one in facts:
         findings += [*image_findings(one, rules), *label_findings(one, rules)]
@@ -146,6 +148,21 @@ def _nothing_labelled(facts: Sequence[CaseFacts], rules: Rules) -> Iterator[Find
             expected="a label in some of them",
             repair='add "label" to entries: a semi-supervised training needs a few labelled cases',
         )
+
+
+def _unnamed_modalities(facts: Sequence[CaseFacts]) -> Iterator[Finding]:
+    """Where one case names its modality, all must: they are planned and scaled by it."""
+    named = sorted({one.modality for one in facts if one.modality})
+    for one in facts:
+        if named and not one.modality:
+            yield Finding(
+                case=one.name,
+                file="",
+                key="modality",
+                found="is not given",
+                expected=f"the name of one, as the entries of other cases have ({', '.join(named)})",
+                repair=f'add "modality": "{named[0]}" to the entry, or whichever it is',
+            )
 
 
 def _repeated_files(facts: Sequence[CaseFacts]) -> Iterator[Finding]:

@@ -19,11 +19,13 @@ from common.datasets.check.facts_cache import load_cached, save_cached, stamp
 from common.datasets.check.grids import GRID_TOLERANCE, grid_distance
 from common.datasets.check.voxels import UnreadableError, Voxels, read_voxels
 from common.datasets.lists.case_list import places_of
+from common.datasets.lists.modalities import modality_of_case
 from common.pictures import label_channel
 
 __all__ = ["CaseFacts", "ImageFacts", "LabelFacts", "read_facts"]
 
 SAMPLE_SIZE = 5000  # foreground voxels per case and channel
+_OF_THE_ENTRY = ("split", "name", "modality")  # facts that no file tells
 _MOST_VALUES = 1000  # an intensity image given as label has millions
 
 
@@ -96,6 +98,7 @@ class CaseFacts:
         split: the list of the run that the case is in.
         name: the case's place in dataset.json, ``training[12]``; a case held out for validation is still
             in the training list there.
+        modality: as its entry says, in capitals; empty where it does not.
     """
 
     image: ImageFacts
@@ -104,6 +107,7 @@ class CaseFacts:
     sample_labels: tuple[float, ...] = ()
     split: str = "training"
     name: str = "training[0]"
+    modality: str = ""
 
     @property
     def sample_mean(self) -> tuple[float, ...]:
@@ -138,8 +142,10 @@ def read_facts(
     unread = [number for number, known in enumerate(facts) if known is None]
     for number in tqdm(unread, desc="checking data", unit="case", disable=not unread):
         facts[number] = _read_case(*inputs[number], cache=cache)
+    modalities = [modality_of_case(case) for listed in lists.values() for case in listed]
     return [
-        replace(case, split=split, name=place) for case, (split, place) in zip(facts, places, strict=True)
+        replace(case, split=split, name=place, modality=modality)
+        for case, (split, place), modality in zip(facts, places, modalities, strict=True)
     ]
 
 
@@ -166,7 +172,7 @@ def _read_case(image: Any, label: Any, *, cache: bool) -> CaseFacts:
     case = CaseFacts(image_facts, label_facts, sample, sample_labels)
     readable = image_facts.error is None and (label_facts is None or label_facts.error is None)
     if cache and readable and before is not None:
-        stored = {key: value for key, value in asdict(case).items() if key not in ("split", "name")}
+        stored = {key: value for key, value in asdict(case).items() if key not in _OF_THE_ENTRY}
         save_cached(_files(image), _files(label), before, stored)
     return case
 

@@ -49,7 +49,7 @@ def image_findings(case: CaseFacts, rules: Rules) -> Iterator[Finding]:
             expected="finite intensities",
             repair="replace them with the value of air or background (numpy.nan_to_num) and save again",
         )
-    yield from _intensities(image, rules, about)
+    yield from _intensities(case, rules, about)
 
 
 def is_affine(affine: tuple[tuple[float, ...], ...]) -> bool:
@@ -100,8 +100,8 @@ def _channel_repair(image: ImageFacts, channels: int) -> str:
     return f"list the files of the {channels} channels of the case, or  {option}"
 
 
-def _intensities(image: ImageFacts, rules: Rules, about: Callable[..., Finding]) -> Iterator[Finding]:
-    for channel, (low, high) in enumerate(zip(image.low, image.high, strict=True)):
+def _intensities(case: CaseFacts, rules: Rules, about: Callable[..., Finding]) -> Iterator[Finding]:
+    for channel, (low, high) in enumerate(zip(case.image.low, case.image.high, strict=True)):
         if low is None or high is None:
             continue
         if low == high:
@@ -111,11 +111,18 @@ def _intensities(image: ImageFacts, rules: Rules, about: Callable[..., Finding])
                 repair="look at the file: it is blank; remove the case",
                 severity="warning",
             )
-        is_ct = channel < len(rules.modality) and rules.modality[channel].lower() == "ct"
-        if is_ct and low >= 0 and high > _UNSIGNED_CT_HIGH:
+        elif low >= 0 and case.image.affine is not None and _is_ct(case, rules, channel):
+            unsigned = high > _UNSIGNED_CT_HIGH
             yield about(
                 found=f"has values {low:g} to {high:g}",
                 expected="CT in HU, air near -1000",
-                repair="HU stored unsigned: subtract the offset (mostly 1024) and save as int16",
+                repair="HU stored unsigned: subtract the offset (mostly 1024) and save as int16"
+                if unsigned
+                else "MR or scaled values: a network trained on CT in HU does not know them",
                 severity="warning",
             )
+
+
+def _is_ct(case: CaseFacts, rules: Rules, channel: int) -> bool:
+    of_channel = rules.modality[channel] if channel < len(rules.modality) else ""
+    return (case.modality or of_channel).lower() == "ct"

@@ -17,21 +17,25 @@ __all__ = ["unit_findings", "warn_of_other_units"]
 
 logger = logging.getLogger(__name__)
 
+Schemes = Sequence[Mapping[str, Any]]
+Intensity = Schemes | Mapping[str, Schemes]
+
 _AIR = -200  # HU; a CT has air or fat far below soft tissue
 _OFFSET = (1024 - 200, 1024 + 300)  # where soft tissue begins in values stored as HU + 1024
 _BYTE = 255  # a window of HU saved in 8 bits ends there
 
 
-def unit_findings(cases: Sequence[CaseFacts], intensity: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def unit_findings(cases: Sequence[CaseFacts], intensity: Intensity) -> Iterator[Finding]:
     """Warnings of scans that are no CT as the plan's were.
 
     Args:
         cases: with images that can be read.
-        intensity: the plan's scheme of each channel (:class:`common.transforms.planned.PlannedIntensityd`);
-            only those of CT say in which units the training was.
+        intensity: the plan's scheme of each channel (:class:`common.transforms.planned.PlannedIntensityd`),
+            or these for each modality by name; only those of CT say in which units the training was.
     """
     for case in cases:
-        for low, high, scheme in zip(case.image.low, case.image.high, intensity, strict=False):
+        schemes = intensity.get(case.modality, ()) if isinstance(intensity, Mapping) else intensity
+        for low, high, scheme in zip(case.image.low, case.image.high, schemes, strict=False):
             if low is None or scheme["scheme"] != "ct":
                 continue
             problem = _problem(low, *scheme["clip"])
@@ -48,11 +52,10 @@ def warn_of_other_units(
 
     Args:
         cases: to predict or to score.
-        plan: of the weights; one that has its intensities by modality says nothing here.
+        plan: of the weights.
         dataset_json: that lists them.
     """
-    intensity = plan.get("intensity", ())
-    found = list(unit_findings(cases, intensity)) if isinstance(intensity, Sequence) else []
+    found = list(unit_findings(cases, plan.get("intensity", ())))
     if found:
         counted = f"{len(found)} of {len(cases)} scans"
         logger.warning("%s. %s (%s)", found[0].line(dataset_json), found[0].repair, counted)

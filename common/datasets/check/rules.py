@@ -20,7 +20,7 @@ class Rules:
         dims: spatial axes, 2 or 3.
         label_map: label values ``{from: to}``, applied before checking.
         declared: the labels of dataset.json by value.
-        modality: the modality of each channel.
+        modality: the modality of each channel, of cases that do not name their own.
         labelled: the lists whose cases need a label.
         everywhere: all integer label values of the data set, after the map.
     """

@@ -14,6 +14,7 @@ from common.datasets.lists.case_list import CaseList, flat_map, has_label
 from common.datasets.lists.datalist import DATALIST, inference_list
 from common.datasets.lists.domains import domain_datalist
 from common.datasets.lists.output_names import with_output_names
+from common.datasets.plan.modalities import planned_cases, refuse_other_modalities
 from common.errors import InputError
 
 __all__ = ["class_names", "images_to_predict", "labelled_cases"]
@@ -31,10 +32,13 @@ def images_to_predict(
     dims: int = 3,
     source_domains: str | Sequence[str] | None = None,
     plan: Mapping[str, Any] | None = None,
+    modality: str | None = None,
+    skip_others: bool = False,
 ) -> list[dict[str, Any]]:
     """The images of a folder (see :func:`common.datasets.inference_list`), every one read and checked.
 
-    A case keeps its ``domain``, where dataset.json gives one, and has the name of its results.
+    A case keeps its ``domain`` and ``modality``, where dataset.json gives them, and has the name of its
+    results.
 
     Args:
         dataset_dir: folder with dataset.json or with images, or one image.
@@ -43,21 +47,34 @@ def images_to_predict(
         source_domains: predict the cases of all other domains (:func:`common.datasets.domain_datalist`)
             instead of the test list.
         plan: of the weights; the log warns of scans in other units than the training's, the first by name.
+        modality: of the images whose entries do not say: "MR".
+        skip_others: leave out the cases of a modality that the plan does not have, which the log tells,
+            unless it is all of them.
 
     Raises:
         InputError: no images, or some that cannot be predicted or whose results would have one name; the
-            first is named.
+            first is named.  Or one is of a modality that the plan does not have.
     """
     if source_domains is None:
         listed = inference_list(dataset_dir)
     else:
         listed = domain_datalist(dataset_dir, source_domains=source_domains, holdout=0)["test"]
-    cases = flat_map(listed, lambda case: [{key: case[key] for key in ("image", "domain") if key in case}])
+    cases = flat_map(listed, lambda case: [_predicted(case, modality)])
+    source = Path(dataset_dir) / DATALIST
+    if skip_others:
+        cases = planned_cases(cases, plan or {}, source)
     facts = read_facts({"test": cases})
     findings = check_cases(facts, channels=channels, classes=None, dims=dims)
-    raise_on_findings(findings, Path(dataset_dir) / DATALIST, options=f"--in_channels {channels}")
-    warn_of_other_units(facts, plan or {}, Path(dataset_dir) / DATALIST)
+    raise_on_findings(findings, source, options=f"--in_channels {channels}")
+    refuse_other_modalities(cases, plan or {}, source)
+    warn_of_other_units(facts, plan or {}, source)
     return with_output_names(cases)
+
+
+def _predicted(case: Mapping[str, Any], modality: str | None) -> dict[str, Any]:
+    """What a prediction needs of an entry."""
+    kept = {key: case[key] for key in ("image", "domain", "modality") if case.get(key) is not None}
+    return kept if modality is None else {"modality": modality, **kept}
 
 
 def labelled_cases(

@@ -2,7 +2,8 @@
 
 A data set is a folder with ``dataset.json``: ``training``, ``validation`` and ``test`` lists of
 ``{"image": path or list of paths, "label": path, ...}``, paths relative to the folder.  Cases of one
-patient may say so under ``patient`` (:mod:`common.datasets.lists.patients`).
+patient may say so under ``patient`` (:mod:`common.datasets.lists.patients`), and each case what it was taken
+with under ``modality`` (:mod:`common.datasets.lists.modalities`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from common.datasets.check.voxels import IMAGE_SUFFIXES, has_suffix
 from common.datasets.lists.case_list import CaseList, as_lists, places_of
 from common.datasets.lists.folds import hold_out_fold
 from common.datasets.lists.holdout import hold_out
+from common.datasets.lists.modalities import only_modality
 from common.datasets.lists.patients import check_patients
 from common.errors import InputError
 from common.json_file import parse_json
@@ -36,7 +38,12 @@ _SCHEMA = Schema(Path(__file__).with_name("dataset_schema.json"))
 
 
 def read_datalist(
-    dataset_dir: str | Path, *, holdout: float = 0.2, fold: int | None = None, folds: int = 5
+    dataset_dir: str | Path,
+    *,
+    holdout: float = 0.2,
+    fold: int | None = None,
+    folds: int = 5,
+    modality: str | None = None,
 ) -> dict[str, CaseList]:
     """The cases of a data set, as lists under ``training``, ``validation`` and ``test``.
 
@@ -49,13 +56,17 @@ def read_datalist(
     list, all others of both lists are trained on, and nothing else is held out
     (:func:`common.datasets.lists.folds.hold_out_fold`).  Cases with the same ``patient`` are never split.
 
+    With ``modality`` the lists hold the cases of that modality alone, and cases are held out among them;
+    where no case names its own, they hold all.
+
     Raises:
         InputError: no folder, no dataset.json, broken JSON, no training case, an entry without an
             image, a patient in two lists, a single training case, which cannot be held out, a fold that does
-            not exist, or fewer cases than folds.
+            not exist, fewer cases than folds, or no case of that modality.
     """
     path, description = _located_description(dataset_dir)
     lists = {key: _entries(path, description, key) for key in ("training", "validation", "test")}
+    lists = only_modality(lists, modality, path)
     training = lists["training"]
     if not training:
         raise InputError(

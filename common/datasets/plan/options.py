@@ -25,7 +25,10 @@ class PlanOptions:
             dataset.json names.
         dims: spatial axes, 2 or 3; None for any.
         label_map: label values ``{from: to}``; what becomes 0 is not foreground.
-        spacing: mm along the axes of ``axcodes``, instead of the cases' own (see ``target_spacing``).
+        spacing: mm along the axes of ``axcodes``, instead of the cases' own (see ``target_spacing``); where
+            cases name their modality, it may be given for each: ``{"CT": [...], "MR": [...]}``.
+        low_resolution: the patch, in voxels, of a network of low resolution: where ``spacing`` is not given,
+            it is coarsened until the median volume holds four such patches (``low_resolution``).
         intensity: scaling of every channel, instead of what the modality calls for: "zscore" of each
             channel; "minmax" of all together to 0..1; "imagenet" for 8-bit RGB, by its channels' public
             mean and sd; "as_is" if the files are scaled already.
@@ -42,7 +45,8 @@ class PlanOptions:
     classes: int | None
     dims: int | None = 3
     label_map: Mapping[int, int] | None = None
-    spacing: Sequence[float] | None = None
+    spacing: Sequence[float] | Mapping[str, Sequence[float]] | None = None
+    low_resolution: Sequence[int] | None = None
     intensity: str | None = None
     axcodes: str = "SPL"
     unlabelled: bool = False

@@ -22,7 +22,7 @@ from common.datasets.lists.case_list import CaseList
 from common.datasets.lists.datalist import DATALIST, labels_of, modality_of, read_description
 from common.datasets.plan.options import PlanOptions
 from common.datasets.plan.plan_file import check_plan, read_plan
-from common.datasets.plan.target_spacing import target_spacing
+from common.datasets.plan.spacing import spacing_of
 from common.errors import InputError
 from common.files import write_json
 from common.processes import rank
@@ -49,7 +49,8 @@ def make_plan(
     Args:
         facts: of the training cases, all readable.
         labels: names by value, after the map.
-        modality: of each channel; "ct" in any case gives the CT scheme, all else z-scores per image.
+        modality: of each channel, for cases that do not name their own; "ct" in any case gives the CT scheme,
+            all else z-scores per image.
         options: of the plan; without ``channels`` those of the first case are taken.
         dataset: its name.
 
@@ -57,27 +58,49 @@ def make_plan(
         ``dataset``, ``cases``, ``axcodes``, ``spacing`` (mm, see :func:`target_spacing`; absent
         for pictures), ``intensity`` (per channel ``{"scheme": "ct", "clip": [0.5 and 99.5 percentile],
         "mean", "sd"}`` of the pooled foreground samples, or ``{"scheme": word}`` with one of the words
-        of ``PlanOptions.intensity``) and ``labels``.
+        of ``PlanOptions.intensity``) and ``labels``.  Cases of one modality that name it add ``modality``; of
+        several, ``spacing`` and ``intensity`` are mappings from each to what its own cases give.
 
     Raises:
         InputError: ``spacing`` is no three lengths above 0, ``intensity`` is another word, or CT has no
             labelled voxel.
     """
     plan: dict[str, Any] = {"dataset": dataset, "cases": len(facts), "axcodes": options.axcodes}
-    volumes = [one.image for one in facts if one.image.affine and len(one.image.shape) == 3]
-    if options.spacing is not None:
-        plan["spacing"] = _checked_spacing(options.spacing)
-    elif volumes:
-        plan["spacing"] = target_spacing(volumes, options.axcodes)
+    groups = {name: [one for one in facts if one.modality == name] for name in _names(facts)}
     channels = options.channels
     if channels is None:
         channels = facts[0].image.channels if facts else 0
-    plan["intensity"] = [
-        {"scheme": scheme} if scheme != "ct" else _ct_scheme(facts, channel, options.label_map)
-        for channel, scheme in enumerate(_schemes(channels, modality, options.intensity))
-    ]
+    scaling = {
+        name: _scaling(group, [name] * channels if name else modality, channels, options)
+        for name, group in groups.items()
+    }
+    for key in ("spacing", "intensity"):
+        of_each = {name: planned[key] for name, planned in scaling.items() if key in planned}
+        if of_each:
+            plan[key] = of_each if len(groups) > 1 else of_each[next(iter(groups))]
+    if len(groups) == 1 and next(iter(groups)):
+        plan["modality"] = next(iter(groups))
     plan["labels"] = {str(value): name for value, name in sorted(labels.items())}
     return plan
+
+
+def _names(facts: Sequence[CaseFacts]) -> list[str]:
+    """The modalities that the cases name, in order; one empty name where none does."""
+    return sorted({one.modality for one in facts}) or [""]
+
+
+def _scaling(
+    facts: Sequence[CaseFacts], modality: Sequence[str], channels: int, options: PlanOptions
+) -> dict[str, Any]:
+    """``spacing``, unless of pictures, and ``intensity`` of the cases of one modality."""
+    spacing = spacing_of(facts, options)
+    schemes = _schemes(channels, modality, options.intensity)
+    return ({} if spacing is None else {"spacing": spacing}) | {
+        "intensity": [
+            {"scheme": scheme} if scheme != "ct" else _ct_scheme(facts, channel, options.label_map)
+            for channel, scheme in enumerate(schemes)
+        ]
+    }
 
 
 def training_plan(
@@ -164,18 +187,6 @@ def load_plan(
             "--plan published; if not, put the plan.json there that was written with them"
         )
     return default
-
-
-def _checked_spacing(spacing: Sequence[float]) -> list[float]:
-    try:
-        lengths = [float(mm) for mm in spacing]
-    except (TypeError, ValueError):
-        lengths = []
-    if len(lengths) != 3 or not all(0 < mm < float("inf") for mm in lengths):
-        raise InputError(
-            f"spacing = {spacing}; expected three lengths above 0 in mm, such as [3, 0.76, 0.76]"
-        )
-    return [round(mm, 6) for mm in lengths]
 
 
 def _schemes(channels: int, modality: Sequence[str], intensity: str | None) -> list[str]:

@@ -16,6 +16,7 @@ from common.datasets.check.findings import raise_on_findings
 from common.datasets.check.planned_units import warn_of_other_units
 from common.datasets.lists.case_list import CaseList
 from common.datasets.lists.datalist import DATALIST
+from common.datasets.plan.modalities import refuse_other_modalities
 from common.datasets.plan.options import PlanOptions
 from common.datasets.plan.plan import load_plan, training_plan
 from common.errors import InputError
@@ -46,7 +47,8 @@ def plan_of_cases(
         save_as: ``models/plan.json``, written or reused.
 
     Raises:
-        InputError: the cases cannot be used, or there is no plan to reuse, or not that of the weights.
+        InputError: the cases cannot be used, or there is no plan to reuse, or not that of the weights; or a
+            case is of a modality that the plan does not have.
     """
     if isinstance(cases, CaseList):
         return training_plan(cases, options, inference=inference, save_as=save_as)
@@ -61,6 +63,7 @@ def plan_of_cases(
     if errors:
         first = errors[0].line("the cases given")
         raise InputError(f"{first}. To repair: {errors[0].repair} ({len(errors)} in all)")
+    refuse_other_modalities(cases, plan, "the cases given", "training")
     return plan
 
 
@@ -80,7 +83,7 @@ def evaluation_plan(
 
     Raises:
         InputError: the cases cannot be used; see :func:`common.datasets.raise_on_findings`.  Or the plan is
-            not that of the weights.
+            not that of the weights, or lacks the modality of a case.
     """
     training = datalist["training"]
     plan = load_plan(path, {})
@@ -95,4 +98,5 @@ def evaluation_plan(
     findings = options.findings(facts, labelled=[section])
     raise_on_findings(findings, training.folder / DATALIST, options=options.as_command_line())
     warn_of_other_units(facts, plan, training.folder / DATALIST)
+    refuse_other_modalities(datalist.get(section, []), plan, training.folder / DATALIST, section)
     return plan

@@ -10,7 +10,7 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from common.datasets.check.facts import ImageFacts
 
-__all__ = ["target_spacing"]
+__all__ = ["median_sides", "target_spacing"]
 
 _ANISOTROPY = 3.0
 
@@ -39,6 +39,15 @@ def target_spacing(volumes: Sequence[ImageFacts], axcodes: str) -> list[float]:
         finer = np.percentile(spacings[:, coarse], 10)
         target[coarse] = finer if finer >= widest else widest + 1e-5
     return [round(float(mm), 6) for mm in target]
+
+
+def median_sides(volumes: Sequence[ImageFacts], axcodes: str, spacing: Sequence[float]) -> list[float]:
+    """Voxels of the median volume along the axes of ``axcodes``, each volume resampled to the spacing."""
+    extents = [
+        np.multiply(_along(one.affine, one.spacing, axcodes), _along(one.affine, one.shape, axcodes))
+        for one in volumes
+    ]
+    return np.median(np.round(np.array(extents) / np.array(spacing)), axis=0).tolist()
 
 
 def _along(affine: Any, values: Sequence[float], axcodes: str) -> list[float]:

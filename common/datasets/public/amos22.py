@@ -41,7 +41,7 @@ _NAME = re.compile(r"amos_\d{4}")
 _FIRST_MR, _LAST = 500, 600
 _ORGANS = (
     *("spleen", "right kidney", "left kidney", "gallbladder", "oesophagus", "liver", "stomach", "aorta"),
-    *("inferior vena cava", "pancreas", "right adrenal gland", "left adrenal gland", "duodenum", "bladder"),
+    *("postcava", "pancreas", "right adrenal gland", "left adrenal gland", "duodenum", "bladder"),
     "prostate or uterus",
 )
 

@@ -9,6 +9,7 @@ from monai.losses import DeepSupervisionLoss
 from monai.transforms import RandFlipd
 
 import common  # noqa: F401 (makes bundles importable)
+from common.errors import InputError
 from common.inference.two_stages import coarse_spacing
 from kits21.losses import RegionLoss, TwoStageLoss
 from kits21.network import CoarseToFine
@@ -39,6 +40,8 @@ def test_coarse_spacing():
     """kits21/docs/method.md#configurations; isotropic whatever the case's slices."""
     assert coarse_spacing([0.78] * 3, 2.56) == pytest.approx([2.0] * 3, abs=0.01)
     assert coarse_spacing([5.0, 4.0, 4.0], 2.0) == [8.0] * 3
+    with pytest.raises(InputError, match=r"several modalities \(CT, MR\), and two stages take one spacing"):
+        coarse_spacing({"CT": [1.0] * 3, "MR": [2.0] * 3}, 2.0)
 
 
 def test_random_transforms_of_the_coarse_view():

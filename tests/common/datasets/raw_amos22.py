@@ -43,10 +43,10 @@ def write_names(root: Path, parts: Mapping[str, Sequence[int]] = RELEASE) -> Pat
     return root
 
 
-def write_amos22(root: Path) -> Path:
+def write_amos22(root: Path, parts: Mapping[str, Sequence[int]] = FEW) -> Path:
     """A few scans of each kind, what macOS leaves, and a scan of the test part."""
     folder = root / "amos22"
-    for part, numbers in FEW.items():
+    for part, numbers in parts.items():
         for number in numbers:
             name = f"amos_{number:04d}.nii.gz"
             save(folder / f"images{part}" / name, image(number), AFFINE)

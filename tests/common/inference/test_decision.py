@@ -23,7 +23,7 @@ from common.inference.decision import (
     mean_on_own_grid,
 )
 from common.inference.own_grid import OwnGrid, own_grid
-from common.transforms.planned import PlannedSpacingLabeld
+from common.transforms.planned import label_steps
 from tests.common.inference.scans import affine_of, preprocessing, scan
 
 SHAPE = (13, 16, 11)
@@ -198,7 +198,7 @@ def dice_of_a_perfect_prediction(radius, spacing, plan, centre, *, soft, regions
     label = MetaTensor(mask, affine=torch.diag(torch.tensor([*spacing, 1.0])).double())
     image = preprocessing(plan)({"image": label.clone()})["image"]
     turned = Orientation("SPL", labels=None)(label.clone())
-    share = PlannedSpacingLabeld("label", plan).steps(turned).as_tensor().clamp(0, 1)
+    share = label_steps(plan)(turned).as_tensor().clamp(0, 1)
     share = share if soft else (share >= 0.5).float()
     scores = share if regions else torch.cat([1 - share, share])
     decide = DecideOnOwnGridd("pred", regions=regions, resample=resample)

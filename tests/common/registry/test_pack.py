@@ -178,6 +178,34 @@ def test_folds_are_packed_where_there_are_no_other_weights(tmp_path):
         pack("toy", tmp_path / "new", root=root)
 
 
+def test_each_training_that_a_prediction_averages_is_packed(tmp_path):
+    """Those that inference.json names, whole or in folds; no other folder of models/."""
+    root = toy.checkout(tmp_path)
+    bundle = root / "bundles/toy"
+    (bundle / "configs/inference.json").write_text('{"settings": {"first": {}, "low": {}, "joint": {}}}')
+    for place in ("low/fold_0", "low/fold_1", "joint", "joint/unfinished", "low_previous", "tried"):
+        folder = bundle / "models" / place
+        folder.mkdir(parents=True)
+        (folder / "model.pt").write_bytes(toy.weights(STAMP))
+        (folder / "plan.json").write_text(json.dumps(PLAN))
+        (folder / "checkpoint.pt").write_bytes(b"a training's")
+    path = pack("toy", tmp_path / "dist", root=root)
+    verify(path)
+    with zipfile.ZipFile(path) as archive:
+        held = {name.removeprefix("toy/models/") for name in archive.namelist() if "/models/" in name}
+    places = ("", "joint/", "low/fold_0/", "low/fold_1/")
+    assert held == {f"{place}{file}" for place in places for file in ("model.pt", "plan.json")}
+
+    other = json.dumps({**PLAN, "spacing": [2, 1, 1]})
+    spoilt = "toy/models/low/fold_1/plan.json"
+    toy.rewrite(path, lambda members: [(n, other if n == spoilt else content) for n, content in members])
+    with pytest.raises(InputError, match=r"toy/models/low/fold_1/model\.pt: .*plan.json is another plan"):
+        verify(path)
+    (bundle / "models/low/fold_0/plan.json").write_text(other)
+    with pytest.raises(InputError, match=r"low/fold_0/model\.pt: .*plan.json is another plan"):
+        pack("toy", tmp_path / "new", root=root)
+
+
 def test_unknown_bundle(tmp_path):
     with pytest.raises(InputError, match=r"bundle toys: unknown; expected one of: toy"):
         pack("toys", tmp_path / "dist", root=toy.checkout(tmp_path))

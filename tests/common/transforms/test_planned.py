@@ -8,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Spacing
 
+from common.errors import InputError
 from common.inference.own_grid import own_grid
 from common.transforms.planned import (
     PlannedIntensityd,
@@ -57,31 +58,6 @@ def test_the_coarse_axis_of_an_anisotropic_spacing_takes_the_nearest_slice():
     resampled = planned_spacing("image", (4.0, 1.0, 1.0))({"image": image})["image"]
     assert resampled.shape[1] > 6
     assert all(min(abs(v - k) for k in known) < 1e-5 for v in np.unique(np.asarray(resampled)).tolist())
-
-
-def test_the_scans_own_spacing_may_say_which_axis_is_coarse():
-    """A low resolution is not anisotropic, but slices of 5.5 pixels are."""
-    target = [4.0, 1.4, 1.4]
-    thick, even = volume((8, 12, 12), (3.0, 0.5, 0.5)), volume((8, 12, 12), (3.0, 1.4, 1.4))
-    thick[:] = torch.rand(thick.shape, generator=torch.Generator().manual_seed(0))
-    by_scan = planned_spacing("image", target, by_scan=True)
-    stepwise = planned_spacing("image", [3.0, 1.4, 1.4])({"image": thick})
-    stepwise = Spacing(pixdim=[4.0, -1, -1], mode="nearest", padding_mode="border")(stepwise["image"])
-    assert torch.allclose(by_scan({"image": thick})["image"], stepwise, atol=1e-5)
-    usual = planned_spacing("image", target)
-    assert torch.equal(by_scan({"image": even})["image"], usual({"image": even})["image"])
-    assert not torch.allclose(usual({"image": thick})["image"], stepwise, atol=1e-3)
-    assert own_grid(by_scan({"image": thick})["image"]).nearest == {0}
-    label = volume((8, 12, 12), (3.0, 0.5, 0.5))
-    label[:] = (thick > 0.5).float()
-    found, smooth = (
-        PlannedSpacingLabeld("label", target, by_scan=yes)({"label": label})["label"] for yes in (True, False)
-    )
-    assert found.shape == stepwise.shape
-    slices = Spacing(pixdim=[-1, 1.4, 1.4], mode="bilinear", padding_mode="border")(label)
-    share = Spacing(pixdim=[4.0, -1, -1], mode="nearest", padding_mode="border")(slices)
-    assert torch.equal(found, (share >= 0.5).float())
-    assert not torch.equal(found, smooth)
 
 
 def test_labels_keep_their_values_and_stay_aligned_with_the_image():
@@ -157,3 +133,68 @@ def test_spacing_leaves_the_other_values_of_a_sample_alone():
     back = spacing.inverse(resampled)
     assert back["image"].shape == image.shape
     assert back["image_path"] == "a.nii.gz"
+
+
+BY_MODALITY = {"CT": [3.0, 1.0, 1.0], "MR": [2.0, 2.0, 2.0]}
+
+
+def test_each_modality_is_resampled_and_scaled_by_its_own_plan():
+    scheme = {"scheme": "ct", "clip": [-100, 300], "mean": 50.0, "sd": 25.0}
+    spacing = planned_spacing("image", BY_MODALITY)
+    label_spacing = PlannedSpacingLabeld("label", BY_MODALITY)
+    scale = PlannedIntensityd("image", {"CT": [scheme], "MR": [{"scheme": "zscore"}]})
+    for name, mm in (("ct", BY_MODALITY["CT"]), ("MR", BY_MODALITY["MR"])):
+        image = volume((8, 12, 12), (3.0, 1.5, 1.5))
+        case = {"image": image, "label": (image > 0.5).to(torch.uint8), "modality": name}
+        spaced = label_spacing(spacing(case))
+        assert spaced["image"].pixdim.tolist() == pytest.approx(mm)
+        assert spaced["image"].shape == spaced["label"].shape
+        scaled = scale(spaced)["image"]
+        expected = -2.0 if name == "ct" else 0.0  # (0 to 1 - 50) / 25, or a z-score
+        assert float(scaled.mean()) == pytest.approx(expected, abs=0.05)
+        assert spacing.inverse({"image": spaced["image"], "modality": name})["image"].shape == image.shape
+
+
+@pytest.mark.parametrize(
+    ("modality", "told"),
+    [("PET", "its modality is PET; the weights were trained on CT and MR: leave it out"),
+     (None, "nothing says of which modality it is; .* --modality")],
+)  # fmt: skip
+def test_an_image_of_an_unplanned_modality_is_named(modality, told):
+    image = volume((8, 12, 12), (3.0, 1.5, 1.5))
+    image.meta["filename_or_obj"] = "a.nii.gz"
+    for step in (
+        planned_spacing("image", BY_MODALITY),
+        PlannedIntensityd("image", {name: [{"scheme": "zscore"}] for name in BY_MODALITY}),
+    ):
+        with pytest.raises(InputError, match=rf"a\.nii\.gz: {told}"):
+            step({"image": image, "modality": modality})
+
+
+def is_nearest(resampled: MetaTensor, known: torch.Tensor) -> bool:
+    return bool(torch.isin(torch.unique(resampled.as_tensor()), torch.unique(known.as_tensor())).all())
+
+
+@pytest.mark.parametrize(
+    ("original", "spacing", "nearest"),
+    [
+        ((5.0, 1.0, 1.0), (2.0, 1.0, 1.0), True),
+        ((2.0, 1.0, 1.0), (5.0, 1.0, 1.0), True),
+        ((2.0, 1.0, 1.0), (1.5, 1.0, 1.0), False),
+    ],
+    ids=["thick slices", "a thick target", "neither"],
+)
+def test_slices_that_are_thick_in_the_file_are_not_blended(original, spacing, nearest):
+    image = volume((6, 8, 8), original)
+    image[:] = torch.arange(6.0).view(1, 6, 1, 1) ** 2
+    case = {"image": image, "label": (image % 2).to(torch.uint8)}
+    resampled = planned_spacing("image", spacing, by_original=True)(case)["image"]
+    assert resampled.pixdim.tolist() == pytest.approx(spacing)
+    assert is_nearest(resampled.round(decimals=3), image) == nearest
+    assert own_grid(resampled).nearest == ({0} if nearest else set())
+    label = PlannedSpacingLabeld("label", spacing, by_original=True)(case)["label"]
+    assert label.shape == resampled.shape
+    if original[0] == 5:
+        blended = planned_spacing("image", spacing)(case)["image"]
+        assert not is_nearest(blended.round(decimals=3), image), "the target alone would not say so"
+        assert torch.equal(label, (resampled.round() % 2).to(torch.uint8))

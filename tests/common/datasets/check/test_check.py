@@ -212,6 +212,21 @@ def test_warnings_do_not_stop(tiny):
     assert findings_of(tiny, modality=["MRI"])[0].case == "training[1]"
 
 
+def test_values_of_mr_are_told_where_a_case_is_ct(tiny):
+    """Whether it says so itself or dataset.json does for all; a case that says MR is none."""
+    tiny.write("imagesTr/c0.nii.gz", np.abs(tiny.image()))
+    (found,) = findings_of(tiny)
+    assert (found.case, found.severity) == ("training[0]", "warning")
+    assert "MR or scaled values" in found.repair
+    for name, told in (("MR", 0), ("ct", 1)):
+        everywhere = {"modality": name}
+        tiny.save(
+            training=[case | everywhere for case in tiny.training],
+            test=[case | everywhere for case in tiny.test],
+        )
+        assert len(findings_of(tiny, modality=[])) == told
+
+
 def test_declared_labels_against_classes(tiny):
     tiny.save(labels={"0": "background", "1": "liver"})
     (few,) = findings_of(tiny, classes=5)

@@ -40,7 +40,6 @@ def write(folder, name: str, low: int, high: int) -> None:
         (0, 2400, STORED, None),
         (0, 255, WINDOW, None),
         (0, 900, OTHER, None),
-        (0, 900, {"CT": HU, "MR": OTHER}, None),
         (0, 900, None, None),
     ],
 )
@@ -58,3 +57,11 @@ def test_scans_in_other_units(tmp_path, caplog, low, high, intensity, says):
     assert "(1 of 2 scans)" in record.message
     assert record.message.count("\n") == 0
     assert re.search(says, record.message)
+
+
+@pytest.mark.parametrize(("modality", "told"), [("CT", 1), ("MR", 0)])
+def test_a_scan_is_held_against_its_own_modality(tmp_path, caplog, modality, told):
+    write(tmp_path, "a", 0, 900)
+    plan = {"intensity": {"CT": HU, "MR": OTHER}}
+    assert images_to_predict(tmp_path, channels=1, plan=plan, modality=modality)
+    assert len(caplog.records) == told

@@ -58,7 +58,7 @@ def test_ct_and_mr_in_one_data_set(few, tmp_path):
     assert written["modality"] == {"0": "CT or MR"}
     assert [written["labels"][value] for value in ("2", "9", "15")] == [
         "right kidney",
-        "inferior vena cava",
+        "postcava",
         "prostate or uterus",
     ]
     assert len(written["labels"]) == 16

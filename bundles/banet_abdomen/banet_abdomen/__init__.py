@@ -1,0 +1,1 @@
+"""BA-Net for fifteen abdominal organs in CT and MR: a segmentation guided by boundaries, in an ensemble."""
