@@ -175,7 +175,7 @@ def test_mr_for_a_network_of_ct_is_told_by_its_values(tiny, caplog):
     with caplog.at_level(logging.WARNING):
         images_to_predict(tiny.root, channels=1, plan=plan)
     assert "t0.nii.gz has values" in caplog.text
-    assert "MR or scaled values" in caplog.text
+    assert "for another modality these weights are worthless" in caplog.text
     caplog.clear()
     tiny.write("imagesTs/t0.nii.gz", tiny.image(7))
     with caplog.at_level(logging.WARNING):
