@@ -38,7 +38,7 @@ class Finding:
     def line(self, dataset_json: str | Path) -> str:
         """``DIR/dataset.json: training[12].label = labelsTr/a.nii.gz has ...; expected ...``.
 
-        Of a folder without a dataset.json, whose images are the cases: ``DIR/a.nii.gz: has ...; expected ...``.
+        Of a folder without a dataset.json, whose images are the cases: ``DIR/a.nii.gz: has ...``.
         """
         if self.file and _is_absent(dataset_json):
             return f"{self.file}: {self.found}; expected {self.expected}"
