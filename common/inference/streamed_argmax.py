@@ -19,7 +19,9 @@ from torch import Tensor
 
 from common.inference.decision import likeliest
 from common.inference.even_windows import EvenWindowInferer, Windows
+from common.inference.paired_views import of_both_views
 from common.tensors.plain import plain
+from common.transforms.paired_flip import Pairs
 
 __all__ = ["LikeliestWindowInferer", "argmax_of_windows", "streamed_argmax"]
 
@@ -106,18 +108,31 @@ class LikeliestWindowInferer(EvenWindowInferer):
     Args:
         roi_size: the patch in voxels.
         classes: give the likeliest class of each voxel.
+        pairs: look at each window's mirror image too, with these channels exchanged, (left, right); None: at
+            the window alone.
+        left_right: the axis that is mirrored for it, 0 for the first of S.
         settings: of :class:`common.inference.even_windows.EvenWindowInferer`.
 
     Raises:
         InputError: ``step`` is not in (0, 1].
     """
 
-    def __init__(self, roi_size: Sequence[int], *, classes: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        roi_size: Sequence[int],
+        *,
+        classes: bool = False,
+        pairs: Pairs | None = None,
+        left_right: int = 2,
+        **settings: Any,
+    ) -> None:
         super().__init__(roi_size, **settings)
-        self.classes = classes
+        self.classes, self.pairs, self.left_right = classes, pairs, left_right
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, C, *S) of any size to (B, K, *S), float32, or (B, 1, *S), uint8 for up to 256 classes."""
+        if self.pairs is not None:
+            network = of_both_views(network, self.pairs, axis=self.left_right)
         if not self.classes:
             return super().__call__(inputs, network, *args, **kwargs)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from common.tensors.plain import plain
 
-__all__ = ["RandPairedFlipd", "swap_channels", "swap_values"]
+__all__ = ["Pairs", "RandPairedFlipd", "swap_channels", "swap_values"]
 
 Pairs = Sequence[tuple[int, int]]
 

@@ -17,7 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["SMALL_CLASSES", "DiceCrossEntropy", "class_weights"]
+from common.datasets.raw.segrap_classes import membership
+from common.errors import InputError
+
+__all__ = ["SMALL_CLASSES", "DiceCrossEntropy", "class_weights", "small_classes"]
 
 #: Fine classes of small structures, which the configured weights emphasise.
 SMALL_CLASSES = (3, 8, 9, *range(12, 35))
@@ -27,6 +30,25 @@ _SMOOTH = 1e-5
 def class_weights(num_classes: int, *, small: float = 10.0, other: float = 1.0) -> list[float]:
     """A weight for each class of task 1: 1 for the background, then ``small`` or ``other``."""
     return [1.0, *(small if value in SMALL_CLASSES else other for value in range(1, num_classes))]
+
+
+def small_classes(num_classes: int, *, instead: str) -> tuple[int, ...]:
+    """The classes of small structures among ``num_classes``, background included.
+
+    Args:
+        num_classes: of a network.
+        instead: what to do where they are not those of the organs.
+
+    Raises:
+        InputError: the classes are not those of the organs.
+    """
+    known = membership().shape[1]
+    if num_classes != known:
+        raise InputError(
+            f"refinement: a network of {num_classes} classes; small structures are known among the {known} "
+            f"of organs alone: {instead}"
+        )
+    return SMALL_CLASSES
 
 
 class DiceCrossEntropy(nn.Module):

@@ -23,7 +23,7 @@ from common.datasets.raw.segrap_classes import Structures, expand, membership
 from common.errors import InputError
 from common.files import atomic_path
 from common.tensors.plain import plain
-from segrap2023.stacks import write_stack
+from segrap2023.stacks import read_header, write_stack
 from segrap2023.structures import structures_of
 
 __all__ = ["SaveStructuresd", "chosen_structures"]
@@ -81,7 +81,8 @@ class SaveStructuresd(SaveImaged):
         """Write the files, and note the label map, or the first mask, as ``saved_to`` of its metadata.
 
         Raises:
-            InputError: the folder cannot be written to, or a file would overwrite the image.
+            InputError: the folder cannot be written to, or a file would overwrite the image, or the 4D file
+                of other structures, such as those of the other task.
         """
         case = dict(data)
         for key in self.key_iterator(case):
@@ -95,10 +96,22 @@ class SaveStructuresd(SaveImaged):
             file = label.meta["filename_or_obj"]
             classes = output_path(self.folder, case, file, f"_{self.postfix}.nii.gz")
             stack = output_path(self.folder, case, file, self.ending)
+            self._refuse_other(stack)
             _write_volume(classes, fine, affine)
             write_stack(stack, self._masks(fine), affine)
             case[key].meta[MetaKeys.SAVED_TO] = str(classes)
         return case
+
+    def _refuse_other(self, stack: Path) -> None:
+        if not stack.is_file():
+            return
+        count = read_header(stack)[1]
+        if count != len(self.structures):
+            raise InputError(
+                f"{stack}: holds {count} structures, not these {len(self.structures)} (from "
+                f"{next(iter(self.structures))} on), and would be overwritten; give another folder with "
+                "--output_dir, or take the file away"
+            )
 
     def _masks(self, fine: np.ndarray) -> np.ndarray:
         """(C, X, Y, Z), made in the file's order: of a whole scan they take gigabytes, and are there once."""

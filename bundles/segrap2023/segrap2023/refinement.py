@@ -24,12 +24,11 @@ from torch import Tensor, nn
 from common.checkpoints.staging import find_plan
 from common.checkpoints.store import load_weights, require_weights
 from common.datasets.plan.plan_file import read_plan
-from common.datasets.raw.segrap_classes import ORGANS, membership
 from common.errors import InputError
 from common.inference.two_stages import Box, box_around
 from common.tensors.plain import plain
 from common.transforms.planned import PlannedIntensityd
-from segrap2023.losses import SMALL_CLASSES
+from segrap2023.losses import SMALL_CLASSES, small_classes
 from segrap2023.windows import StrideWindowInferer
 
 __all__ = ["NoteFilesd", "RefineStructuresd", "refined"]
@@ -135,11 +134,7 @@ class RefineStructuresd(MapTransform):
     ) -> None:
         super().__init__(keys)
         self.margin_mm, self.device = margin_mm, torch.device(device)
-        if num_classes != membership(ORGANS).shape[1]:
-            raise InputError(
-                f"refiner: a network of {num_classes} classes; small structures are known among the "
-                f"{membership(ORGANS).shape[1]} of organs alone: predict without --refiner"
-            )
+        small_classes(num_classes, instead="predict without --refiner")
         require_weights(weights, bundle="segrap2023")
         load_weights(network, weights, bundle="segrap2023")
         self.network = network.to(self.device).eval()

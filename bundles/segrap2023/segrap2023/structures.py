@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from common.datasets.raw.segrap_classes import GTVS, ORGANS, Structures, channel_pairs, membership
+from common.datasets.raw.segrap_classes import (
+    GTVS,
+    ORGANS,
+    Structures,
+    channel_pairs,
+    class_pairs,
+    membership,
+)
 from common.errors import InputError
 
-__all__ = ["TASKS", "mirrored_axes", "structures_of", "tolerance_mm"]
+__all__ = ["TASKS", "exchanged_classes", "mirrored_axes", "structures_of", "tolerance_mm"]
 
 TASKS: dict[str, Structures] = {"organs": ORGANS, "tumours": GTVS}
 _LEFT_RIGHT = 2
@@ -52,6 +59,31 @@ def mirrored_axes(axes: Sequence[int], task: str, num_classes: int) -> list[int]
             "leave it out"
         )
     return list(axes)
+
+
+def exchanged_classes(paired_flips: bool, task: str, num_classes: int) -> list[tuple[int, int]] | None:
+    """Classes that change places when left and right are mirrored; None where nothing is mirrored.
+
+    Tumours have no sides: they are mirrored as they are.
+
+    Args:
+        paired_flips: the option.
+        task: "organs" or "tumours".
+        num_classes: of the network, background included.
+
+    Raises:
+        InputError: the network's classes are not those of the task, so which of them are pairs is not known.
+    """
+    if not paired_flips:
+        return None
+    structures = structures_of(task)
+    known = membership(structures).shape[1]
+    if num_classes != known:
+        raise InputError(
+            f"paired_flips: which of {num_classes} classes are left and right is not known, only of the "
+            f"{known} of task {task}: leave --paired_flips out"
+        )
+    return list(class_pairs(structures))
 
 
 def tolerance_mm(structure: str) -> float:

@@ -21,13 +21,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from common.errors import InputError
+from common.inference.paired_views import of_both_views
 from common.inference.streamed_argmax import argmax_of_windows
 from common.tensors.plain import plain
+from common.transforms.paired_flip import Pairs
 
 __all__ = ["StrideWindowInferer", "starts", "window_weights"]
 
 _MULTIPLE = 8
 _DEVIATION = 1 / 8  # of a side
+_LEFT_RIGHT = 2
 
 
 def starts(side: int, window: int, stride: int) -> list[int]:
@@ -104,19 +107,27 @@ class StrideWindowInferer(Inferer):
         sw_batch_size: windows per call of the network.
         classes: give the likeliest class of each voxel; the same as that of the probabilities, in little
             memory.
+        pairs: look at each window's mirror image from left to right too, with these channels exchanged,
+            (left, right); None: at the window alone.
 
     Raises:
         InputError: ``stride`` is not in (0, 1].
     """
 
     def __init__(
-        self, roi_size: Sequence[int], *, stride: float = 1.0, sw_batch_size: int = 1, classes: bool = False
+        self,
+        roi_size: Sequence[int],
+        *,
+        stride: float = 1.0,
+        sw_batch_size: int = 1,
+        classes: bool = False,
+        pairs: Pairs | None = None,
     ) -> None:
         super().__init__()
         if not 0 < stride <= 1:
             raise InputError(f"stride = {stride}; expected a share of the window above 0, at most 1")
         self.roi_size, self.stride = tuple(roi_size), stride
-        self.sw_batch_size, self.classes = sw_batch_size, classes
+        self.sw_batch_size, self.classes, self.pairs = sw_batch_size, classes, pairs
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, C, *S) of any size to (B, K, *S), float32, which sums to one over K; or (B, 1, *S), uint8."""
@@ -124,6 +135,8 @@ class StrideWindowInferer(Inferer):
         def predict(x: Tensor) -> Tensor:
             return network(x, *args, **kwargs)
 
+        if self.pairs is not None:
+            predict = of_both_views(predict, self.pairs, axis=_LEFT_RIGHT)
         one = self._classes if self.classes else self._probabilities
         made = [
             one(_Windows(image[None], predict, self.roi_size, self.stride, self.sw_batch_size))

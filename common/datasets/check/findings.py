@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.datasets.lists.datalist import DATALIST
 from common.errors import InputError
 
 __all__ = ["Finding", "findings_table", "raise_on_findings"]
@@ -35,7 +36,12 @@ class Finding:
     severity: str = "error"
 
     def line(self, dataset_json: str | Path) -> str:
-        """``DIR/dataset.json: training[12].label = labelsTr/a.nii.gz has ...; expected ...``."""
+        """``DIR/dataset.json: training[12].label = labelsTr/a.nii.gz has ...; expected ...``.
+
+        Of a folder without a dataset.json, whose images are the cases: ``DIR/a.nii.gz: has ...``.
+        """
+        if self.file and _is_absent(dataset_json):
+            return f"{self.file}: {self.found}; expected {self.expected}"
         place = f"{self.case}.{self.key}" if self.case else self.key
         file = f" = {_relative(self.file, Path(dataset_json).parent)}" if self.file else ""
         return f"{dataset_json}: {place}{file} {self.found}; expected {self.expected}"
@@ -60,9 +66,12 @@ def raise_on_findings(findings: Sequence[Finding], dataset_json: str | Path, *, 
     folder = shlex.quote(str(Path(dataset_json).parent))
     command = f"python -m common.datasets check {folder} {options}".rstrip()
     others = f"{more} more to repair, shown by" if more else "The whole check:"
+    table = f" {others}  {command} "
+    if _is_absent(dataset_json):  # nothing to check
+        table = f" {more} more to repair." if more else ""
     raise InputError(
         f"{first.line(dataset_json)}.\n"
-        f"{first.repair[:1].upper()}{first.repair[1:]}. {others}  {command}  Nothing was written."
+        f"{first.repair[:1].upper()}{first.repair[1:]}.{table} Nothing was written."
     )
 
 
@@ -75,6 +84,11 @@ def findings_table(findings: Sequence[Finding], dataset_dir: str | Path) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(6)] + [0]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _is_absent(dataset_json: str | Path) -> bool:
+    path = Path(dataset_json)
+    return path.name == DATALIST and path.parent.exists() and not path.is_file()
 
 
 def _relative(file: str, folder: Path) -> str:

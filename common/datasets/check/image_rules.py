@@ -9,7 +9,7 @@ import numpy as np
 
 from common.datasets.check.facts import CaseFacts, ImageFacts
 from common.datasets.check.findings import Finding
-from common.datasets.check.rules import Rules, repair_file
+from common.datasets.check.rules import Rules, expected_file, repair_file
 from common.pictures import picture_problem
 
 __all__ = ["image_findings", "is_affine"]
@@ -21,7 +21,14 @@ def image_findings(case: CaseFacts, rules: Rules) -> Iterator[Finding]:
     """Everything to repair in the image of one case."""
     image = case.image
     if image.error:
-        yield Finding(case.name, image.bad_file, "image", image.error, "an image", repair_file(image.error))
+        yield Finding(
+            case.name,
+            image.bad_file,
+            "image",
+            image.error,
+            expected_file(image.error),
+            repair_file(image.error),
+        )
         return
     about = partial(Finding, case.name, image.files[0], "image")
     problem = _picture_problem(image, rules)
@@ -97,7 +104,7 @@ def _channel_repair(image: ImageFacts, channels: int) -> str:
         return "remove the alpha channel (save as RGB)"
     if image.affine is None and image.channels > channels:
         return f"convert the picture to {'grey' if channels == 1 else f'{channels} channels'}, or  {option}"
-    return f"list the files of the {channels} channels of the case, or  {option}"
+    return f"list the files of the {channels} channels of the case in a dataset.json, or  {option}"
 
 
 def _intensities(case: CaseFacts, rules: Rules, about: Callable[..., Finding]) -> Iterator[Finding]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from common.datasets.check.label_values import mapped
 
-__all__ = ["Rules", "repair_file"]
+__all__ = ["Rules", "expected_file", "repair_file"]
+
+_OFF_GRID = ("has shape", "has another affine")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Rules:
         return frozenset(mapped(self.declared, self.label_map))
 
 
+def expected_file(error: str) -> str:
+    """What a file should have been instead, by its ``error`` in the facts."""
+    return "all channels of the case on one grid" if error.startswith(_OFF_GRID) else "an image"
+
+
 def repair_file(error: str) -> str:
     """What to do about a file that cannot be read, by its ``error`` in the facts."""
     if error == "is missing":
@@ -52,6 +59,6 @@ def repair_file(error: str) -> str:
         return "copy or download the file again"
     if error == "is a colour picture":
         return "save each pixel's class number as 8-bit grey PNG"
-    if error.startswith(("has shape", "has another affine")):
+    if error.startswith(_OFF_GRID):
         return "resample the channels of the case to one grid"
     return "convert it to NIfTI (.nii.gz) or PNG, or correct the path"

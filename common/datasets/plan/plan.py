@@ -154,6 +154,20 @@ def _write_plan(path: Path, plan: dict[str, Any]) -> None:
     write_json(staged(path) if is_taken(path.parent) else path, plan)
 
 
+class _PlanOfFile(dict):
+    """A plan that names its file where a config asks for what it does not hold."""
+
+    def __init__(self, plan: Mapping[str, Any], file: Path) -> None:
+        super().__init__(plan)
+        self.file = file
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(
+            f"{self.file}: has no {key!r}, which this bundle writes into its plans: are the weights beside "
+            "it another bundle's, or an earlier version's? Give this bundle's with --ckpt_dir, or train again"
+        )
+
+
 def load_plan(
     path: str | Path,
     default: dict[str, Any],
@@ -171,7 +185,8 @@ def load_plan(
 
     Raises:
         InputError: the plan is not that of the weights, or no plan; or there are weights without a plan and
-            ``default``, which has values, was not asked for.
+            ``default``, which has values, was not asked for.  Later too: where a key is asked for that the
+            file lacks.
     """
     weights = Path(path).with_name(WEIGHTS) if weights is None else Path(weights)
     file = find_plan(weights, path)
@@ -179,7 +194,7 @@ def load_plan(
         _log.warning("%s: used with the published settings, not with a plan of its own", weights)
         return default
     if file is not None:
-        return read_plan(file)
+        return _PlanOfFile(read_plan(file), file)
     if default and weights.is_file() and not published:
         raise InputError(
             f"{weights}: comes with no plan (no plan.json beside it), so nothing says which spacing, "

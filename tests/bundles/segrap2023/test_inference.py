@@ -111,6 +111,20 @@ def test_streamed_labels_are_those_of_the_probabilities(sides, stride):
     assert torch.equal(labels[0], Likeliestd("pred")({"pred": probabilities[0]})["pred"])
 
 
+def test_the_mirror_image_is_seen_with_left_and_right_exchanged():
+    """A scan and its mirror image get the same classes, but for the side; one window lies alike on both."""
+
+    def sided(x):
+        across = torch.linspace(-1, 1, x.shape[-1]).expand_as(x[:, :1])
+        return torch.cat([x[:, :1], x[:, 1:] * across, across], dim=1)
+
+    image = torch.randn(1, 2, 8, 8, 16, generator=torch.Generator().manual_seed(0))
+    both = StrideWindowInferer([8, 8, 16], pairs=[(1, 2)])
+    found = both(image, sided)
+    torch.testing.assert_close(both(image.flip(-1), sided), found.flip(-1)[:, [0, 2, 1]])
+    assert not torch.allclose(found, StrideWindowInferer([8, 8, 16])(image, sided), atol=0.01)
+
+
 def test_one_window_is_the_network_itself_on_a_reflected_image():
     image = torch.randn(1, 2, 6, 8, 8, generator=torch.Generator().manual_seed(0))
     found = StrideWindowInferer([32, 32, 32])(image, network)

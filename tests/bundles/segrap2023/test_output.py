@@ -73,6 +73,17 @@ def test_chosen_structures_alone(tmp_path):
         assert np.array_equal(np.asarray(stored.dataobj), np.isin(label, classes))
 
 
+def test_the_other_task_is_not_overwritten(tmp_path):
+    SaveStructuresd("pred", output_dir=tmp_path)(predicted(tmp_path))
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    tumours = SaveStructuresd("pred", output_dir=tmp_path, task="tumours", output_postfix="tumours")
+    with pytest.raises(InputError, match=r"segrap_0001.mha: holds 45 structures, not these 2 .*--output_dir"):
+        tumours(predicted(tmp_path, classes=3))
+    assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    SaveStructuresd("pred", output_dir=tmp_path)(predicted(tmp_path, seed=1))  # the same task again
+    assert (tmp_path / "segrap_0001.mha").read_bytes() != before["segrap_0001.mha"]
+
+
 def test_a_wrong_name_lists_the_right_ones():
     with pytest.raises(InputError, match=r"'Brainstem' is none; expected of: Brain, BrainStem, .*, Trachea"):
         SaveStructuresd("pred", output_dir=".", structures=["Parotid_L", "Brainstem"])
@@ -172,7 +183,7 @@ def test_refinement_reads_the_scan_at_its_own_resolution(tmp_path, caplog):
     assert not np.array_equal(after[0], label)
     assert f"refinement changed {int((after[0] != label).sum())} voxels" in caplog.text
     assert np.array_equal(after[0, :, :, 12:], label[:, :, 12:]), "far from the structure"
-    with pytest.raises(InputError, match=r"refiner: a network of 3 classes; .* predict without --refiner"):
+    with pytest.raises(InputError, match=r"refinement: a network of 3 classes; .* predict without --refiner"):
         RefineStructuresd("pred", network, weights, num_classes=3)
     other = UNet3D(widths=(2, 4, 4, 8), dropout=0.0)
     with pytest.raises(InputError, match="do not fit this network"):

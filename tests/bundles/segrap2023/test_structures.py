@@ -22,7 +22,7 @@ from common.datasets.raw.segrap_classes import (
 from common.errors import InputError
 from common.transforms.paired_flip import RandPairedFlipd, swap_channels
 from segrap2023.structure_metrics import StructureDice, structure_names
-from segrap2023.structures import mirrored_axes, structures_of, tolerance_mm
+from segrap2023.structures import exchanged_classes, mirrored_axes, structures_of, tolerance_mm
 
 
 def random_map(seed: int, shape=(5, 6, 7)) -> np.ndarray:
@@ -89,6 +89,14 @@ def test_organs_are_not_mirrored_from_left_to_right():
     for axes in ([0, 1, 2], [-1]):
         with pytest.raises(InputError, match="axis 2 exchanges left and right"):
             mirrored_axes(axes, "organs", 55)
+
+
+def test_paired_flips_exchange_the_classes_of_the_task():
+    assert exchanged_classes(False, "organs", 5) is None
+    assert exchanged_classes(True, "organs", 55) == list(class_pairs())
+    assert exchanged_classes(True, "tumours", 3) == []
+    with pytest.raises(InputError, match="which of 5 classes are left and right is not known"):
+        exchanged_classes(True, "organs", 5)
 
 
 def test_everything_that_names_structures_knows_the_networks_classes():

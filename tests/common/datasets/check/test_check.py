@@ -331,3 +331,27 @@ def test_all_bad_cases_in_one_run_and_the_first_in_the_error(tiny):
 def test_a_wrong_label_map_is_reported(tiny, label_map):
     with pytest.raises(InputError, match="label_map"):
         findings_of(tiny, label_map=label_map)
+
+
+def test_channels_of_a_case_on_two_grids(tiny):
+    affine = tiny.affine.copy()
+    affine[0, 3] += 5
+    tiny.write("imagesTr/moved.nii.gz", tiny.image(), affine)
+    case = {"image": [str(tiny.root / "imagesTr" / name) for name in ("c1.nii.gz", "moved.nii.gz")]}
+    found = check_cases(read_facts({"test": [case]}), channels=2, classes=None)[0]
+    assert found.found.startswith("has another affine")
+    assert found.expected == "all channels of the case on one grid"
+
+
+def test_images_in_a_folder_without_a_list_are_named_themselves(tiny, tmp_path):
+    """There is no dataset.json to name or to check."""
+    case = {"image": str(tiny.root / "imagesTr/c1.nii.gz")}
+    findings = check_cases(read_facts({"test": [case]}), channels=2, classes=None)
+    with pytest.raises(InputError) as raised:
+        raise_on_findings(findings, tmp_path / "none" / "dataset.json")
+    assert "python -m common.datasets check" in str(raised.value), "no folder at all: as it was"
+    (tiny.root / "dataset.json").unlink()
+    with pytest.raises(InputError, match=rf"^{case['image']}: has 1 channel; expected 2\.") as raised:
+        raise_on_findings(findings, tiny.root / "dataset.json")
+    assert "python -m common.datasets check" not in str(raised.value)
+    assert "in a dataset.json, or  --in_channels 1" in str(raised.value)

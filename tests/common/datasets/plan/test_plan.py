@@ -144,6 +144,15 @@ def test_a_saved_plan_is_loaded_and_an_absent_one_is_the_default(tiny, tmp_path)
             load_plan(path, default)
 
 
+def test_a_plan_of_another_bundle_is_named_where_it_lacks_a_value(tiny, tmp_path):
+    planned(tiny.root, save_as=tmp_path / "plan.json")
+    plan = load_plan(tmp_path / "plan.json", {"mirror_axes": [0]})
+    assert plan["spacing"]
+    assert plan.get("mirror_axes") is None
+    with pytest.raises(InputError, match=r"plan.json: has no 'mirror_axes'.*another bundle's.*--ckpt_dir"):
+        plan["mirror_axes"]
+
+
 def test_a_bad_data_set_stops_before_anything_is_written(tiny, tmp_path):
     (tiny.root / "labelsTr/c0.nii.gz").unlink()
     with pytest.raises(InputError, match=r"training\[0\]\.label = labelsTr/c0\.nii\.gz is missing") as told:
