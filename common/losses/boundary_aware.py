@@ -14,6 +14,7 @@ banet_kidney/docs/method.md#losses.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from monai.losses import DiceCELoss
@@ -65,17 +66,22 @@ class BoundaryAwareLoss(nn.Module):
             and in 2D) instead of taking it sample by sample.
         consistency: weight of :func:`disagreement` at the finest scale, at least 0; the published runs have
             none.
+        weights: of the K classes in their Dice and cross-entropy, background first; None, as published, weighs
+            all alike.  Boundaries are never weighted.
 
     Raises:
         InputError: ``consistency`` is below 0, which would reward disagreement.
     """
 
-    def __init__(self, *, batch: bool = False, consistency: float = 0.0) -> None:
+    def __init__(
+        self, *, batch: bool = False, consistency: float = 0.0, weights: Sequence[float] | None = None
+    ) -> None:
         super().__init__()
         if not consistency >= 0:
             raise InputError(f"consistency = {consistency}; expected a weight, at least 0")
         self.consistency = consistency
-        self.one_scale = DiceCELoss(
+        one_scale = partial(
+            DiceCELoss,
             include_background=False,
             to_onehot_y=True,
             softmax=True,
@@ -83,6 +89,8 @@ class BoundaryAwareLoss(nn.Module):
             smooth_nr=_SMOOTH,
             smooth_dr=_SMOOTH + _SMALLEST,
         )
+        self.of_boundary = one_scale()
+        self.of_classes = self.of_boundary if weights is None else one_scale(weight=torch.tensor(weights))
 
     def forward(
         self, output: Maps | Mapping[str, Sequence[Tensor]], target: Tensor | Mapping[str, Tensor]
@@ -96,20 +104,24 @@ class BoundaryAwareLoss(nn.Module):
                 or the classes alone where the output has no boundary.
         """
         if not isinstance(output, Mapping):
-            return self._over_scales(output, target["classes"] if isinstance(target, Mapping) else target)
-        loss = sum(self._over_scales(output[part], target[part]) for part in ("classes", "boundary"))
+            target = target["classes"] if isinstance(target, Mapping) else target
+            return _over_scales(self.of_classes, output, target)
+        loss = _over_scales(self.of_classes, output["classes"], target["classes"])
+        loss = loss + _over_scales(self.of_boundary, output["boundary"], target["boundary"])
         if self.consistency:
             loss = loss + self.consistency * disagreement(output["classes"][0], output["boundary"][0])
         return loss
 
-    def _over_scales(self, output: Maps, label: Tensor) -> Tensor:
-        """The weighted sum; the coarsest scale too, so that each weight gets a gradient, if only 0."""
-        maps = [output] if isinstance(output, Tensor) else output
-        losses = [
-            weight * self.one_scale(logits, _shrunk(label, logits.shape[2:]))
-            for logits, weight in zip(maps, scale_weights(len(maps)), strict=True)
-        ]
-        return torch.stack(losses).sum()
+
+def _over_scales(one_scale: DiceCELoss, output: Maps, label: Tensor) -> Tensor:
+    """The weighted sum; the coarsest scale too, so that each weight gets a gradient, if only 0."""
+    maps = [output] if isinstance(output, Tensor) else output
+    one_scale = one_scale.to(maps[0].device)
+    losses = [
+        weight * one_scale(logits, _shrunk(label, logits.shape[2:]))
+        for logits, weight in zip(maps, scale_weights(len(maps)), strict=True)
+    ]
+    return torch.stack(losses).sum()
 
 
 def _shrunk(label: Tensor, size: torch.Size) -> Tensor:

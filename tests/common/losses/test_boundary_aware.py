@@ -35,6 +35,25 @@ def test_one_scale_by_hand():
     torch.testing.assert_close(found, expected)
 
 
+def test_weights_of_classes_enter_dice_and_cross_entropy_and_leave_boundaries_alone():
+    label = torch.tensor([0, 1, 2, 1]).reshape(1, 1, 2, 2)
+    p = torch.tensor([[0.7, 0.2, 0.1, 0.3], [0.2, 0.6, 0.3, 0.4], [0.1, 0.2, 0.6, 0.3]])
+    truth = one_hot(label.flatten(), 3).T.float()
+    weights = torch.tensor([1.0, 5.0, 2.0])
+    dice = 1 - (2 * (p * truth).sum(1) + 1e-5) / (p.sum(1) + truth.sum(1) + 1e-5)
+    of_voxels = weights[label.flatten()]
+    entropy = -(of_voxels * p[label.flatten(), range(4)].log()).sum() / of_voxels.sum()
+    loss = BoundaryAwareLoss(weights=weights.tolist())
+    logits = p.log().reshape(1, 3, 2, 2)
+    classes = loss(logits, label)
+    torch.testing.assert_close(classes, entropy + (weights * dice)[1:].mean())
+    boundary, edges = logits[:, :2], label.clamp(max=1)
+    both = loss({"classes": [logits], "boundary": [boundary]}, {"classes": label, "boundary": edges})
+    torch.testing.assert_close(both - classes, BoundaryAwareLoss()(boundary, edges))
+    even = BoundaryAwareLoss(weights=[1.0] * 3)
+    torch.testing.assert_close(even(logits, label), BoundaryAwareLoss()(logits, label))
+
+
 @pytest.mark.parametrize("batch", [False, True])
 def test_dice_by_sample_or_over_the_batch(batch):
     """The second sample has no foreground and none is found: alone its Dice is 1, by the smoothing."""
