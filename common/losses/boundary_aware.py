@@ -66,8 +66,8 @@ class BoundaryAwareLoss(nn.Module):
             and in 2D) instead of taking it sample by sample.
         consistency: weight of :func:`disagreement` at the finest scale, at least 0; the published runs have
             none.
-        weights: of the K classes in their Dice and cross-entropy, background first; None, as published, weighs
-            all alike.  Boundaries are never weighted.
+        weights: of the K classes in their Dice and cross-entropy, background first; None, as published,
+            weighs all alike.  Boundaries are never weighted.
 
     Raises:
         InputError: ``consistency`` is below 0, which would reward disagreement.
