@@ -17,14 +17,11 @@ Source: banet_kidney/docs/method.md#how-to-know-it-works.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from benchmarks.comparisons.budget import budget_overlay, run_settings, train_and_score
+from benchmarks.comparisons.budget import budget_overlay, train_method
 from benchmarks.comparisons.summaries import table_of_methods
 from common.commands import run_commands
-from common.errors import InputError
-from common.files import write_json
 
 #: Method -> what differs from train.json.
 METHODS: dict[str, dict[str, Any]] = {
@@ -61,14 +58,18 @@ def train(
         seed: of weights and patches.
         overrides: further keys of train.json, such as ``--num_classes 3``.
     """
-    if method not in METHODS:
-        raise InputError(f"method {method}: unknown; expected one of: {', '.join(METHODS)}")
-    folder = Path(target).absolute() / method / f"seed{seed}"
     decay = {"lr_scheduler#lr_lambda": "$@budget.learning_rate_factor"}
     overlay = budget_overlay(minutes, **decay, **{"datalist#holdout": 0})
-    settings = run_settings(dataset_dir, folder, seed) | METHODS[method] | overrides
-    _, facts = train_and_score("banet_kidney", folder, overlay, settings)
-    write_json(folder / "facts.json", {"method": method, "seed": seed, **facts})
+    train_method(
+        "banet_kidney",
+        METHODS,
+        overlay,
+        method=method,
+        dataset_dir=dataset_dir,
+        target=target,
+        seed=seed,
+        overrides=overrides,
+    )
 
 
 def report(*, target: str) -> str:

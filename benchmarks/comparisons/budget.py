@@ -12,6 +12,7 @@ from ignite.engine import Engine, Events
 
 from common.bundles import bundle_folder
 from common.checkpoints.store import save_state
+from common.errors import InputError
 from common.files import write_json
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "run_bundle",
     "run_settings",
     "train_and_score",
+    "train_method",
     "train_within_budget",
 ]
 
@@ -100,6 +102,40 @@ def train_and_score(
     save_state(trainer.network, folder / "models" / "model.pt")
     facts |= evaluate_trained(bundle, folder / "overlay.json", {**settings, **(evaluation or {})})
     return trainer, facts
+
+
+def train_method(
+    bundle: str,
+    methods: Mapping[str, Mapping[str, Any]],
+    overlay: Mapping[str, Any],
+    *,
+    method: str,
+    dataset_dir: str | Path,
+    target: str | Path,
+    seed: int,
+    overrides: Mapping[str, Any],
+) -> None:
+    """Train and score one of several settings of a bundle, in ``<target>/<method>/seed<seed>``.
+
+    Args:
+        bundle: its name.
+        methods: method -> what differs from train.json.
+        overlay: see :func:`budget_overlay`.
+        method: one of ``methods``.
+        dataset_dir: the data.
+        target: folder for all methods; ``facts.json`` of the run is written last.
+        seed: of weights and patches.
+        overrides: further keys of train.json.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    if method not in methods:
+        raise InputError(f"method {method}: unknown; expected one of: {', '.join(methods)}")
+    folder = Path(target).absolute() / method / f"seed{seed}"
+    settings = {**run_settings(dataset_dir, folder, seed), **methods[method], **overrides}
+    _, facts = train_and_score(bundle, folder, overlay, settings)
+    write_json(folder / "facts.json", {"method": method, "seed": seed, **facts})
 
 
 def train_within_budget(

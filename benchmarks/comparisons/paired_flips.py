@@ -17,18 +17,16 @@ Source: segrap2023/docs/method.md#mirroring.
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.comparisons.budget import budget_overlay, run_settings, train_and_score
+from benchmarks.comparisons.budget import budget_overlay, train_method
+from benchmarks.comparisons.summaries import runs_of_method
 from common.commands import run_commands
 from common.datasets.raw.segrap_classes import ORGANS
 from common.errors import InputError
 from common.evaluation.tables import format_table
-from common.files import write_json
 
 #: Method -> what differs from train.json.
 METHODS: dict[str, dict[str, Any]] = {
@@ -60,9 +58,6 @@ def train(
         seed: of weights and patches.
         overrides: further keys of train.json, such as ``--iterations_per_epoch 5``.
     """
-    if method not in METHODS:
-        raise InputError(f"method {method}: unknown; expected one of: {', '.join(METHODS)}")
-    folder = Path(target).absolute() / method / f"seed{seed}"
     schedule = {
         "lr_scheduler": {
             "_target_": "torch.optim.lr_scheduler.LambdaLR",
@@ -71,9 +66,16 @@ def train(
         }
     }
     overlay = budget_overlay(minutes, **schedule, holdout=0)
-    settings = run_settings(dataset_dir, folder, seed) | METHODS[method] | overrides
-    _, facts = train_and_score("segrap2023", folder, overlay, settings)
-    write_json(folder / "facts.json", {"method": method, "seed": seed, **facts})
+    train_method(
+        "segrap2023",
+        METHODS,
+        overlay,
+        method=method,
+        dataset_dir=dataset_dir,
+        target=target,
+        seed=seed,
+        overrides=overrides,
+    )
 
 
 def report(*, target: str) -> str:
@@ -92,11 +94,7 @@ def report(*, target: str) -> str:
 
 
 def _row(method: str, target: Path) -> dict[str, Any] | None:
-    runs = []
-    for file in sorted((target / method).glob("seed*/facts.json")):
-        with open(file.parent / "eval" / "evaluation_summary.csv", newline="") as table:
-            scores = {row["name"]: row for row in csv.DictReader(table)}
-        runs.append((json.loads(file.read_text()), scores))
+    runs = runs_of_method(method, target)
     if not runs:
         return None
     row: dict[str, Any] = {"method": method, "seeds": len(runs)}

@@ -12,7 +12,9 @@ from typing import Any
 from common.errors import InputError
 from common.evaluation.tables import format_table
 
-__all__ = ["table_of_methods"]
+__all__ = ["runs_of_method", "table_of_methods"]
+
+Run = tuple[dict[str, Any], dict[str, dict[str, str]]]
 
 
 def table_of_methods(methods: Iterable[str], metrics: Sequence[str], target: str | Path) -> str:
@@ -36,12 +38,18 @@ def table_of_methods(methods: Iterable[str], metrics: Sequence[str], target: str
     return format_table(rows)
 
 
-def _row(method: str, metrics: Sequence[str], target: Path) -> dict[str, Any] | None:
+def runs_of_method(method: str, target: str | Path) -> list[Run]:
+    """The facts of each run of a method, and its rows of ``evaluation_summary.csv`` by structure."""
     runs = []
-    for file in sorted((target / method).glob("seed*/facts.json")):
+    for file in sorted((Path(target) / method).glob("seed*/facts.json")):
         with open(file.parent / "eval" / "evaluation_summary.csv", newline="") as table:
             scores = {row["name"]: row for row in csv.DictReader(table)}
         runs.append((json.loads(file.read_text()), scores))
+    return runs
+
+
+def _row(method: str, metrics: Sequence[str], target: Path) -> dict[str, Any] | None:
+    runs = runs_of_method(method, target)
     if not runs:
         return None
     row: dict[str, Any] = {"method": method, "seeds": len(runs)}

@@ -11,32 +11,14 @@ from banet_kidney.network import BANet
 from common.losses.boundary_aware import BoundaryAwareLoss
 from common.transforms.boundary import inner_boundary
 from tests.vectors import load
-
-
-def every(*steps: int) -> tuple[slice, ...]:
-    return (slice(None), slice(None), *(slice(0, None, step) for step in steps))
+from tests.vectors.boundary_unet import compare_both_decoders
 
 
 def test_network():
     vector = load("banet_kidney")
     network = BANet(strides=[2] * 5)
     network.load_state_dict(from_authors(vector.state))
-    with torch.no_grad():
-        maps = network.train()(vector.inputs["x"])
-        alone = network.eval()(vector.inputs["x"])
-    classes, boundary = maps["classes"], maps["boundary"]
-    vector.compare(
-        {
-            "seg0_strided": classes[0][every(4, 4, 4)],
-            "seg1_strided": classes[1][every(2, 4, 4)],
-            "seg2_strided": classes[2][every(2, 2, 2)],
-            "seg4": classes[4],
-            "bdr0_strided": boundary[0][every(4, 4, 4)],
-            "bdr1_strided": boundary[1][every(2, 4, 4)],
-            "bdr4": boundary[4],
-        }
-    )
-    torch.testing.assert_close(alone, classes[0])
+    compare_both_decoders(network, vector)
 
 
 @pytest.mark.parametrize("name", ["nested", "touching"])
