@@ -207,8 +207,13 @@ class Reader:
         run = re.sub(phantom, shlex.quote(str(self.folder / "phantom")), command)
         data_set = next((word for word in RAW if word in command), "")
         named = self.places | {"RAW": self.folder / f"raw {data_set}"}
-        words = rf"\b({'|'.join(named)})\b"  # all at once: a path may contain one of the placeholders
-        run = re.sub(words, lambda found: shlex.quote(str(named[found[1]])), run)
+        words = rf"('?)\b({'|'.join(named)})\b('?)"  # all at once: a path may contain one of the placeholders
+
+        def place(found: re.Match) -> str:
+            path = str(named[found[2]])
+            return f"'{path}'" if found[1] and found[3] else found[1] + shlex.quote(path) + found[3]
+
+        run = re.sub(words, place, run)
         if "_export" in command:  # of the weights that the printed training has saved elsewhere
             models = shlex.quote(str(self.folder / "run" / "models"))
             run = run.replace(f"bundles/{self.bundle.name}/models", models)

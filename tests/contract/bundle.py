@@ -154,6 +154,17 @@ class Bundle:
         return self.quick["train"].get("iterations_per_epoch", 1)
 
 
+def files_of(entry: str | list[str], folder: Path) -> list[Path]:
+    """The files of one key of a case, which has one for each channel or one for all."""
+    return [folder / file for file in ([entry] if isinstance(entry, str) else entry)]
+
+
+def located(entry: str | list[str], folder: Path) -> str | list[str]:
+    """The same as absolute paths."""
+    files = [str(file) for file in files_of(entry, folder)]
+    return files[0] if isinstance(entry, str) else files
+
+
 @dataclass(frozen=True)
 class Told:
     """Result of a finished command: exit code and both streams."""

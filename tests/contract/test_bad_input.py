@@ -15,7 +15,8 @@ def write_image(path, voxels):
     nib.save(nib.Nifti1Image(voxels, np.diag([4.5, 4.5, 6.0, 1.0])), path)
 
 
-def scan(shape=(20, 18, 12)):
+def scan(channels=1):
+    shape = (20, 18, 12) if channels == 1 else (20, 18, 12, channels)
     return np.random.default_rng(0).integers(-200, 300, shape).astype(np.float32)
 
 
@@ -26,13 +27,14 @@ def data_set(volumes, tmp_path):
     root.mkdir()
     label = np.zeros((20, 18, 12), np.uint8)
     label[3:9, 4:12, 2:8] = 1
+    count = volumes.input_format["num_channels"]
     for name in ("a", "b", "c"):
-        write_image(root / f"{name}.nii.gz", scan() + ord(name))
+        write_image(root / f"{name}.nii.gz", scan(count) + ord(name))
         write_image(root / f"{name}_label.nii.gz", label)
     cases = {name: {"image": f"{name}.nii.gz", "label": f"{name}_label.nii.gz"} for name in "abc"}
     channels = volumes.output_format["channel_def"]
     description = {
-        "modality": {"0": "CT"},
+        "modality": {str(channel): "CT" for channel in range(count)},
         "labels": channels,
         "training": [cases["a"]],
         "validation": [cases["b"]],
@@ -42,24 +44,24 @@ def data_set(volumes, tmp_path):
     return root
 
 
-def missing(path):
+def missing(path, _):
     path.unlink()
 
 
-def truncated(path):
+def truncated(path, _):
     path.write_bytes(path.read_bytes()[:-2000])
 
 
-def not_an_image(path):
+def not_an_image(path, _):
     path.write_text("This is a letter.")
 
 
-def two_channels(path):
-    write_image(path, scan((20, 18, 12, 2)))
+def another_channel(path, channels):
+    write_image(path, scan(channels + 1))
 
 
-def with_nan(path):
-    voxels = scan()
+def with_nan(path, channels):
+    voxels = scan(channels)
     voxels[5, 5, 5] = np.nan
     write_image(path, voxels)
 
@@ -70,13 +72,13 @@ def with_nan(path):
         (missing, "missing"),
         (truncated, "truncated"),
         (not_an_image, "not an image"),
-        (two_channels, "channel"),
+        (another_channel, "channel"),
         (with_nan, "NaN"),
     ],
 )
 def test_image_that_cannot_be_predicted(volumes, spoil, says, data_set, make_run, shell):
     run = make_run(weights=True)
-    spoil(data_set / "c.nii.gz")
+    spoil(data_set / "c.nii.gz", volumes.input_format["num_channels"])
     told = shell.run([volumes.config_file("inference")], {**run.base, "dataset_dir": data_set})
     error = told.error()
     assert "c.nii.gz" in error
@@ -129,7 +131,8 @@ def test_weights_of_another_network(bundle, make_run, shell):
 
 def test_truncated_weights(bundle, make_run, shell):
     run = make_run(weights=True)
-    run.weights.write_bytes(run.weights.read_bytes()[:100_000])
+    whole = run.weights.read_bytes()
+    run.weights.write_bytes(whole[: len(whole) // 2])
     error = shell.run([bundle.config_file("inference")], run.inference_overrides).error()
     assert "model.pt: not a PyTorch checkpoint, or a damaged one" in error
 

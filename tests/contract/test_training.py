@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from common.bundles import parse_config
-from tests.contract.bundle import ROOT, TORCHRUN, as_text, config_words, words_of
+from tests.contract.bundle import ROOT, TORCHRUN, as_text, config_words, files_of, located, words_of
 
 
 def weights(path: Path):
@@ -145,7 +145,7 @@ def test_continues_with_cases_given_by_a_program(learner, bundle, trained, make_
     run = make_run(weights=True)
     listed = json.loads((trained.phantom / "dataset.json").read_text())["training"]
     complete = [case for case in listed if set(bundle.case_keys) <= case.keys()]
-    cases = [{key: str(trained.phantom / case[key]) for key in bundle.case_keys} for case in complete]
+    cases = [{key: located(case[key], trained.phantom) for key in bundle.case_keys} for case in complete]
     keys = bundle.config("train").keys() & bundle.quick["train"].keys()
     overrides = {key: bundle.quick["train"][key] for key in keys} | {
         **as_text(run.base),
@@ -297,5 +297,6 @@ def test_loss_that_is_not_finite_stops_with_the_files(learner, bundle, make_run,
     listed = json.loads((run.phantom / "dataset.json").read_text())["training"]
     found = re.search(r"the loss is (nan|inf).* in epoch 1, iteration [123], on (.*)", error)
     assert found
-    assert any(Path(case[bundle.case_keys[0]]).name in found.group(2) for case in listed)
+    files = [file for case in listed for file in files_of(case[bundle.case_keys[0]], run.phantom)]
+    assert any(file.name in found.group(2) for file in files)
     assert run.weights.read_bytes() == before

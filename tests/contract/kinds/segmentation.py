@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.contract.bundle import TORCHRUN, Bundle, Run, config_words, words_of
+from tests.contract.bundle import TORCHRUN, Bundle, Run, config_words, located, words_of
 
 RUNS = {
     "inference": "test_one_mask_per_case_on_its_own_grid",
@@ -117,7 +117,7 @@ def test_two_processes_evaluate_as_one(bundle, make_run, shell, cases):
     listed = labelled[:cases]
     assert len(listed) == cases
     for case in listed:
-        case.update({key: str(one.phantom / case[key]) for key in ("image", "label")})
+        case.update({key: located(case[key], one.phantom) for key in ("image", "label")})
     extra = one.folder.parent / "overlay.json"
     extra.write_text(json.dumps({"validate#dataset#data": listed}))
     files = [bundle.config_file(kind) for kind in ("train", "multi_gpu_train", "evaluate")]
