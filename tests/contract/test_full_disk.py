@@ -32,6 +32,7 @@ for stream in (1, 2):
 os.close(into)
 limit = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+sys.dont_write_bytecode = True  # Python 3.11 would leave half a module in __pycache__, for all later runs
 sys.argv = sys.argv[2:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
