@@ -77,9 +77,11 @@ class _Model:
         inferer: Callable[..., Inferer],
         device: torch.device,
         bundle: str,
+        default_plan: Mapping[str, Any] | None,
+        published: bool,
     ) -> None:
         self.name, self.files, self.device = name, files, device
-        self.plan = _plan(files[0])
+        self.plan = _plan(files[0], default_plan, published)
         self.preprocessing = prepared_by(self.plan)
         self.network = network.to(device).eval()
         for file in files:  # a fold's weights of another network are named before anything is predicted
@@ -99,8 +101,8 @@ class _Model:
         return image, plain(found)[0]
 
 
-def _plan(weights: Path) -> dict[str, Any]:
-    plan = load_plan(weights.with_name(PLAN), {}, weights=weights)
+def _plan(weights: Path, default: Mapping[str, Any] | None, published: bool) -> dict[str, Any]:
+    plan = load_plan(weights.with_name(PLAN), dict(default or {}), weights=weights, published=published)
     if not plan:
         raise InputError(
             f"{weights}: comes with no {PLAN} beside it, so nothing says how a scan is prepared for it; put "
@@ -114,7 +116,8 @@ class Models:
 
     Args:
         settings: name -> ``weights``, the file of a single training, perhaps with folds beside it or in its
-            place, and ``network``, which makes the network.
+            place, ``network``, which makes the network, and perhaps ``default_plan``, that of published
+            weights.
         average: modality -> names of the settings whose probabilities are averaged for such a scan, each with
             the same weight; those without weights are left out.
         inferer: makes the inferer of a plan, given ``roi_size`` and ``mirror_axes``.
@@ -122,6 +125,7 @@ class Models:
         ensemble: as in :func:`common.checkpoints.folds.weights_to_average`; "folds" is for the settings that
             have some, and listed files are those of the setting "full".
         device: to predict on.
+        published: take ``default_plan`` for weights that come with no plan.
 
     Raises:
         InputError: weights do not fit their network or come without a plan, or ``average`` names a setting
@@ -137,6 +141,7 @@ class Models:
         bundle: str,
         ensemble: str | Sequence[str | Path] | None = None,
         device: torch.device | str = "cpu",
+        published: bool = False,
     ) -> None:
         unknown = {name for names in average.values() for name in names} - set(settings)
         if unknown:
@@ -153,6 +158,8 @@ class Models:
                 inferer,
                 torch.device(device),
                 bundle,
+                settings[name].get("default_plan"),
+                published,
             )
             for name in wanted
             if of_each[name] not in (None, "folds") or _has_weights(self.weights[name])

@@ -48,11 +48,15 @@ def train(folder: Path, name: str, seed: int, classes: int = 3, **of_plan) -> No
     (folder / "plan.json").write_text(json.dumps(plan))
 
 
+PUBLISHED = {**PLANS["full"], "labels": {}, "patch_size": [8, 8, 8], "mirror_axes": []}
+
+
 def models_in(root: Path, **given) -> Models:
     settings = {
         name: {
             "weights": (root if name == "full" else root / name) / "model.pt",
             "network": partial(network, 99),
+            "default_plan": PUBLISHED if name == "full" else None,
         }
         for name in PLANS
     }
@@ -260,3 +264,11 @@ def test_a_scan_is_prepared_as_in_the_training(scan):
     found = prepared_by(plan)({"image": str(scan)})["image"]
     assert torch.equal(found, expected)
     assert torch.equal(found.affine, expected.affine)
+
+
+def test_weights_without_a_plan_need_the_published_one_to_be_asked_for(tmp_path):
+    train(tmp_path, "full", seed=0)
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(InputError, match=r"model\.pt: comes with no plan.*--plan published"):
+        models_in(tmp_path)
+    assert models_in(tmp_path, published=True).plan["intensity"] == PUBLISHED["intensity"]
