@@ -29,6 +29,9 @@ _FACTS = (
     "network_data_format",
     "data_check",
 )
+_NNUNET = "nnunet_patches"
+#: Parts that say which patches a network for volumes is trained on.
+_PATCHES = {_NNUNET, "semi_supervised"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,10 @@ class Like:
 
     @property
     def parts(self) -> list[str]:
-        """The parts that its recipe is on."""
-        return list(self.recipe["on"])
+        """The parts that its recipe is on; nnU-Net's patches take the place of a bundle's own way."""
+        parts = list(self.recipe["on"])
+        own_patches = "volumes" in parts and not _PATCHES & set(parts)
+        return [*parts, _NNUNET] if own_patches else parts
 
     @property
     def output(self) -> str:
