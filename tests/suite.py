@@ -69,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's; the label server's tests do without it
 def pytest_configure_node(node: Any) -> None:
     """Pass the choice to every pytest-xdist worker."""
     node.workerinput["chosen"] = _chosen
@@ -192,6 +193,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         seconds.add(known["bundle"], "always", made)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: Any) -> None:
     seconds.total += getattr(node, "workeroutput", {}).get("seconds", 0.0)
 
